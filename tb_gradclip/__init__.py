@@ -1,0 +1,19 @@
+"""GradClip for TensorBoard: what gradient clipping does to training, next to the loss it acts on.
+
+Training: `tb_gradclip.torch.ClipWriter`, `tb_gradclip.tensorflow.ClipWriter`, `tb_gradclip.keras.ClipCallback`.
+Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays.
+
+Inside:
+
+- `core`      arithmetic and formats; pure
+- `storage`   event files: write and read
+- `recorder`  measurements to records and alerts
+- `torch`, `tensorflow`, `keras`   one framework each
+- `plugin`    the TensorBoard tab and its HTTP API
+"""
+
+from tb_gradclip.recorder import DivergenceError
+from tb_gradclip.storage.read import Run, read
+
+__all__ = ["DivergenceError", "Run", "__version__", "read"]
+__version__ = "0.1.0"

@@ -1,0 +1,11 @@
+"""Pure arithmetic and formats: NumPy and the standard library, no I/O, no framework.
+
+- `rules`       what each way of clipping does to norms
+- `rows`        the step table and the measurements it is made from
+- `histogram`   distributions of gradients in signed logarithmic bins
+- `divergence`  from a stream of losses and norms to alerts
+- `rates`       clip rate with its confidence interval, throttle
+- `schedule`    how windows and histograms thin out as a run grows
+- `schema`      the format on disk
+- `reduction`   fewer points that still show every extreme
+"""

@@ -1,0 +1,84 @@
+"""The step table, and the measurements it is made from.
+
+An adapter hands over `Measurements`: what it read off the device for T consecutive optimizer steps. `step_rows` turns
+them into rows of the step table, the one record that is kept of every step for the whole run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tb_gradclip.core.rules import Floats, Outcome, Rule, outcome
+
+STEP_DTYPE = np.dtype(
+    [
+        ("step", "<i8"),
+        ("wall_time", "<f8"),
+        ("loss", "<f8"),
+        ("threshold", "<f8"),
+        ("norm_before", "<f8"),
+        ("norm_after", "<f8"),
+        ("coefficient", "<f8"),
+        ("clipped", "?"),
+        ("nonfinite", "<u4"),
+    ]
+)
+"""61 packed bytes a step: what `run.steps` is made of, in memory and on disk.
+
+`step` counts optimizer steps; `wall_time` is seconds since 1970; `loss` is the loss of that very step, NaN if none was
+given; `threshold` is NaN under rules without one; `norm_before`, `norm_after`, `coefficient` and `clipped` are those of
+`rules.outcome`; `nonfinite` is the number of parameters whose gradient norm was NaN or infinite.
+"""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """T consecutive steps under one kind of rule, as they left the device.
+
+    `steps`, `wall_times`, `losses`, `thresholds`, `norm_before`: shape [T]; `losses` is None where none was
+    given. `norms_before`: shape [T, P], one norm for
+    each parameter in the order the recorder was given, 0 where a parameter had no gradient. `norms_after`: the same
+    after clipping, needed only where `rule.measures_after`; `changed`: whether clipping changed any element of the
+    parameter there.
+    """
+
+    rule: Rule
+    steps: NDArray[np.int64]
+    wall_times: Floats
+    losses: Floats | None
+    thresholds: Floats
+    norm_before: Floats
+    norms_before: Floats
+    norms_after: Floats | None = None
+    changed: NDArray[np.bool_] | None = None
+
+
+def step_rows(measured: Measurements) -> tuple[NDArray[np.void], Outcome]:
+    """Rows of the step table for these measurements, and the outcome they were computed with."""
+    result = outcome(
+        measured.rule,
+        measured.thresholds,
+        measured.norm_before,
+        measured.norms_before,
+        measured.norms_after,
+        measured.changed,
+    )
+    rows = np.zeros(len(measured.steps), STEP_DTYPE)
+    rows["step"] = measured.steps
+    rows["wall_time"] = measured.wall_times
+    rows["loss"] = np.nan if measured.losses is None else measured.losses
+    rows["threshold"] = measured.thresholds
+    rows["norm_before"] = measured.norm_before
+    rows["norm_after"] = result.norm_after
+    rows["coefficient"] = result.coefficient
+    rows["clipped"] = result.clipped
+    rows["nonfinite"] = (~np.isfinite(measured.norms_before)).sum(axis=1)
+    return rows, result
+
+
+def counted(rows: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Which rows enter a clip rate: those with a finite norm and, so, a gradient that clipping could act on."""
+    return np.isfinite(rows["norm_before"])

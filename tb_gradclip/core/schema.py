@@ -1,0 +1,234 @@
+"""The format on disk: what each record of the `gradclip` plugin holds.
+
+Every record is a rank-1 uint8 tensor, the value of one summary, whose bytes are a *frame*: a little-endian uint32
+with the length of a JSON header, the header, then the body. A record's kind is in its tag and in its metadata:
+
+    gradclip/<kind>/<attempt>/<shard>      {"schema": 1, "kind": "steps"}
+
+An *attempt* is one writer's life: its start in milliseconds since 1970, eleven hexadecimal digits, so that a
+resumed run appends and its newest rows win. A *shard* holds at most `RECORDS_PER_SHARD` records, because TensorBoard
+keeps only a sample of longer series: 10 records a tag in the slower of its two loaders.
+
+- `run`: framework, library, parameters (name, shape), rule, start_step. No body.
+- `steps`: first_row, rows. Body: rows of `STEP_DTYPE`.
+- `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
+- `histograms`: step, wall_time, rule, parameters, and for each block its dtype and columns. Body: the blocks, zlib.
+- `alerts`: a list of step, wall_time, kind, severity, message, parameter. No body.
+
+A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tb_gradclip.core.histogram import CODES, GradientHistogram
+from tb_gradclip.core.rows import STEP_DTYPE
+from tb_gradclip.core.rules import Rule
+
+PLUGIN_NAME = "gradclip"
+SCHEMA = 1
+KINDS = ("run", "steps", "parameters", "histograms", "alerts")
+RECORDS_PER_SHARD = 8
+
+WINDOW_DTYPE = np.dtype(
+    [
+        ("norm_before_mean", "<f4"),
+        ("norm_before_max", "<f4"),
+        ("norm_after_mean", "<f4"),
+        ("clipped", "<u4"),
+        ("nonfinite", "<u4"),
+    ]
+)
+"""One parameter over a window of steps: means and maximum are over its finite norms, NaN if there are none."""
+
+
+class Tag(NamedTuple):
+    """The parts of a record's tag."""
+
+    kind: str
+    attempt: str
+    shard: int
+
+    def __str__(self) -> str:
+        return f"{PLUGIN_NAME}/{self.kind}/{self.attempt}/{self.shard:06d}"
+
+    @classmethod
+    def parse(cls, tag: str) -> Tag | None:
+        """The parts, or None for a tag that is not one of ours."""
+        parts = tag.split("/")
+        if len(parts) != 4 or parts[0] != PLUGIN_NAME or parts[1] not in KINDS or not parts[3].isdigit():
+            return None
+        return cls(parts[1], parts[2], int(parts[3]))
+
+
+def attempt_name(start: float) -> str:
+    """Name of the attempt that starts at this time (seconds since 1970); names sort as their times do."""
+    return f"{int(start * 1000):011x}"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A trained tensor: the name it has in the model and its shape."""
+
+    name: str
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something happened at a step. `severity` is `error`, `warning` or `info`; `message` is one sentence."""
+
+    step: int
+    kind: str
+    severity: str
+    message: str
+    parameter: str | None = None
+    wall_time: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run is: written once an attempt, and again when the kind of rule changes."""
+
+    framework: str
+    library: str
+    parameters: tuple[Parameter, ...]
+    rule: Rule
+    start_step: int = 0
+
+
+@dataclass(frozen=True)
+class Window:
+    """Statistics of every parameter over the steps first_step .. last_step; `rows`: one of `WINDOW_DTYPE` each."""
+
+    first_step: int
+    last_step: int
+    steps: int
+    rows: NDArray[np.void]
+
+
+def pack(header: Mapping[str, Any], body: bytes = b"") -> bytes:
+    """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of 8."""
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text += b" " * (-(4 + len(text)) % 8)
+    return struct.pack("<I", len(text)) + text + body
+
+
+def unpack(frame: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and body of a frame. `ValueError` for bytes that are none."""
+    if len(frame) < 4 or len(frame) < 4 + (length := struct.unpack_from("<I", frame)[0]):
+        raise ValueError(f"a record must be a frame with its whole header, got {len(frame)} bytes.")
+    return json.loads(frame[4 : 4 + length]), frame[4 + length :]
+
+
+def metadata_content(kind: str) -> bytes:
+    """What goes into a summary's plugin data."""
+    return json.dumps({"schema": SCHEMA, "kind": kind}).encode()
+
+
+def content_version(content: bytes) -> int:
+    """Schema version in a summary's plugin data; 0 where there is none to read."""
+    try:
+        return int(json.loads(content)["schema"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def encode_run(run: RunRecord) -> bytes:
+    """Frame of a `run` record."""
+    parameters = [{"name": p.name, "shape": list(p.shape)} for p in run.parameters]
+    fields = {"framework": run.framework, "library": run.library, "start_step": run.start_step}
+    return pack({**fields, "parameters": parameters, "rule": run.rule.to_json()})
+
+
+def decode_run(frame: bytes) -> RunRecord:
+    """The run that `encode_run` framed."""
+    header, _ = unpack(frame)
+    parameters = tuple(Parameter(p["name"], tuple(p["shape"])) for p in header["parameters"])
+    return RunRecord(
+        header["framework"], header["library"], parameters, Rule.from_json(header["rule"]), header["start_step"]
+    )
+
+
+def encode_steps(rows: NDArray[np.void], first_row: int) -> bytes:
+    """Frame of a `steps` record; `first_row` counts the attempt's rows, so that a reader can prove none is missing."""
+    return pack({"first_row": first_row, "rows": len(rows)}, rows.astype(STEP_DTYPE, copy=False).tobytes())
+
+
+def decode_steps(frame: bytes) -> tuple[NDArray[np.void], int]:
+    """Rows, and the place of the first one in its attempt."""
+    header, body = unpack(frame)
+    return np.frombuffer(body, STEP_DTYPE, header["rows"]), header["first_row"]
+
+
+def encode_window(window: Window) -> bytes:
+    """Frame of a `parameters` record."""
+    header = {"first_step": window.first_step, "last_step": window.last_step, "steps": window.steps}
+    return pack({**header, "rows": len(window.rows)}, window.rows.astype(WINDOW_DTYPE, copy=False).tobytes())
+
+
+def decode_window(frame: bytes) -> Window:
+    """The window that `encode_window` framed."""
+    header, body = unpack(frame)
+    rows = np.frombuffer(body, WINDOW_DTYPE, header["rows"])
+    return Window(header["first_step"], header["last_step"], header["steps"], rows)
+
+
+def encode_histogram(histogram: GradientHistogram) -> bytes:
+    """Frame of a `histograms` record. Only columns between the first and last used code are kept."""
+    blocks: dict[str, Any] = {}
+    body = b""
+    for name in ("counts", "counts_after", "coefficients", "clipped"):
+        block = getattr(histogram, name)
+        if block is None:
+            continue
+        columns = [0, 1]
+        if block.ndim == 2:
+            used = np.flatnonzero(block.any(axis=0))
+            columns = [int(used[0]), int(used[-1]) + 1] if len(used) else [0, 0]
+            block = block[:, columns[0] : columns[1]]
+        dtype = "<f8" if name == "coefficients" else "<u4" if not block.size or block.max() < 2**32 else "<u8"
+        blocks[name] = {"dtype": dtype, "columns": columns}
+        body += np.ascontiguousarray(block, dtype).tobytes()
+    header = {"step": histogram.step, "wall_time": histogram.wall_time, "rule": histogram.rule.to_json()}
+    return pack({**header, "parameters": len(histogram.counts), "blocks": blocks}, zlib.compress(body, 1))
+
+
+def decode_histogram(frame: bytes, parameters: tuple[str, ...]) -> GradientHistogram:
+    """The histogram that `encode_histogram` framed; names of parameters come from the `run` record."""
+    header, compressed = unpack(frame)
+    body, offset, fields = zlib.decompress(compressed), 0, {}
+    for name, block in header["blocks"].items():
+        low, high = block["columns"]
+        size = header["parameters"] * (high - low)
+        values = np.frombuffer(body, block["dtype"], size, offset)
+        offset += values.nbytes
+        if name.startswith("counts"):
+            whole = np.zeros((header["parameters"], CODES), np.int64)
+            whole[:, low:high] = values.reshape(header["parameters"], high - low)
+            fields[name] = whole
+        else:
+            fields[name] = values.astype(np.float64 if name == "coefficients" else np.int64)
+    rule = Rule.from_json(header["rule"])
+    return GradientHistogram(header["step"], header["wall_time"], rule, parameters, **fields)
+
+
+def encode_alerts(alerts: list[Alert]) -> bytes:
+    """Frame of an `alerts` record."""
+    return pack({"alerts": [vars(alert) for alert in alerts]})
+
+
+def decode_alerts(frame: bytes) -> list[Alert]:
+    """The alerts that `encode_alerts` framed."""
+    header, _ = unpack(frame)
+    known = Alert.__dataclass_fields__
+    return [Alert(**{key: value for key, value in alert.items() if key in known}) for alert in header["alerts"]]

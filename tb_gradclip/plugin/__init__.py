@@ -1,0 +1,7 @@
+"""The TensorBoard tab.
+
+- `loader`   what TensorBoard finds and starts; nothing in it may raise
+- `routes`   HTTP, as `http_api.md` says
+- `answers`  runs to the JSON and numbers that routes send
+- `static`   the dashboard, built from `frontend/`
+"""

@@ -1,0 +1,152 @@
+"""HTTP of the tab: arguments in, `answers` out, as `http_api.md` says. Read-only, GET only."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tensorboard import errors, plugin_util
+from tensorboard.backend import http_util
+from tensorboard.plugins.base_plugin import FrontendMetadata, TBContext, TBPlugin
+from werkzeug import wrappers
+
+from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
+from tb_gradclip.plugin import answers
+from tb_gradclip.storage.provider import ProviderRuns
+from tb_gradclip.storage.read import Run
+
+logger = logging.getLogger(__name__)
+BUNDLE = Path(__file__).parent / "static" / "index.js"
+MOST_RUNS = 100
+
+Answer = tuple[bytes, str]
+Route = Callable[["GradClipPlugin", wrappers.Request], Answer]
+
+
+def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappers.Response]:
+    """Wrap an answer in HTTP: refuse what is not GET, turn errors into a line of plain text."""
+
+    @functools.wraps(answer)
+    def respond(plugin: GradClipPlugin, request: wrappers.Request) -> wrappers.Response:
+        if request.method not in ("GET", "HEAD"):
+            return _text(request, f"this address answers GET only, got {request.method}", 405)
+        try:
+            body, content_type = answer(plugin, request)
+        except errors.PublicError as error:
+            return _text(request, str(error), error.http_code)
+        except Exception:
+            logger.exception("gradclip failed to answer %s", request.full_path)
+            return _text(request, "gradclip failed to answer; TensorBoard's log says why", 500)
+        return http_util.Respond(request, body, content_type)
+
+    return respond
+
+
+def _text(request: wrappers.Request, message: str, code: int) -> wrappers.Response:
+    return http_util.Respond(request, message, "text/plain", code=code)
+
+
+def _json(value: Any) -> Answer:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode(), "application/json"
+
+
+class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no types
+    """The plugin: everything it shows comes from TensorBoard's own data provider."""
+
+    plugin_name = PLUGIN_NAME
+
+    def __init__(self, context: TBContext) -> None:
+        self._provider = context.data_provider
+        self._experiments: dict[str, ProviderRuns] = {}
+
+    def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
+        """Routes by path."""
+        routes = {"/index.js": self._index, "/runs": self._runs, "/series": self._series, "/histogram": self._histogram}
+        return {path: wrappers.Request.application(route) for path, route in routes.items()}
+
+    def is_active(self) -> bool:
+        """Never by itself: TensorBoard shows the tab when the logs hold data of ours."""
+        return False
+
+    def frontend_metadata(self) -> FrontendMetadata:
+        """The tab."""
+        return FrontendMetadata(es_module_path="/index.js", tab_name="Gradient Clipping")
+
+    @_route
+    def _index(self, request: wrappers.Request) -> Answer:
+        return BUNDLE.read_bytes(), "text/javascript"
+
+    @_route
+    def _runs(self, request: wrappers.Request) -> Answer:
+        runs = self._known_runs(request).values()
+        return _json({"schema": SCHEMA, "runs": [answers.run_json(run) for run in runs]})
+
+    @_route
+    def _series(self, request: wrappers.Request) -> Answer:
+        names = request.args.getlist("run")
+        if not 1 <= len(names) <= MOST_RUNS:
+            raise errors.InvalidArgumentError(f"`run` must come 1 to {MOST_RUNS} times, got {len(names)}")
+        columns = request.args.getlist("column")
+        allowed = answers.RECORDED + answers.DERIVED
+        if not columns or set(columns) - set(allowed):
+            raise errors.InvalidArgumentError(f"`column` must be among {', '.join(allowed)}, got {columns!r}")
+        axis = request.args.get("axis", "step")
+        if axis not in answers.AXES:
+            raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(answers.AXES)}, got {axis!r}")
+        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        points = _whole(request, "points", 1000, 10, 10_000)
+        window = _whole(request, "window", answers.RECENT, 1, 1_000_000_000)
+        runs = [self._run(request, name) for name in names]
+        lines = [answers.series(run, column, axis, bounds, points, window) for run in runs for column in columns]
+        return answers.series_body(lines), "application/octet-stream"
+
+    @_route
+    def _histogram(self, request: wrappers.Request) -> Answer:
+        run = self._run(request, request.args.get("run", ""))
+        step = _whole(request, "step", None, 0, 2**63 - 1)
+        if not len(run.histograms):
+            raise errors.NotFoundError(f"run {run.name!r} has no histograms yet")
+        try:
+            return _json(answers.histogram_json(run, run.histograms.at(step), request.args.get("parameter")))
+        except KeyError as error:
+            raise errors.NotFoundError(error.args[0]) from error
+
+    def _known_runs(self, request: wrappers.Request) -> dict[str, Run]:
+        experiment = plugin_util.experiment_id(request.environ)
+        source = self._experiments.setdefault(experiment, ProviderRuns(self._provider))
+        return source.runs(plugin_util.context(request.environ), experiment)
+
+    def _run(self, request: wrappers.Request, name: str) -> Run:
+        run = self._known_runs(request).get(name)
+        if run is None:
+            raise errors.NotFoundError(f"no gradclip data in run {name!r}")
+        return run
+
+
+def _number(request: wrappers.Request, name: str, default: float) -> float:
+    text = request.args.get(name)
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise errors.InvalidArgumentError(f"`{name}` must be a number, got {text!r}")
+    return value
+
+
+def _whole(request: wrappers.Request, name: str, default: int | None, low: int, high: int) -> int:
+    text = request.args.get(name)
+    if text is None and default is not None:
+        return default
+    try:
+        value = int(text or "")
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise errors.InvalidArgumentError(f"`{name}` must be a whole number from {low} to {high}, got {text!r}")
+    return value

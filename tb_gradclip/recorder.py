@@ -1,0 +1,278 @@
+"""From measurements to records and alerts; the part every framework shares.
+
+An adapter hands over what it took off the device, in order of step. The recorder keeps every step's row, folds
+parameters into windows, watches for divergence, and writes. It never raises into training, with one exception: an
+alert action the user asked for.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tb_gradclip.core import schema
+from tb_gradclip.core.blame import ShareTracker
+from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
+from tb_gradclip.core.histogram import GradientHistogram
+from tb_gradclip.core.rows import Measurements, step_rows
+from tb_gradclip.core.rules import parameter_coefficients
+from tb_gradclip.core.schedule import HISTOGRAM_EVERY, histogram_due
+from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Window
+from tb_gradclip.core.windows import RunWindow, WindowFolder
+from tb_gradclip.storage.write import RecordLog, Sink
+
+ROWS_PER_RECORD = 1024
+SECONDS_PER_RECORD = 5.0
+"""A `steps` record is written when it is full or this old: what a killed process can lose."""
+
+OnAlert = Callable[[Alert], object] | str | None
+Method = TypeVar("Method", bound=Callable[..., None])
+
+
+class DivergenceError(RuntimeError):
+    """Raised in the training loop by `on_alert="raise"`; `alert` says what happened."""
+
+    def __init__(self, alert: Alert) -> None:
+        super().__init__(describe(alert))
+        self.alert = alert
+
+
+def describe(alert: Alert) -> str:
+    """An alert as one line."""
+    first = f" (first to rise: {alert.parameter})" if alert.parameter else ""
+    return f"step {alert.step}: {alert.kind}: {alert.message}{first}"
+
+
+@dataclass(frozen=True)
+class HistogramCounts:
+    """Counts of one step's gradients as they left the device; shapes as in `GradientHistogram`."""
+
+    step: int
+    counts: NDArray[np.int64]
+    counts_after: NDArray[np.int64] | None = None
+    clipped: NDArray[np.int64] | None = None
+
+
+def _harmless(method: Method) -> Method:
+    """Turn any failure of ours into one warning and silence: training is worth more than its record."""
+
+    @functools.wraps(method)
+    def guarded(self: Recorder, *args: Any) -> None:
+        if self._broken:
+            return
+        try:
+            with self._lock:
+                method(self, *args)
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            self._broken = True
+            problem = f"{type(error).__name__}: {error}"
+            warnings.warn(f"gradclip stopped recording: {problem}. Training is not affected.", stacklevel=2)
+
+    return cast(Method, guarded)
+
+
+class Recorder:
+    """Writes one run.
+
+    Args:
+      sink: where events go.
+      framework, library: who trains, e.g. "torch" and "torch 2.13.0".
+      parameters: the tensors whose norms come with every step, in the order the model lists them.
+      on_alert: what to do about an alert besides recording it: None for nothing, "warn" for a Python warning, "raise"
+        for a `DivergenceError` in the training loop (only alerts of severity `error`), or a function of the alert.
+      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      start_step: number of the first optimizer step, for a run that is resumed.
+
+    Raises:
+      ValueError: a setting is out of range.
+
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        framework: str,
+        library: str,
+        parameters: Sequence[Parameter],
+        on_alert: OnAlert = None,
+        histogram_every: int = HISTOGRAM_EVERY,
+        start_step: int = 0,
+    ) -> None:
+        check_settings(on_alert, histogram_every, start_step)
+        self.parameters = tuple(parameters)
+        self._names = tuple(p.name for p in self.parameters)
+        self._framework, self._library, self._start_step = framework, library, start_step
+        self._on_alert, self._histogram_every = on_alert, histogram_every
+        self._sink = sink
+        self._log = RecordLog(sink, schema.attempt_name(time.time()))
+        self._lock = threading.RLock()
+        self._broken = self._closed = False
+        self._kinds: set[str] = set()
+        self._pending: list[NDArray[np.void]] = []
+        self._pending_since = 0.0
+        self._written_rows = 0
+        self._histograms: dict[int, HistogramCounts] = {}
+        self._windows = WindowFolder(len(self.parameters))
+        self._loss, self._nonfinite = LossMonitor(), NonfiniteMonitor()
+        self._shares = ShareTracker(self._names)
+        self._unheard: list[Alert] = []
+        _live.add(self)
+
+    def histogram_due(self, step: int) -> bool:
+        """Whether the adapter should count this step's gradients."""
+        return histogram_due(step, self._histogram_every)
+
+    @_harmless
+    def add_histogram(self, counts: HistogramCounts) -> None:
+        """Take the counts of a step; to be called before `add_steps` brings that step."""
+        self._histograms[counts.step] = counts
+
+    @_harmless
+    def add_steps(self, measured: Measurements) -> None:
+        """Take consecutive steps under one rule."""
+        if not len(measured.steps):
+            return
+        rows, result = step_rows(measured)
+        if measured.rule.kind not in self._kinds:
+            self._kinds.add(measured.rule.kind)
+            run = RunRecord(self._framework, self._library, self.parameters, measured.rule, self._start_step)
+            self._log.write("run", schema.encode_run(run), int(rows["step"][0]), float(rows["wall_time"][0]))
+        self._write_histograms(measured)
+        self._watch(measured, rows)
+        for window, overall in self._windows.add(rows, measured.norms_before, result):
+            self._write_window(window, overall, float(rows["wall_time"][-1]))
+        self._keep(rows)
+
+    def act(self) -> None:
+        """Carry out the user's alert action for alerts that came up since the last call, on the caller's thread."""
+        if not self._unheard:
+            return
+        with self._lock:
+            alerts, self._unheard = self._unheard, []
+        for alert in alerts:
+            if callable(self._on_alert):
+                self._on_alert(alert)
+            elif self._on_alert == "warn":
+                warnings.warn(describe(alert), stacklevel=3)
+            elif self._on_alert == "raise" and alert.severity == "error":
+                raise DivergenceError(alert)
+
+    @_harmless
+    def flush(self) -> None:
+        """Bring everything recorded so far into the file."""
+        self._write_steps()
+        self._sink.flush()
+
+    def close(self) -> None:
+        """Record what is still open and close the sink; closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            self._finish()
+            _live.discard(self)
+
+    @_harmless
+    def _finish(self) -> None:
+        for window, overall in self._windows.close():
+            self._write_window(window, overall, time.time())
+        self._write_steps()
+        self._sink.close()
+
+    def _keep(self, rows: NDArray[np.void]) -> None:
+        if not self._pending:
+            self._pending_since = time.monotonic()
+        self._pending.append(rows)
+        full = sum(map(len, self._pending)) >= ROWS_PER_RECORD
+        if full or self._unwatched() or time.monotonic() - self._pending_since >= SECONDS_PER_RECORD:
+            self._write_steps()
+
+    def _unwatched(self) -> bool:
+        """The first rows go out at once, so that the dashboard shows a new run as soon as it trains."""
+        return self._written_rows == 0
+
+    def _write_steps(self) -> None:
+        if not self._pending:
+            return
+        rows = np.concatenate(self._pending)
+        self._pending = []
+        for start in range(0, len(rows), ROWS_PER_RECORD):
+            part = rows[start : start + ROWS_PER_RECORD]
+            frame = schema.encode_steps(part, self._written_rows)
+            self._log.write("steps", frame, int(part["step"][0]), float(part["wall_time"][0]))
+            self._written_rows += len(part)
+
+    def _watch(self, measured: Measurements, rows: NDArray[np.void]) -> None:
+        alerts = []
+        for t, row in enumerate(rows.tolist()):
+            step, wall_time, loss, _, norm, _, _, _, nonfinite = row
+            self._shares.observe(step, measured.norms_before[t])
+            known = None if measured.losses is None else loss
+            found = self._nonfinite.observe(step, known, norm, nonfinite)
+            if known is not None:
+                found += self._loss.observe(step, loss)
+            first = self._shares.first() if found else None
+            alerts += [replace(alert, parameter=first, wall_time=wall_time) for alert in found]
+        if alerts:
+            self._log.write("alerts", schema.encode_alerts(alerts), int(rows["step"][-1]), float(rows["wall_time"][-1]))
+            if self._on_alert is not None:
+                self._unheard += alerts
+
+    def _write_histograms(self, measured: Measurements) -> None:
+        for step in sorted(self._histograms.keys() & set(measured.steps.tolist())):
+            counts = self._histograms.pop(step)
+            t = int(np.searchsorted(measured.steps, step))
+            factors = parameter_coefficients(
+                measured.rule,
+                measured.thresholds[t : t + 1],
+                measured.norm_before[t : t + 1],
+                measured.norms_before[t : t + 1],
+            )
+            histogram = GradientHistogram(
+                step,
+                float(measured.wall_times[t]),
+                measured.rule.at(float(measured.thresholds[t])),
+                self._names,
+                counts.counts,
+                None if factors is None else factors[0],
+                counts.counts_after,
+                counts.clipped,
+            )
+            self._log.write("histograms", schema.encode_histogram(histogram), step, histogram.wall_time)
+            self._log.write_distribution("before", histogram.before(), step, histogram.wall_time)
+            self._log.write_distribution("after", histogram.after(), step, histogram.wall_time)
+
+    def _write_window(self, window: Window, overall: RunWindow, wall_time: float) -> None:
+        self._log.write("parameters", schema.encode_window(window), window.first_step, wall_time)
+        for name, value in vars(overall).items():
+            self._log.write_scalar(name, value, window.last_step, wall_time)
+
+
+def check_settings(on_alert: OnAlert, histogram_every: int, start_step: int) -> None:
+    """Refuse settings that cannot work, before training starts."""
+    if not (on_alert is None or callable(on_alert) or on_alert in ("warn", "raise")):
+        raise ValueError(
+            f'`on_alert` must be None, "warn", "raise" or a function of one alert, got {on_alert!r}. '
+            "Pass for example on_alert=print."
+        )
+    for name, value in (("histogram_every", histogram_every), ("start_step", start_step)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"`{name}` must be a whole number of steps, 0 or more, got {value!r}.")
+
+
+_live: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for recorder in list(_live):
+        recorder.close()

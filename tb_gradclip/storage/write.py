@@ -1,0 +1,172 @@
+"""Write side of the format: records become summaries under sharded tags, summaries become events in a file.
+
+TensorBoard's protos and record framing are used as they are; its `EventFileWriter` is not, because constructing one
+imports TensorFlow wherever that is installed (seconds), its queue stalls training when full, and it loses what is
+queued when the process ends without `close()`.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import threading
+import time
+import warnings
+from collections import defaultdict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, DATA_CLASS_TENSOR, Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_UINT8
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from tb_gradclip.core.histogram import Distribution
+from tb_gradclip.core.schema import PLUGIN_NAME, RECORDS_PER_SHARD, Tag, metadata_content
+
+
+class Sink(Protocol):
+    """Somewhere events go: an event file of our own, or the writer a user already has."""
+
+    def add(self, summary: Summary, step: int, wall_time: float) -> None:
+        """Take one summary; must not block on the disk."""
+
+    def flush(self) -> None:
+        """Return once everything added is in the file."""
+
+    def close(self) -> None:
+        """Flush and give up what this sink opened itself."""
+
+
+class EventFile:
+    """An event file of our own, written by a background thread.
+
+    Args:
+      logdir: the run's directory; made if missing.
+
+    Raises:
+      OSError: the directory cannot be made or written. Later failures (a full disk) warn once and drop what follows:
+        training goes on.
+
+    """
+
+    def __init__(self, logdir: str | os.PathLike[str]) -> None:
+        directory = Path(logdir)
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.gradclip"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file = open(directory / name, "ab")  # noqa: SIM115 - lives as long as the writer
+        except OSError as error:
+            raise type(error)(
+                f"`logdir` must be a directory that can be written, got {str(logdir)!r} ({error.strerror}). "
+                "Choose another one or fix its permissions."
+            ) from error
+        self._records = RecordWriter(self._file)
+        self._broken = False
+        self._queue: queue.SimpleQueue[Event | threading.Event] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="gradclip-event-file", daemon=True)
+        self._queue.put(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self._thread.start()
+
+    def add(self, summary: Summary, step: int, wall_time: float) -> None:
+        """Queue one summary."""
+        self._queue.put(Event(wall_time=wall_time, step=step, summary=summary))
+
+    def flush(self) -> None:
+        """Wait until everything queued is in the file."""
+        done = threading.Event()
+        self._queue.put(done)
+        while self._thread.is_alive() and not done.wait(0.1):
+            pass
+
+    def close(self) -> None:
+        """Write what is queued and close the file; closing twice is fine."""
+        if not self._file.closed:
+            self.flush()
+            self._broken = True
+            self._file.close()
+
+    def _run(self) -> None:
+        while True:
+            item = self._queue.get()
+            if not self._broken:
+                try:
+                    if isinstance(item, Event):
+                        self._records.write(item.SerializeToString())
+                    if self._queue.empty() or isinstance(item, threading.Event):
+                        self._file.flush()
+                except (OSError, ValueError) as error:
+                    self._broken = True
+                    warnings.warn(f"gradclip stopped recording: {error}. Training is not affected.", stacklevel=1)
+            if isinstance(item, threading.Event):
+                item.set()
+
+
+class RecordLog:
+    """Records under sharded tags, and the small copies for TensorBoard's own tabs.
+
+    Each kind of record has its own series of shards, so no tag ever holds more than `RECORDS_PER_SHARD`.
+    """
+
+    def __init__(self, sink: Sink, attempt: str) -> None:
+        self._sink = sink
+        self._attempt = attempt
+        self._written: dict[str, int] = defaultdict(int)
+
+    def write(self, kind: str, frame: bytes, step: int, wall_time: float) -> None:
+        """Append one record of this kind; `step` orders it among its kind and must not fall."""
+        shard, place = divmod(self._written[kind], RECORDS_PER_SHARD)
+        self._written[kind] += 1
+        metadata = None
+        if place == 0:
+            metadata = _metadata(PLUGIN_NAME, DATA_CLASS_TENSOR, metadata_content(kind))
+        tensor = TensorProto(
+            dtype=DT_UINT8,
+            tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=len(frame))]),
+            tensor_content=frame,
+        )
+        self._add(str(Tag(kind, self._attempt, shard)), tensor, metadata, step, wall_time)
+
+    def write_scalar(self, name: str, value: float, step: int, wall_time: float) -> None:
+        """A point for the Scalars tab. Values that are not finite are dropped: one would blank TensorBoard's card."""
+        if np.isfinite(value):
+            tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=TensorShapeProto(), float_val=[value])
+            metadata = _metadata("scalars", DATA_CLASS_SCALAR, b"")
+            self._add(f"{PLUGIN_NAME}/{name}", tensor, metadata, step, wall_time)
+
+    def write_distribution(self, name: str, values: Distribution, step: int, wall_time: float) -> None:
+        """A histogram for the Histograms tab: finite values only, zeros as a bin of no width between the signs."""
+        buckets = histogram_buckets(values)
+        if len(buckets):
+            tensor = TensorProto(
+                dtype=DT_DOUBLE,
+                tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=n) for n in buckets.shape]),
+                tensor_content=buckets.astype("<f8").tobytes(),
+            )
+            metadata = _metadata("histograms", DATA_CLASS_TENSOR, b"")
+            self._add(f"{PLUGIN_NAME}/{name}", tensor, metadata, step, wall_time)
+
+    def _add(
+        self, tag: str, tensor: TensorProto, metadata: SummaryMetadata | None, step: int, wall_time: float
+    ) -> None:
+        value = Summary.Value(tag=tag, tensor=tensor, metadata=metadata)
+        self._sink.add(Summary(value=[value]), step, wall_time)
+
+
+def histogram_buckets(values: Distribution) -> NDArray[np.float64]:
+    """Finite values as TensorBoard's histogram tensor: rows of (low, high, count), shape [k, 3], ascending."""
+    rows = np.stack((values.low, values.high, np.asarray(values.counts, float)), axis=1)
+    if values.zero:
+        middle = int((values.high <= 0).sum())
+        rows = np.insert(rows, middle, (0.0, 0.0, values.zero), axis=0)
+    return rows
+
+
+def _metadata(plugin: str, data_class: int, content: bytes) -> SummaryMetadata:
+    data = SummaryMetadata.PluginData(plugin_name=plugin, content=content)
+    return SummaryMetadata(plugin_data=data, data_class=data_class)

@@ -1,0 +1,320 @@
+"""PyTorch: clip through a `ClipWriter` and every step is recorded.
+
+Strategy: the clip call needs the norm of every gradient anyway, so recording costs no further pass over them. Norms
+and loss stay on the device as one small vector a step; several steps leave it together, by a copy that nothing waits
+for. What they mean is worked out on the host, later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tb_gradclip.core.rules import TORCH_EPSILON, Rule
+from tb_gradclip.core.schedule import HISTOGRAM_EVERY
+from tb_gradclip.core.schema import Parameter
+from tb_gradclip.recorder import OnAlert, Recorder
+from tb_gradclip.storage.write import EventFile, Sink
+from tb_gradclip.torch_capture import Call, Copy, Counts, Step, count, count_cut, norms, uniform
+
+import torch  # isort: skip  # after torch_capture, which explains its absence
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from torch.utils.tensorboard import SummaryWriter
+
+Tensors = torch.Tensor | Iterable[torch.Tensor]
+
+STEPS_PER_COPY = 32
+"""Steps that leave the device together, and so the delay of an alert. On a CPU with `on_alert` there is none."""
+
+
+class ClipWriter:
+    """Clips gradients as `torch.nn.utils` does, and records what that did to them.
+
+    Args:
+      logdir: directory of the run, or the `torch.utils.tensorboard.SummaryWriter` whose event file to share. Give the
+        writer if you have one: TensorBoard follows only one event file at a time in a directory.
+      model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them.
+      on_alert: None, "warn", "raise" or a function of the alert; see `tb_gradclip.recorder.Recorder`. Alerts are up to
+        32 steps late on a GPU, because nothing waits for it, and at once on a CPU.
+      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      start_step: number of the first optimizer step, for a run that is resumed.
+
+    Raises:
+      ValueError: a setting is out of range, or the model has no parameters.
+      OSError: `logdir` cannot be written.
+
+    Example:
+      >>> writer = ClipWriter("runs/lstm", model)                            # doctest: +SKIP
+      >>> loss.backward()                                                    # doctest: +SKIP
+      >>> writer.clip_grad_norm_(model.parameters(), max_norm=0.25)          # doctest: +SKIP
+      >>> optimizer.step()                                                   # doctest: +SKIP
+      >>> writer.step(loss)                                                  # doctest: +SKIP
+
+    """
+
+    def __init__(
+        self,
+        logdir: str | os.PathLike[str] | SummaryWriter,
+        model: torch.nn.Module | Iterable[tuple[str, torch.Tensor]],
+        *,
+        on_alert: OnAlert = None,
+        histogram_every: int = HISTOGRAM_EVERY,
+        start_step: int = 0,
+    ) -> None:
+        named = list(model.named_parameters() if isinstance(model, torch.nn.Module) else model)
+        if not named:
+            raise ValueError("`model` must have parameters, got none. Make its layers before the writer.")
+        self._parameters = [parameter for _, parameter in named]
+        self._index = {id(parameter): i for i, parameter in enumerate(self._parameters)}
+        self._names = [name for name, _ in named]
+        self._recorder = Recorder(
+            _sink(logdir),
+            framework="torch",
+            library=f"torch {torch.__version__}",
+            parameters=[Parameter(name, tuple(parameter.shape)) for name, parameter in named],
+            on_alert=on_alert,
+            histogram_every=histogram_every,
+            start_step=start_step,
+        )
+        on_cpu = all(parameter.device.type == "cpu" for parameter in self._parameters)
+        self._steps_per_copy = 1 if on_cpu and on_alert is not None else STEPS_PER_COPY
+        self._step = start_step
+        self._calls: list[Call] = []
+        self._counts = Counts()
+        self._waiting: list[Step] = []
+        self._copies: deque[Copy] = deque()
+        self._broken = False
+
+    @torch.no_grad()
+    def clip_grad_norm_(
+        self,
+        parameters: Tensors,
+        max_norm: float,
+        norm_type: float = 2.0,
+        error_if_nonfinite: bool = False,
+        foreach: bool | None = None,
+    ) -> torch.Tensor:
+        """`torch.nn.utils.clip_grad_norm_`: same arguments, same result to the last bit, recorded.
+
+        Every gradient is multiplied by min(1, max_norm / (n + 1e-6)) with n the norm of all of them together, which
+        is returned. An infinite norm multiplies by 0, a NaN makes all gradients NaN.
+
+        Raises:
+          ValueError: `max_norm` is negative or NaN, or a parameter is not one of the model's.
+          RuntimeError: the norm is not finite and `error_if_nonfinite` is set; gradients are then untouched.
+
+        """
+        _check_threshold("max_norm", max_norm)
+        if not isinstance(parameters, (torch.Tensor, list)):
+            parameters = list(parameters)  # a generator is read once
+        tensors = [parameters] if isinstance(parameters, torch.Tensor) else parameters
+        indices, grads = self._gradients(tensors)
+        call = None
+        with self._harmless():
+            rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
+            call = Call(rule, indices, norms(grads, rule.norm_type))
+            self._count_before(indices, grads)
+        if call is None or error_if_nonfinite or foreach is False or not uniform(grads):
+            total = torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+        else:  # what the library does, with the norms that are there already
+            total = torch.linalg.vector_norm(call.norms, rule.norm_type)
+            torch.nn.utils.clip_grads_with_norm_(tensors, max_norm, total, foreach)
+        if call is not None:
+            call.total = total
+            self._calls.append(call)
+        return total
+
+    @torch.no_grad()
+    def clip_grad_value_(self, parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
+        """`torch.nn.utils.clip_grad_value_`: same arguments, same result to the last bit, recorded.
+
+        Every element is clamped to [-clip_value, clip_value]: infinities too, NaN stays.
+
+        Raises:
+          ValueError: `clip_value` is negative or NaN, or a parameter is not one of the model's.
+
+        """
+        _check_threshold("clip_value", clip_value)
+        tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+        indices, grads = self._gradients(tensors)
+        call = None
+        with self._harmless():
+            call = Call(Rule.by_value(-float(clip_value), float(clip_value)), indices, norms(grads))
+            call.changed = norms(grads, math.inf) > clip_value
+            if self._count_before(indices, grads):
+                self._counts.clipped = count_cut(indices, grads, clip_value, len(self._parameters))
+        torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
+        if call is not None:
+            with self._harmless():
+                call.after = norms(grads)
+                self._calls.append(call)
+
+    @contextlib.contextmanager
+    def clipping(self) -> Iterator[None]:
+        """Record any other clipping: gradients of the whole model are measured on entry and on exit.
+
+        >>> with writer.clipping():                                          # doctest: +SKIP
+        ...     adaptive_clip(model.parameters())
+        """
+        call = None
+        with self._harmless(), torch.no_grad():
+            indices, grads = self._gradients(self._parameters)
+            call = Call(Rule("custom"), indices, norms(grads))
+            counts = self._count_before(indices, grads)
+        yield
+        if call is None:
+            return
+        with self._harmless(), torch.no_grad():
+            # Clipping may put new tensors into `.grad`; a gradient that it removed counts as zero.
+            left = [
+                (p.grad if p.grad is not None else torch.zeros_like(p))
+                for p in map(self._parameters.__getitem__, indices)
+            ]
+            call.after = norms(left)
+            if counts:
+                self._counts.after = count(indices, left, len(self._parameters))
+            self._calls.append(call)
+
+    def step(self, loss: torch.Tensor | float | None = None) -> None:
+        """Record the optimizer step that was just made, with its loss.
+
+        A step without a clip call is recorded as not clipped, with the norms its gradients have now: call it before
+        `zero_grad`.
+
+        Raises:
+          ValueError: `loss` has more than one element.
+          DivergenceError: an alert came up and `on_alert` is "raise".
+
+        """
+        if isinstance(loss, torch.Tensor) and loss.numel() != 1:
+            raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
+        with self._harmless(), torch.no_grad():
+            self._finish_step(loss)
+            self._collect(wait=False)
+        self._recorder.act()
+
+    def flush(self) -> None:
+        """Bring every step recorded so far into the event file; waits for the device."""
+        with self._harmless():
+            self._copy()
+            self._collect(wait=True)
+        self._recorder.flush()
+
+    def close(self) -> None:
+        """Flush and stop recording; closing twice is fine. A `SummaryWriter` that was given stays open."""
+        self.flush()
+        self._recorder.close()
+
+    def __enter__(self) -> ClipWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _gradients(self, parameters: Iterable[torch.Tensor]) -> tuple[list[int], list[torch.Tensor]]:
+        """Positions in the model and gradients of the parameters that have one."""
+        indices, grads = [], []
+        for place, parameter in enumerate(parameters):
+            index = self._index.get(id(parameter))
+            if index is None:
+                raise ValueError(
+                    f"`parameters` must belong to the model given to ClipWriter, got at position {place} a tensor "
+                    f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
+                )
+            if parameter.grad is not None:
+                indices.append(index)
+                grads.append(parameter.grad)
+        return indices, grads
+
+    def _count_before(self, indices: list[int], grads: list[torch.Tensor]) -> bool:
+        """Count this step's gradients if it is time to; the first call of a step sees them unclipped."""
+        if not self._recorder.histogram_due(self._step):
+            return False
+        counts = count(indices, grads, len(self._parameters))
+        if self._counts.before is None:
+            self._counts.before = counts
+        else:  # another call: rows that are still empty are parameters it sees first
+            fresh = ~self._counts.before.any(dim=1, keepdim=True)
+            self._counts.before = torch.where(fresh, counts, self._counts.before)
+        return True
+
+    def _finish_step(self, loss: torch.Tensor | float | None) -> None:
+        if not self._calls:
+            indices, grads = self._gradients(self._parameters)
+            self._calls.append(Call(Rule("none"), indices, norms(grads)))
+            self._count_before(indices, grads)
+        if isinstance(loss, torch.Tensor):
+            loss = loss.detach().clone() if loss.device.type == "cpu" else loss.detach()
+        self._waiting.append(Step(self._step, time.time(), loss, self._calls, self._counts))
+        self._step += 1
+        self._calls, self._counts = [], Counts()
+        if len(self._waiting) >= self._steps_per_copy:
+            self._copy()
+
+    def _copy(self) -> None:
+        if self._waiting:
+            self._copies.append(Copy(self._waiting))
+            self._waiting = []
+
+    def _collect(self, wait: bool) -> None:
+        while self._copies and self._copies[0].arrived(wait):
+            histograms, measured = self._copies.popleft().read(len(self._parameters))
+            for counts in histograms:
+                self._recorder.add_histogram(counts)
+            for steps in measured:
+                self._recorder.add_steps(steps)
+
+    @contextlib.contextmanager
+    def _harmless(self) -> Iterator[None]:
+        """Turn a failure of ours into one warning: training is worth more than its record."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            if not self._broken:
+                warnings.warn(f"gradclip missed a step: {error!r}. Training is not affected.", stacklevel=4)
+            self._broken = True
+
+
+class _SharedFile:
+    """The event file of a `SummaryWriter` the user already has."""
+
+    def __init__(self, writer: SummaryWriter) -> None:
+        self._writer = writer
+
+    def add(self, summary: Summary, step: int, wall_time: float) -> None:
+        # Once closed, the writer would open a second file in the directory, which TensorBoard then follows alone.
+        if self._writer.file_writer is not None:
+            self._writer.file_writer.add_summary(summary, step, wall_time)
+
+    def flush(self) -> None:
+        if self._writer.file_writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        self.flush()
+
+
+def _sink(logdir: Any) -> Sink:
+    if isinstance(logdir, (str, os.PathLike)):
+        return EventFile(logdir)
+    tensorboard = sys.modules.get("torch.utils.tensorboard")  # importing it takes seconds where TensorFlow is installed
+    if tensorboard is not None and isinstance(logdir, tensorboard.SummaryWriter):
+        return _SharedFile(logdir)
+    raise TypeError(
+        f"`logdir` must be a path or a torch.utils.tensorboard.SummaryWriter, got {type(logdir).__name__}. "
+        "Pass the directory of the run."
+    )
+
+
+def _check_threshold(name: str, value: float) -> None:
+    if not value >= 0:
+        raise ValueError(f"`{name}` must be 0 or more, got {value!r}. A negative one would turn gradients around.")

@@ -1,0 +1,98 @@
+"""What every adapter must record, worked out by brute force from the gradients themselves.
+
+An adapter supplies one function that feeds given gradients through its clip calls and returns what came out. The rest
+is the same for all: `Expected` computes with NumPy, on whole arrays and in float64, what the log has to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tb_gradclip.core.histogram import Distribution, count, distribution
+
+Array = NDArray[np.float32]
+Steps = list[list[Array]]
+Record = Callable[[str, str, float, Steps, list[float]], Steps]
+
+SHAPES = ((7, 5), (11,), (1,), (3, 2, 2))
+
+
+def healthy(steps: int = 40, seed: int = 0) -> tuple[Steps, list[float]]:
+    """Gradients of four parameters and losses: some steps above any threshold of the suite, some below, some zero."""
+    rng = np.random.default_rng(seed)
+    gradients = []
+    for step in range(steps):
+        size = 0.0 if step == 3 else 10.0 ** rng.uniform(-3, 1.5)
+        gradients.append([(rng.standard_t(3, shape) * size).astype(np.float32) for shape in SHAPES])
+    return gradients, np.abs(rng.normal(2, 0.1, steps)).astype(np.float32).tolist()
+
+
+def broken() -> tuple[Steps, list[float]]:
+    """One NaN, one infinity, one overflowing norm and one NaN loss among healthy steps."""
+    gradients, losses = healthy(12, seed=1)
+    gradients[3][0][2, 1] = np.nan
+    gradients[5][1][4] = -np.inf
+    gradients[7][3][:] = 1e30
+    losses[9] = float("nan")
+    return gradients, losses
+
+
+def apply(kind: str, threshold: float, step: list[Array]) -> list[NDArray[np.float64]]:
+    """Clip one step's gradients by the definition, in float64."""
+    wide = [g.astype(np.float64) for g in step]
+    if kind == "value":
+        return [np.clip(g, -threshold, threshold) for g in wide]
+    if kind == "norm":
+        return [g * min(1.0, threshold / max(np.linalg.norm(g), 1e-300)) for g in wide]
+    if kind == "global_norm":
+        return [g * min(1.0, threshold / max(joint(wide), 1e-300)) for g in wide]
+    if kind == "custom":
+        return [g * threshold for g in wide]
+    return wide
+
+
+def joint(step: list[NDArray[np.float64]]) -> float:
+    """L2 norm of all gradients of a step together."""
+    return float(np.sqrt(sum((np.asarray(g, np.float64) ** 2).sum() for g in step)))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the log must say of one step."""
+
+    norm_before: float
+    norm_after: float
+    coefficient: float
+    clipped: bool
+    nonfinite: int
+
+    @classmethod
+    def of(cls, kind: str, threshold: float, step: list[Array]) -> Expected:
+        """Worked out from the gradients before and after."""
+        wide = [g.astype(np.float64) for g in step]
+        after = apply(kind, threshold, step)
+        before = joint(wide)
+        return cls(
+            norm_before=before,
+            norm_after=joint(after),
+            coefficient=joint(after) / before if before else 1.0,
+            clipped=any((a != b).any() for a, b in zip(wide, after, strict=True)),
+            nonfinite=sum(not np.isfinite(np.square(g).sum()) for g in step),  # in float32, as the libraries do
+        )
+
+
+def assert_holds(found: Distribution, values: NDArray[np.float32], tolerance: float = 1e-5) -> None:
+    """Check a distribution against the values it is of; bins may be off by rounding at their edges."""
+    exact = distribution(count(values))
+    assert (found.size, found.nan) == (exact.size, exact.nan)
+    assert (found.positive_infinity, found.negative_infinity) == (exact.positive_infinity, exact.negative_infinity)
+    assert found.zero == exact.zero
+    finite = np.sort(values[np.isfinite(values) & (values != 0)].astype(np.float64))
+    below = np.cumsum(found.counts)
+    slack = tolerance * np.abs(found.high)
+    assert (np.searchsorted(finite, found.high - slack) <= below + 1e-6).all()
+    assert (np.searchsorted(finite, found.high + slack, side="right") >= below - 1e-6).all()

@@ -1,0 +1,90 @@
+"""Records survive the way to disk and back."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tb_gradclip.core import schema
+from tb_gradclip.core.histogram import GradientHistogram, count
+from tb_gradclip.core.rows import STEP_DTYPE
+from tb_gradclip.core.rules import Rule
+from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Tag, Window
+
+names = st.text(min_size=1, max_size=20)
+
+
+@given(st.dictionaries(names, st.integers()), st.binary())
+def test_a_frame_gives_back_header_and_body(header: dict[str, int], body: bytes) -> None:
+    frame = schema.pack(header, body)
+    assert schema.unpack(frame) == (header, body)
+    assert (len(frame) - len(body)) % 8 == 0
+
+
+@pytest.mark.parametrize("broken", [b"", b"\x01", b"\xff\xff\xff\x7f{}"])
+def test_bytes_that_are_no_frame_are_refused(broken: bytes) -> None:
+    with pytest.raises(ValueError, match="a record must be a frame"):
+        schema.unpack(broken)
+
+
+def test_steps_come_back() -> None:
+    rows = np.zeros(3, STEP_DTYPE)
+    rows["step"], rows["loss"] = [2**40, 2**40 + 1, 2**40 + 2], [1.0, np.nan, np.inf]
+    back, first_row = schema.decode_steps(schema.encode_steps(rows, 7))
+    assert first_row == 7
+    assert back.tobytes() == rows.tobytes()
+
+
+def test_a_step_takes_no_more_than_64_bytes() -> None:
+    assert STEP_DTYPE.itemsize <= 64
+
+
+@given(names)
+def test_a_run_comes_back(name: str) -> None:
+    run = RunRecord("torch", "torch 2", (Parameter(name, (2, 3)),), Rule("global_norm", 0.25), 5)
+    assert repr(schema.decode_run(schema.encode_run(run))) == repr(run)
+
+
+def test_a_window_comes_back() -> None:
+    rows = np.zeros(2, schema.WINDOW_DTYPE)
+    rows["norm_before_mean"] = [1.5, np.nan]
+    back = schema.decode_window(schema.encode_window(Window(4, 7, 4, rows)))
+    assert (back.first_step, back.last_step, back.steps) == (4, 7, 4)
+    assert back.rows.tobytes() == rows.tobytes()
+
+
+def test_a_histogram_comes_back_whatever_its_blocks() -> None:
+    counts = np.stack([count(np.random.default_rng(0).normal(size=500)), count(np.zeros(0))])
+    for blocks in (
+        {},
+        {"coefficients": np.array([0.5, np.nan])},
+        {"counts_after": counts, "clipped": np.array([3, 0])},
+    ):
+        histogram = GradientHistogram(9, 1.5, Rule("custom"), ("a", "b"), counts, **blocks)
+        back = schema.decode_histogram(schema.encode_histogram(histogram), ("a", "b"))
+        np.testing.assert_array_equal(back.counts, counts)
+        for name, block in blocks.items():
+            np.testing.assert_array_equal(getattr(back, name), block)
+
+
+def test_alerts_come_back_and_fields_of_a_later_version_are_ignored() -> None:
+    alert = Alert(3, "spike", "warning", "loss jumped", None, 2.5)
+    assert schema.decode_alerts(schema.encode_alerts([alert])) == [alert]
+    later = schema.pack({"alerts": [{**vars(alert), "lead": 7}]})
+    assert schema.decode_alerts(later) == [alert]
+
+
+@given(st.sampled_from(schema.KINDS), st.floats(0, 2e9), st.integers(0, 10**6))
+def test_a_tag_is_read_back_from_its_text(kind: str, start: float, shard: int) -> None:
+    tag = Tag(kind, schema.attempt_name(start), shard)
+    assert Tag.parse(str(tag)) == tag
+
+
+@pytest.mark.parametrize("other", ["gradclip/clip_rate", "loss", "gradclip/steps/x/y", "gradclip/movies/0/000001"])
+def test_tags_of_others_are_not_taken_for_ours(other: str) -> None:
+    assert Tag.parse(other) is None
+
+
+@pytest.mark.parametrize(("content", "version"), [(b"", 0), (b"[]", 0), (b'{"schema": 3}', 3)])
+def test_the_version_is_read_from_plugin_content(content: bytes, version: int) -> None:
+    assert schema.content_version(content) == version

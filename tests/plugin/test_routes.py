@@ -1,0 +1,226 @@
+"""Every route, on a written log, through TensorBoard's own data provider, without a process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.plugins.base_plugin import TBContext
+from werkzeug.test import Client, TestResponse
+from werkzeug.wrappers import Request, Response
+
+import tb_gradclip
+from tb_gradclip.plugin.routes import GradClipPlugin
+from tests.logs import BREAK, SPIKE, write_runs
+from tests.plugin.wire import decode_series
+
+Get = Callable[[str], TestResponse]
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "http"
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("logs")
+    write_runs(path)
+    return path
+
+
+def serve(logdir: Path) -> Client:
+    """The plugin alone, on the Python loader with its defaults: ten tensors a tag."""
+    multiplexer = EventMultiplexer(tensor_size_guidance={"gradclip": 10})
+    multiplexer.AddRunsFromDirectory(str(logdir))
+    multiplexer.Reload()
+    plugin = GradClipPlugin(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(logdir))))
+    apps = plugin.get_plugin_apps()
+
+    @Request.application
+    def dispatch(request: Request) -> Response:
+        return Response.force_type(apps[request.path], request.environ)
+
+    return Client(dispatch)
+
+
+@pytest.fixture(scope="module")
+def client(logdir: Path) -> Client:
+    return serve(logdir)
+
+
+def test_runs_say_what_the_api_promises(client: Client) -> None:
+    answer = client.get("/runs").json
+    assert answer["schema"] == 1
+    assert [run["name"] for run in answer["runs"]] == ["broken", "by_value", "clipped"]
+    broken, by_value, clipped = answer["runs"]
+    assert clipped["rule"] == {
+        "kind": "global_norm",
+        "threshold": 1.0,
+        "low": None,
+        "high": None,
+        "text": "global norm ≤ 1",
+    }
+    assert by_value["rule"] == {"kind": "value", "threshold": 0.01, "low": -0.01, "high": 0.01, "text": "value ± 0.01"}
+    assert (clipped["steps"], clipped["first_step"], clipped["last_step"]) == (5000, 0, 4999)
+    assert all(run["complete"] for run in answer["runs"])
+    assert clipped["parameters"] == ["embedding.weight", "rnn.weight", "head.weight"]
+    assert (broken["clip_rate"], broken["recent_clip_rate"], broken["throttle"]) == (None, None, None)
+    assert broken["nonfinite_steps"] == 2000
+    assert [(alert["kind"], alert["step"]) for alert in broken["alerts"]] == [("nonfinite", BREAK)]
+    assert clipped["clip_rate"]["low"] < clipped["clip_rate"]["rate"] < clipped["clip_rate"]["high"]
+    assert clipped["recent_clip_rate"]["steps"] == 100
+
+
+@pytest.mark.parametrize("points", [500, 100, 20])
+def test_a_spike_of_one_step_survives_reduction(client: Client, points: int) -> None:
+    for column in ("loss", "norm_before"):
+        (line,) = decode_series(client.get(f"/series?run=clipped&column={column}&points={points}").data)
+        assert line["rows"] <= points
+        assert line["total"] == 5000
+        assert line["step"][line["value"].argmax()] == SPIKE
+
+
+def test_every_point_is_a_recorded_step(client: Client, logdir: Path) -> None:
+    steps = tb_gradclip.read(logdir)["clipped"].steps
+    (line,) = decode_series(client.get("/series?run=clipped&column=norm_after&points=300").data)
+    np.testing.assert_array_equal(line["value"], steps["norm_after"][line["step"].astype(int)])
+    np.testing.assert_array_equal(line["wall_time"], steps["wall_time"][line["step"].astype(int)])
+
+
+def test_series_come_for_every_run_and_column_in_order(client: Client) -> None:
+    lines = decode_series(client.get("/series?run=clipped&run=broken&column=loss&column=clip_rate").data)
+    assert [(line["run"], line["column"]) for line in lines] == [
+        ("clipped", "loss"),
+        ("clipped", "clip_rate"),
+        ("broken", "loss"),
+        ("broken", "clip_rate"),
+    ]
+    assert lines[1]["fields"] == ["step", "wall_time", "value", "low", "high"]
+    assert (lines[1]["low"] <= lines[1]["value"]).all()
+
+
+def test_a_range_brings_the_row_beyond_either_end(client: Client) -> None:
+    (line,) = decode_series(client.get("/series?run=clipped&column=loss&from=1000&to=1010").data)
+    assert line["step"].tolist() == list(range(999, 1012))
+    (line,) = decode_series(client.get("/series?run=clipped&column=loss&from=50&to=55&axis=relative").data)
+    assert line["step"].tolist() == list(range(99, 112))
+
+
+def test_a_range_without_steps_is_empty_or_its_neighbours(client: Client) -> None:
+    (line,) = decode_series(client.get("/series?run=clipped&column=loss&from=9000&to=9010").data)
+    assert line["rows"] <= 1
+
+
+def test_values_that_are_not_finite_arrive_as_they_are(client: Client) -> None:
+    lines = decode_series(client.get("/series?run=broken&column=norm_before&column=loss&points=100").data)
+    assert np.isnan(lines[0]["value"]).any()
+    assert np.isnan(lines[1]["value"]).any()
+
+
+def test_the_window_of_the_clip_rate_is_the_one_asked_for(client: Client, logdir: Path) -> None:
+    steps = tb_gradclip.read(logdir)["clipped"].steps
+    (line,) = decode_series(client.get("/series?run=clipped&column=clip_rate&window=20&points=10000").data)
+    assert line["value"][-1] == steps["clipped"][-20:].mean()
+
+
+def test_a_histogram_is_the_last_one_at_or_before_the_step(client: Client) -> None:
+    answer = client.get("/histogram?run=clipped&step=149").json
+    assert (answer["previous_step"], answer["step"], answer["next_step"]) == (50, 100, 150)
+    assert answer["before"]["counts"] == answer["after"]["counts"]
+    assert answer["coefficient"] == pytest.approx(answer["after"]["high"][-1] / answer["before"]["high"][-1])
+    for side in ("before", "after"):
+        counted = sum(answer[side][name] for name in ("zero", "nan", "positive_infinity", "negative_infinity"))
+        assert answer[side]["size"] == sum(answer[side]["counts"]) + counted == 320 + 64 + 40
+
+
+def test_a_histogram_of_one_parameter(client: Client) -> None:
+    answer = client.get("/histogram?run=by_value&step=0&parameter=rnn.weight").json
+    assert answer["parameter"] == "rnn.weight"
+    assert answer["before"]["size"] == 64
+    assert answer["clipped"] == 2
+    assert max(answer["after"]["low"]) < 0.01
+
+
+def test_a_broken_histogram_is_json(client: Client) -> None:
+    answer = client.get(f"/histogram?run=broken&step={BREAK}").json
+    assert answer["before"]["nan"] > 0
+
+
+ERRORS = [
+    ("/series?column=loss", 400, "`run` must come 1 to 100 times, got 0"),
+    ("/series?run=clipped", 400, "`column` must be among loss"),
+    ("/series?run=clipped&column=weight", 400, "got ['weight']"),
+    ("/series?run=clipped&column=loss&points=5", 400, "`points` must be a whole number from 10 to 10000, got '5'"),
+    ("/series?run=clipped&column=loss&points=many", 400, "got 'many'"),
+    ("/series?run=clipped&column=loss&axis=epoch", 400, "`axis` must be one of step, relative, wall_time, got 'epoch'"),
+    ("/series?run=clipped&column=loss&from=here", 400, "`from` must be a number, got 'here'"),
+    ("/series?run=clipped&column=clip_rate&window=0", 400, "`window` must be a whole number"),
+    ("/series?run=nobody&column=loss", 404, "no gradclip data in run 'nobody'"),
+    ("/histogram?run=clipped", 400, "`step` must be a whole number"),
+    ("/histogram?run=clipped&step=0&parameter=x", 404, "unknown parameter 'x'; this run has embedding.weight"),
+    ("/histogram?run=../../etc&step=0", 404, "no gradclip data in run '../../etc'"),
+]
+
+
+@pytest.mark.parametrize(("path", "status", "message"), ERRORS, ids=[path for path, _, _ in ERRORS])
+def test_a_wrong_request_is_told_what_is_wrong(client: Client, path: str, status: int, message: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert message in answer.text
+    assert answer.mimetype == "text/plain"
+
+
+@pytest.mark.parametrize("path", ["/runs", "/series", "/histogram", "/index.js"])
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_nothing_but_get_is_answered(client: Client, path: str, method: str) -> None:
+    assert getattr(client, method)(path).status_code == 405
+
+
+def test_the_dashboard_is_served(client: Client) -> None:
+    answer = client.get("/index.js")
+    assert answer.mimetype == "text/javascript"
+    assert b"render" in answer.data
+
+
+def test_new_steps_show_up_while_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.test_recorder import measured, recorder
+
+    monkeypatch.setattr("tb_gradclip.storage.provider.FRESH_SECONDS", 0.0)
+    multiplexer = EventMultiplexer(tensor_size_guidance={"gradclip": 0})
+    multiplexer.AddRunsFromDirectory(str(tmp_path))
+    plugin = GradClipPlugin(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(tmp_path))))
+    client, book, seen = Client(plugin.get_plugin_apps()["/runs"]), recorder(tmp_path / "run"), []
+    for first in range(0, 60, 20):
+        book.add_steps(measured(first, [2.0] * 20))
+        book.flush()
+        multiplexer.AddRunsFromDirectory(str(tmp_path))
+        multiplexer.Reload()
+        seen.append(client.get("/").json["runs"][0]["steps"])
+    book.close()
+    assert seen == [20, 40, 60]
+
+
+def test_fixtures_of_the_front_end_are_what_the_server_sends(tmp_path: Path) -> None:
+    """Rewritten when they differ, so that a change of the API shows up in a diff and in the front end's tests."""
+    write_runs(tmp_path, 400)
+    client = serve(tmp_path)
+    sent: dict[str, Any] = {
+        "runs.json": client.get("/runs").json,
+        "histogram.json": client.get("/histogram?run=clipped&step=100").json,
+    }
+    series = client.get("/series?run=clipped&run=broken&column=loss&column=clip_rate&points=50").data
+    differs = []
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    for name, value in sent.items():
+        text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+        path = FIXTURES / name
+        if not path.exists() or json.loads(path.read_text()) != value:
+            path.write_text(text)
+            differs.append(name)
+    if not (FIXTURES / "series.bin").exists() or (FIXTURES / "series.bin").read_bytes() != series:
+        (FIXTURES / "series.bin").write_bytes(series)
+        differs.append("series.bin")
+    assert not differs, f"the API changed; look at the new {differs} in {FIXTURES} and commit them"

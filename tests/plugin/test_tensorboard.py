@@ -1,0 +1,99 @@
+"""In TensorBoard itself, started as a process, with either of its loaders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tb_gradclip
+from tests.logs import SPIKE, write_runs
+from tests.plugin.wire import decode_series
+from tests.tensorboard import LOADERS, fetch, tensorboard
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("board") / "logs"
+    write_runs(path)
+    return path
+
+
+@pytest.fixture(scope="module", params=LOADERS, ids=lambda fast: f"load_fast={fast}")
+def address(request: pytest.FixtureRequest, logdir: Path) -> Iterator[str]:
+    with tensorboard(logdir, f"--load_fast={request.param}") as address:
+        wait_for_steps(address, 5000)
+        yield address
+
+
+def wait_for_steps(address: str, steps: int) -> None:
+    """TensorBoard answers before it has read everything."""
+    deadline = time.monotonic() + 60
+    found: dict[str, int] = {}
+    while time.monotonic() < deadline:
+        found = {r["name"]: r["steps"] for r in json.loads(fetch(address, "runs"))["runs"]}
+        if len(found) == 3 and set(found.values()) == {steps}:
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"the three runs never had {steps} steps: {found}")
+
+
+def test_every_step_comes_back_through_the_routes(address: str, logdir: Path) -> None:
+    for name, run in tb_gradclip.read(logdir).items():
+        columns = ("loss", "norm_before", "norm_after", "coefficient", "clipped", "threshold", "nonfinite")
+        query = "&".join(f"column={column}" for column in columns)
+        for line in decode_series(fetch(address, f"series?run={name}&{query}&points=10000")):
+            assert line["step"].tolist() == list(range(5000))
+            np.testing.assert_array_equal(line["value"], run.steps[line["column"]].astype(float))
+            np.testing.assert_array_equal(line["wall_time"], run.steps["wall_time"])
+
+
+def test_the_spike_is_in_a_chart_of_500_points(address: str) -> None:
+    (line,) = decode_series(fetch(address, "series?run=clipped&column=loss&points=500"))
+    assert line["rows"] <= 500
+    assert line["step"][line["value"].argmax()] == SPIKE
+
+
+def test_runs_are_complete_and_the_tab_is_active(address: str) -> None:
+    assert all(run["complete"] for run in json.loads(fetch(address, "runs"))["runs"])
+    with urllib.request.urlopen(f"{address}data/plugins_listing") as response:
+        listing = json.load(response)
+    assert listing["gradclip"]["enabled"]
+    assert listing["gradclip"]["tab_name"] == "Gradient Clipping"
+
+
+def test_copies_show_in_the_scalars_and_histograms_tabs(address: str) -> None:
+    with urllib.request.urlopen(f"{address}data/plugin/scalars/tags") as response:
+        scalars = json.load(response)
+    assert set(scalars["clipped"]) == {"gradclip/clip_rate", "gradclip/norm_before", "gradclip/norm_after"}
+    with urllib.request.urlopen(f"{address}data/plugin/histograms/tags") as response:
+        histograms = json.load(response)
+    assert set(histograms["clipped"]) == {"gradclip/before", "gradclip/after"}
+
+
+@pytest.mark.parametrize("fast", LOADERS)
+def test_sampling_by_the_user_loses_no_step(tmp_path: Path, fast: str) -> None:
+    """Even where somebody asks TensorBoard for ten records a tag, shards hold fewer."""
+    logs = tmp_path / "logs"
+    write_runs(logs, 1200)
+    with tensorboard(logs, f"--load_fast={fast}", "--samples_per_plugin=gradclip=10") as address:
+        wait_for_steps(address, 1200)
+        assert all(run["complete"] for run in json.loads(fetch(address, "runs"))["runs"])
+
+
+def test_a_plugin_that_cannot_load_does_not_stop_tensorboard(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['tb_gradclip.plugin.routes'] = None\n"
+        "from tb_gradclip.plugin.loader import GradClipLoader\n"
+        "loader = GradClipLoader(); loader.fix_flags(object()); print(loader.load(None))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "None"
+    assert "gradclip is not available" in done.stderr

@@ -1,0 +1,122 @@
+"""Reading back, from files as they really are: cut off, written by others, of a later version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+
+import tb_gradclip
+from tb_gradclip.core.schema import Tag, pack
+from tb_gradclip.storage.events import Shard
+from tb_gradclip.storage.read import RunBuilder
+from tb_gradclip.storage.write import EventFile, RecordLog
+from tests.test_recorder import measured, recorder
+
+
+def write(logdir: Path, steps: int) -> Path:
+    book = recorder(logdir)
+    for first in range(0, steps, 10):
+        book.add_steps(measured(first, [2.0] * 10))
+        book.flush()
+    book.close()
+    (path,) = logdir.iterdir()
+    return path
+
+
+def test_a_file_cut_off_anywhere_gives_the_steps_before_the_cut(tmp_path: Path) -> None:
+    whole = write(tmp_path, 100).read_bytes()
+    (path,) = tmp_path.iterdir()
+    seen = []
+    for length in range(0, len(whole), 997):
+        path.write_bytes(whole[:length])
+        run = tb_gradclip.read(tmp_path).get(".")
+        seen.append(0 if run is None else len(run.steps))
+    assert seen == sorted(seen)
+    assert 0 < seen[len(seen) // 2] < 100
+
+
+def test_runs_are_named_by_their_directory(tmp_path: Path) -> None:
+    for name in ("b", "a/deep", "a"):
+        write(tmp_path / name, 10) if not (tmp_path / name).exists() else None
+    write(tmp_path / "c", 10)
+    assert {"a/deep", "b", "c"} <= set(tb_gradclip.read(tmp_path))
+
+
+def test_a_directory_without_our_data_holds_no_runs(tmp_path: Path) -> None:
+    sink = EventFile(tmp_path)
+    sink.add(Summary(value=[Summary.Value(tag="loss", simple_value=1.0)]), 0, 1.0)
+    sink.close()
+    assert tb_gradclip.read(tmp_path) == {}
+
+
+def test_a_directory_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="`logdir` must be a directory, got .*nowhere"):
+        tb_gradclip.read(tmp_path / "nowhere")
+
+
+def test_a_record_of_a_later_version_is_skipped_with_one_warning() -> None:
+    builder = RunBuilder("run")
+    later = Shard(b'{"schema": 2, "kind": "steps"}', [pack({"new": True})])
+    with pytest.warns(UserWarning, match="run 'run' was recorded in version 2 .* Upgrade") as caught:
+        for shard in range(3):
+            builder.add(Tag("steps", "0", shard), later)
+    assert len(caught) == 1
+    assert builder.build() is None
+
+
+def test_missing_records_make_a_run_incomplete(tmp_path: Path) -> None:
+    from tb_gradclip.storage.events import event_files, read_shards
+
+    write(tmp_path, 200)
+    builder = RunBuilder("run")
+    for tag, shard in read_shards(event_files(tmp_path)["."]).items():
+        builder.add(tag, Shard(shard.content, shard.frames[::2] if tag.kind == "steps" else shard.frames))
+    run = builder.build()
+    assert run is not None
+    assert not run.complete
+
+
+def test_shards_in_any_order_and_more_than_once_make_the_same_run(tmp_path: Path) -> None:
+    from tb_gradclip.storage.events import event_files, read_shards
+
+    write(tmp_path, 200)
+    shards = list(read_shards(event_files(tmp_path)["."]).items())
+    builder = RunBuilder("run")
+    for tag, shard in shards[::-1] + shards:
+        builder.add(tag, shard)
+    run = builder.build()
+    assert run is not None
+    assert run.complete
+    assert run.steps.tobytes() == tb_gradclip.read(tmp_path)["."].steps.tobytes()
+
+
+def test_the_event_file_is_one_tensorboard_reads(tmp_path: Path) -> None:
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
+
+    path = write(tmp_path, 30)
+    reader, kinds = PyRecordReader_New(str(path)), []
+    while True:
+        try:
+            reader.GetNext()
+        except Exception:  # noqa: BLE001 - its way to say that the file ends
+            break
+        kinds.append(Event.FromString(reader.record()).WhichOneof("what"))
+    assert kinds[0] == "file_version"
+    assert set(kinds[1:]) == {"summary"}
+
+
+def test_scalars_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
+    sink = EventFile(tmp_path)
+    log = RecordLog(sink, "0")
+    for step, value in enumerate([1.0, np.nan, np.inf, 2.0]):
+        log.write_scalar("norm_before", value, step, 1.0)
+    sink.close()
+    from tb_gradclip.storage.events import read_events
+
+    (path,) = tmp_path.iterdir()
+    steps = [event.step for event in read_events(path) if event.summary.value]
+    assert steps == [0, 3]

@@ -1,0 +1,59 @@
+"""TensorBoard as a user starts it: a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+LOADERS = ("true", "false")
+"""Values of `--load_fast`: the data server in Rust, and the one in Python that Macs and Windows have."""
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def tensorboard(logdir: Path, *options: str) -> Iterator[str]:
+    """Start TensorBoard on a directory; gives its address once it answers, with a trailing slash."""
+    port = free_port()
+    prefix = next((o.removeprefix("--path_prefix=") for o in options if o.startswith("--path_prefix=")), "")
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
+    log = logdir.parent / f"tensorboard-{port}.log"
+    with log.open("w") as output:
+        process = subprocess.Popen([*command, "--reload_interval", "1", *options], stdout=output, stderr=output)
+        try:
+            address = f"http://localhost:{port}{prefix}/"
+            _wait(process, address, log)
+            yield address
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"{address}data/plugins_listing")
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"TensorBoard did not start:\n{log.read_text()}")
+
+
+def fetch(address: str, route: str) -> bytes:
+    """Body of a route of ours."""
+    with urllib.request.urlopen(f"{address}data/plugin/gradclip/{route}") as response:
+        return bytes(response.read())

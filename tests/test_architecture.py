@@ -1,0 +1,132 @@
+"""Boundaries of the code, and the promise that looking never imports training."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = "tb_gradclip"
+
+# What each part of the package may import from it. A part is a folder, or a file beside the folders.
+ALLOWED: dict[str, set[str]] = {
+    "core": {"core"},
+    "storage": {"core", "storage"},
+    "recorder": {"core", "storage.write"},
+    "torch": {"core", "recorder", "storage.write", "torch_capture"},
+    "torch_capture": {"core", "recorder"},
+    "tensorflow": {"core", "recorder", "storage.write", "tensorflow_capture"},
+    "tensorflow_capture": {"core", "recorder"},
+    "keras": {"core", "recorder", "storage.write", "keras_capture"},
+    "keras_capture": {"core", "recorder"},
+    "plugin": {"core", "storage", "plugin"},
+    "__init__": {"recorder", "storage.read"},
+}
+FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
+MAY_IMPORT_FRAMEWORK = {
+    "torch": {"torch"},
+    "torch_capture": {"torch"},
+    "tensorflow": {"tensorflow"},
+    "tensorflow_capture": {"tensorflow"},
+    "keras": {"keras"},
+    "keras_capture": {"keras"},
+}
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT / PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_its_part_may(path: Path) -> None:
+    for name in imports(path):
+        if name.startswith(f"{PACKAGE}."):
+            inner = name.removeprefix(f"{PACKAGE}.")
+            assert any(inner == a or inner.startswith(f"{a}.") for a in ALLOWED[part(path)]), f"{path} imports {name}"
+        elif name.split(".")[0] in FRAMEWORKS:
+            assert name.split(".")[0] in MAY_IMPORT_FRAMEWORK.get(part(path), set()), f"{path} imports {name}"
+
+
+def test_core_imports_nothing_but_numpy_and_the_standard_library() -> None:
+    for path in SOURCES:
+        if part(path) == "core":
+            outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {PACKAGE, "numpy"}
+            assert not outside, f"{path} imports {outside}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "demo").glob("*.py")), ids=lambda path: path.name)
+def test_the_demo_uses_public_names_only(path: Path) -> None:
+    public = re.compile(
+        r"tb_gradclip(\.(torch|tensorflow|keras)\.(ClipWriter|ClipCallback)|\.read|\.DivergenceError|$)"
+    )
+    for name in imports(path):
+        assert not name.startswith(PACKAGE) or public.match(name), f"{path} imports {name}"
+
+
+LOOKING = "import tb_gradclip, tb_gradclip.plugin.loader, tb_gradclip.plugin.routes, tb_gradclip.storage.read"
+
+
+def loaded(statement: str) -> set[str]:
+    """Frameworks that are loaded once this statement has run in a fresh interpreter."""
+    program = f"{statement}\nimport sys\nprint(*({FRAMEWORKS!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_looking_loads_neither_torch_nor_tensorflow() -> None:
+    assert loaded(LOOKING) == set()
+
+
+def test_the_test_above_can_fail() -> None:
+    assert loaded(f"{LOOKING}\nimport torch") == {"torch"}
+
+
+@pytest.mark.parametrize(
+    ("module", "framework"), [("torch", "torch"), ("tensorflow", "tensorflow"), ("keras", "keras")]
+)
+def test_a_missing_framework_names_the_command_that_installs_it(module: str, framework: str) -> None:
+    program = f"import sys\nsys.modules['{framework}'] = None\nimport tb_gradclip.{module}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    extra = "torch" if framework == "torch" else "tensorflow"
+    assert done.returncode == 1
+    assert f'pip install "tensorboard-plugin-gradclip[{extra}]"' in done.stderr.splitlines()[-1]
+
+
+def test_every_route_is_in_the_http_api() -> None:
+    from tb_gradclip.plugin.routes import GradClipPlugin
+
+    contract = (ROOT / PACKAGE / "plugin" / "http_api.md").read_text()
+    described = set(re.findall(r"^## `(.+)`", contract, re.MULTILINE))
+    routes = GradClipPlugin.__new__(GradClipPlugin).get_plugin_apps()
+    assert {route.removeprefix("/") for route in routes} == described
+
+
+# Which folder of the front end may import from which; views see everything, nothing sees views.
+FRONTEND = {
+    "views": {"views", "state", "charts", "model", "api", "theme"},
+    "state": {"state", "model", "api", "host", "theme"},
+    "charts": {"charts", "model", "theme"},
+    "model": {"model", "api"},
+    "api": {"api"},
+    "theme": {"theme"},
+    "host": {"host"},
+}

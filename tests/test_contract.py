@@ -1,0 +1,91 @@
+"""The contract suite: every adapter records what brute force finds, and returns what its library returns."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tb_gradclip
+from tests.contract import Expected, Record, apply, assert_holds, broken, healthy
+
+TORCH = {"torch": ("value", "global_norm", "none"), "torch_custom": ("custom",)}
+ROWS = [("torch", adapter, kind) for adapter, kinds in TORCH.items() for kind in kinds]
+THRESHOLDS = {"value": 0.5, "norm": 1.0, "global_norm": 2.0, "none": 0.0, "custom": 0.5}
+
+
+def recording(framework: str, adapter: str) -> Record:
+    return getattr(importlib.import_module(f"tests.adapters_{framework}"), f"record_{adapter}")
+
+
+@pytest.fixture(params=ROWS, ids=lambda row: f"{row[1]}-{row[2]}")
+def row(request: pytest.FixtureRequest) -> tuple[Record, str]:
+    framework, adapter, kind = request.param
+    return recording(framework, adapter), kind
+
+
+def test_norms_coefficient_and_clipped_are_those_of_the_gradients(row: tuple[Record, str], tmp_path: Path) -> None:
+    record, kind = row
+    threshold = THRESHOLDS[kind]
+    gradients, losses = healthy()
+    record(str(tmp_path), kind, threshold, gradients, losses)
+    run = tb_gradclip.read(tmp_path)["."]
+    expected = [Expected.of(kind, threshold, step) for step in gradients]
+    assert run.rule.kind == kind
+    assert run.complete
+    assert run.steps["step"].tolist() == list(range(len(gradients)))
+    np.testing.assert_allclose(run.steps["loss"], losses, rtol=1e-6)
+    for column in ("norm_before", "norm_after", "coefficient"):
+        np.testing.assert_allclose(run.steps[column], [getattr(e, column) for e in expected], rtol=1e-5, err_msg=column)
+    assert run.steps["clipped"].tolist() == [e.clipped for e in expected]
+    assert not run.steps["nonfinite"].any()
+    limits = run.steps["threshold"]
+    assert np.isnan(limits).all() if kind in ("none", "custom") else (limits == threshold).all()
+
+
+def test_gradients_come_out_as_the_rule_says(row: tuple[Record, str], tmp_path: Path) -> None:
+    record, kind = row
+    gradients, losses = healthy(10)
+    after = record(str(tmp_path), kind, THRESHOLDS[kind], gradients, losses)
+    for step, clipped in zip(gradients, after, strict=True):
+        for expected, found in zip(apply(kind, THRESHOLDS[kind], step), clipped, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-30)
+
+
+def test_histograms_hold_the_gradients_before_and_after(row: tuple[Record, str], tmp_path: Path) -> None:
+    record, kind = row
+    gradients, losses = healthy(12)
+    after = record(str(tmp_path), kind, THRESHOLDS[kind], gradients, losses)
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.histograms.steps.tolist() == list(range(12))
+    for histogram, step, clipped in zip(run.histograms, gradients, after, strict=True):
+        assert_holds(histogram.before(), np.concatenate([g.ravel() for g in step]))
+        for index, parameter in enumerate(run.parameters):
+            assert_holds(histogram.before(parameter.name), step[index].ravel())
+            assert_holds(histogram.after(parameter.name), clipped[index].ravel())
+        whole = histogram.after()
+        assert whole.size == sum(g.size for g in step)
+        if kind == "value":
+            cut = sum(int((np.abs(g) > THRESHOLDS[kind]).sum()) for g in step)
+            assert histogram.clipped is not None
+            assert histogram.clipped.sum() == cut
+
+
+def test_steps_that_are_not_finite_are_data(row: tuple[Record, str], tmp_path: Path) -> None:
+    record, kind = row
+    gradients, losses = broken()
+    after = record(str(tmp_path), kind, THRESHOLDS[kind], gradients, losses)
+    run = tb_gradclip.read(tmp_path)["."]
+    expected = [Expected.of(kind, THRESHOLDS[kind], step) for step in gradients]
+    bad = [3, 5, 7]
+    assert run.steps["nonfinite"].tolist() == [e.nonfinite for e in expected]
+    assert (~np.isfinite(run.steps["norm_before"])).nonzero()[0].tolist() == bad
+    assert not run.steps["clipped"][bad].any()
+    assert np.isnan(run.steps["loss"][9])
+    assert "nonfinite" in [alert.kind for alert in run.alerts]
+    for step in bad:
+        for index, parameter in enumerate(run.parameters):
+            assert_holds(run.histograms[step].before(parameter.name), gradients[step][index].ravel())
+            assert_holds(run.histograms[step].after(parameter.name), after[step][index].ravel())

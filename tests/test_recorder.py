@@ -1,0 +1,157 @@
+"""What the recorder promises to every adapter."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tb_gradclip
+from tb_gradclip.core.rows import Measurements
+from tb_gradclip.core.rules import Rule
+from tb_gradclip.core.schema import Parameter
+from tb_gradclip.recorder import Recorder
+from tb_gradclip.storage.events import event_files, read_events
+from tb_gradclip.storage.write import EventFile
+
+
+def recorder(logdir: Path) -> Recorder:
+    parameters = [Parameter("a", (2,)), Parameter("b", (3,))]
+    return Recorder(EventFile(logdir), framework="test", library="test 1", parameters=parameters)
+
+
+def measured(first: int, losses: list[float], kind: str = "global_norm", threshold: float = 1.0) -> Measurements:
+    n = len(losses)
+    norms = np.ones((n, 2))
+    return Measurements(
+        Rule(kind, threshold),
+        np.arange(first, first + n),
+        np.full(n, 1.7e9),
+        np.array(losses),
+        np.full(n, threshold),
+        np.full(n, np.sqrt(2)),
+        norms,
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 3000])
+def test_every_step_is_kept_whatever_the_size_of_the_batches(tmp_path: Path, batch: int) -> None:
+    book = recorder(tmp_path)
+    for first in range(0, 3000, batch):
+        book.add_steps(measured(first, [2.0] * min(batch, 3000 - first)))
+    book.close()
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.steps["step"].tolist() == list(range(3000))
+    assert run.complete
+    assert sum(window.steps for window in run.windows) == 3000
+
+
+def test_no_tag_holds_more_records_than_the_slowest_loader_keeps(tmp_path: Path) -> None:
+    book = recorder(tmp_path)
+    for first in range(0, 20_000, 500):
+        book.add_steps(measured(first, [2.0] * 500))
+        book.flush()
+    book.close()
+    (files,) = event_files(tmp_path).values()
+    records: dict[str, int] = {}
+    for event in read_events(files[0]):
+        for value in event.summary.value:
+            if value.tag.count("/") == 3:
+                records[value.tag] = records.get(value.tag, 0) + 1
+    assert max(records.values()) <= 8
+    assert len(records) > 10
+
+
+def test_the_threshold_of_a_schedule_is_kept_for_every_step_and_the_newest_is_the_rule(tmp_path: Path) -> None:
+    book = recorder(tmp_path)
+    for step, threshold in enumerate([1.0, 0.5, 0.25]):
+        book.add_steps(measured(step, [2.0], threshold=threshold))
+    book.close()
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.steps["threshold"].tolist() == [1.0, 0.5, 0.25]
+    assert run.rule.threshold == 0.25
+
+
+def test_a_step_that_was_not_clipped_does_not_hide_the_rule(tmp_path: Path) -> None:
+    book = recorder(tmp_path)
+    book.add_steps(measured(0, [2.0]))
+    book.add_steps(measured(1, [2.0], kind="none", threshold=np.nan))
+    book.close()
+    assert tb_gradclip.read(tmp_path)["."].rule.kind == "global_norm"
+
+
+def test_copies_for_other_tabs_are_finite(tmp_path: Path) -> None:
+    book = recorder(tmp_path)
+    book.add_steps(measured(0, [2.0] * 64))
+    broken = measured(64, [2.0] * 64)
+    broken.norm_before[:] = np.nan
+    broken.norms_before[:] = np.inf
+    book.add_steps(broken)
+    book.close()
+    (files,) = event_files(tmp_path).values()
+    scalars: dict[str, list[float]] = {}
+    for event in read_events(files[0]):
+        for value in event.summary.value:
+            if value.metadata.plugin_data.plugin_name == "scalars":
+                scalars.setdefault(value.tag, []).extend(value.tensor.float_val)
+    assert set(scalars) == {"gradclip/clip_rate", "gradclip/norm_before", "gradclip/norm_after"}
+    assert all(np.isfinite(values).all() for values in scalars.values())
+    assert all(len(values) == 16 for values in scalars.values())
+
+
+def test_a_failure_of_ours_warns_once_and_never_reaches_training(tmp_path: Path) -> None:
+    book = recorder(tmp_path)
+    wrong = measured(0, [2.0])
+    object.__setattr__(wrong, "norms_before", "nonsense")
+    with pytest.warns(UserWarning, match="gradclip stopped recording: .*Training is not affected") as caught:
+        for _ in range(5):
+            book.add_steps(wrong)
+    assert len(caught) == 1
+
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from tests.test_recorder import measured, recorder
+book = recorder(Path(sys.argv[1]))
+for first in range(0, 700, 7):
+    book.add_steps(measured(first, [2.0] * 7))
+if sys.argv[2] == "killed":
+    book.flush()
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_program_that_ends_without_closing_loses_nothing(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path), "ends"], check=True)
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == 700
+
+
+def test_a_killed_program_keeps_what_was_flushed(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path), "killed"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == 700
+
+
+def test_rows_go_out_within_seconds_of_being_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tb_gradclip.recorder.SECONDS_PER_RECORD", 0.05)
+    book = recorder(tmp_path)
+    for first in range(20):
+        book.add_steps(measured(first, [2.0]))
+        time.sleep(0.01)
+    deadline = time.monotonic() + 5
+    while len(tb_gradclip.read(tmp_path)["."].steps) < 10 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(tb_gradclip.read(tmp_path)["."].steps) >= 10
+    book.close()

@@ -1,0 +1,331 @@
+"""What only the PyTorch adapter does: the library's calls to the last bit, shared event files, mistakes in its use."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+
+import tb_gradclip
+from tb_gradclip.core.schema import Alert
+from tb_gradclip.storage.events import event_files, read_events
+from tb_gradclip.torch import ClipWriter
+
+SHAPES = [(64, 32), (33,), (1,), (5, 4, 3)]
+
+
+def model(dtype: torch.dtype = torch.float32, size: float = 1.0, seed: int = 0) -> list[tuple[str, torch.nn.Parameter]]:
+    generator = torch.Generator().manual_seed(seed)
+    named = []
+    for i, shape in enumerate(SHAPES):
+        parameter = torch.nn.Parameter(torch.zeros(shape, dtype=dtype))
+        parameter.grad = (torch.randn(shape, generator=generator) * size).to(dtype)
+        named.append((f"p{i}", parameter))
+    return named
+
+
+def parameters(named: list[tuple[str, torch.nn.Parameter]]) -> list[torch.nn.Parameter]:
+    return [parameter for _, parameter in named]
+
+
+def bits(tensors: list[torch.Tensor]) -> list[bytes]:
+    return [t.detach().contiguous().view(torch.uint8).numpy().tobytes() for t in map(torch.atleast_1d, tensors)]
+
+
+def grads(named: list[tuple[str, torch.nn.Parameter]]) -> list[torch.Tensor]:
+    return [p.grad for _, p in named if p.grad is not None]
+
+
+def failure(call: Callable[[], None]) -> str | None:
+    """What a call raises: `clip_grad_value_` of the library cannot do without gradients."""
+    try:
+        call()
+    except RuntimeError as error:
+        return str(error)
+    return None
+
+
+def poison(value: float) -> Callable[[list[tuple[str, torch.nn.Parameter]]], None]:
+    def spoil(named: list[tuple[str, torch.nn.Parameter]]) -> None:
+        assert named[0][1].grad is not None
+        named[0][1].grad[0, 0] = value
+
+    return spoil
+
+
+EDGES: dict[str, Callable[[list[tuple[str, torch.nn.Parameter]]], object]] = {
+    "plain": lambda named: None,
+    "nan": poison(math.nan),
+    "infinity": poison(math.inf),
+    "overflowing norm": poison(3e38),
+    "zeros": lambda named: [p.grad.zero_() for _, p in named if p.grad is not None],
+    "no gradient": lambda named: setattr(named[1][1], "grad", None),
+    "no gradients at all": lambda named: [setattr(p, "grad", None) for _, p in named],
+}
+
+
+@pytest.fixture(params=EDGES)
+def edge(request: pytest.FixtureRequest) -> Callable[[list[tuple[str, torch.nn.Parameter]]], object]:
+    return EDGES[request.param]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("max_norm", [0.0, 0.5, 1e6, math.inf])
+@pytest.mark.parametrize("norm_type", [2.0, 1, math.inf])
+@pytest.mark.parametrize("foreach", [None, False])
+def test_clip_grad_norm_gives_the_bits_of_the_library(
+    tmp_path: Path,
+    edge: Callable[[Any], object],
+    dtype: torch.dtype,
+    max_norm: float,
+    norm_type: float,
+    foreach: bool | None,
+) -> None:
+    ours, theirs = model(dtype), model(dtype)
+    edge(ours)
+    edge(theirs)
+    with ClipWriter(tmp_path, ours) as writer:
+        found = writer.clip_grad_norm_((p for _, p in ours), max_norm, norm_type, foreach=foreach)
+        writer.step(1.0)
+    expected = clip_grad_norm_(parameters(theirs), max_norm, norm_type, foreach=foreach)
+    assert bits([found]) == bits([expected])
+    assert found.dtype == expected.dtype
+    assert bits(grads(ours)) == bits(grads(theirs))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("clip_value", [0.0, 0.3, math.inf])
+def test_clip_grad_value_gives_the_bits_of_the_library(
+    tmp_path: Path, edge: Callable[[Any], object], dtype: torch.dtype, clip_value: float
+) -> None:
+    ours, theirs = model(dtype), model(dtype)
+    edge(ours)
+    edge(theirs)
+    with ClipWriter(tmp_path, ours) as writer:
+        found = failure(lambda: writer.clip_grad_value_(parameters(ours), clip_value))
+        writer.step(1.0)
+    assert found == failure(lambda: clip_grad_value_(parameters(theirs), clip_value))
+    assert bits(grads(ours)) == bits(grads(theirs))
+
+
+def test_gradients_of_several_dtypes_are_clipped_as_by_the_library(tmp_path: Path) -> None:
+    mixed = [model(torch.float32), model(torch.float32)]
+    for named in mixed:
+        named[1] = ("half", model(torch.bfloat16)[1][1])
+        named[2] = ("double", model(torch.float64)[2][1])
+    ours, theirs = mixed
+    with ClipWriter(tmp_path, ours) as writer:
+        found = writer.clip_grad_norm_(parameters(ours), 0.5)
+        writer.step(1.0)
+    assert bits([found]) == bits([clip_grad_norm_(parameters(theirs), 0.5)])
+    assert bits(grads(ours)) == bits(grads(theirs))
+    row = tb_gradclip.read(tmp_path)["."].steps[0]
+    np.testing.assert_allclose(row["norm_before"], float(found), rtol=1e-2)
+
+
+def test_one_tensor_may_stand_for_a_list(tmp_path: Path) -> None:
+    ours, theirs = model(), model()
+    with ClipWriter(tmp_path, ours) as writer:
+        found = writer.clip_grad_norm_(ours[0][1], 0.5)
+        writer.step(1.0)
+    assert bits([found]) == bits([clip_grad_norm_(theirs[0][1], 0.5)])
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.steps["norm_before"][0] == pytest.approx(float(found))
+
+
+def test_error_if_nonfinite_raises_as_the_library_does_and_leaves_gradients_alone(tmp_path: Path) -> None:
+    ours = model()
+    poison(math.nan)(ours)
+    before = bits(grads(ours))
+    with ClipWriter(tmp_path, ours) as writer:
+        with pytest.raises(RuntimeError, match="non-finite"):
+            writer.clip_grad_norm_(parameters(ours), 1.0, error_if_nonfinite=True)
+        assert bits(grads(ours)) == before
+
+
+def test_a_parameter_without_a_gradient_counts_as_zero(tmp_path: Path) -> None:
+    named = model()
+    named[1][1].grad = None
+    with ClipWriter(tmp_path, named) as writer:
+        writer.clip_grad_norm_(parameters(named), 0.1)
+        writer.step(1.0)
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.windows[0].rows["norm_before_mean"][1] == 0
+    assert run.histograms[0].before("p1").size == 0
+
+
+def test_a_step_without_a_clip_call_is_recorded_as_not_clipped(tmp_path: Path) -> None:
+    named = model()
+    joint = float(torch.linalg.vector_norm(torch.cat([g.reshape(-1) for g in grads(named)])))
+    with ClipWriter(tmp_path, named) as writer:
+        writer.step(torch.tensor(1.0))
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.rule.kind == "none"
+    assert run.steps["norm_before"][0] == pytest.approx(joint)
+    assert run.steps["norm_after"][0] == run.steps["norm_before"][0]
+
+
+def test_two_calls_in_one_step_are_joined(tmp_path: Path) -> None:
+    named = model()
+    original = [g.clone() for g in grads(named)]
+    with ClipWriter(tmp_path, named) as writer:
+        writer.clip_grad_value_(parameters(named), 0.5)
+        writer.clip_grad_norm_(parameters(named)[:2], 1.0)
+        writer.step(1.0)
+    run = tb_gradclip.read(tmp_path)["."]
+    norm = lambda tensors: float(torch.linalg.vector_norm(torch.cat([t.reshape(-1) for t in tensors])))  # noqa: E731
+    assert run.steps["norm_before"][0] == pytest.approx(norm(original), rel=1e-5)
+    assert run.steps["norm_after"][0] == pytest.approx(norm(grads(named)), rel=1e-5)
+    assert run.steps["clipped"][0]
+
+
+def test_clipping_that_replaces_gradients_is_measured(tmp_path: Path) -> None:
+    named = model()
+    with ClipWriter(tmp_path, named) as writer:
+        with writer.clipping():
+            for _, parameter in named:
+                assert parameter.grad is not None
+                parameter.grad = parameter.grad * 0.1
+            named[2][1].grad = None
+        writer.step(1.0)
+    run = tb_gradclip.read(tmp_path)["."]
+    left = [g.reshape(-1) for g in grads(named)]
+    assert run.steps["norm_after"][0] == pytest.approx(float(torch.linalg.vector_norm(torch.cat(left))), rel=1e-5)
+
+
+def test_events_go_into_the_file_of_the_summary_writer_that_was_given(tmp_path: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    board = SummaryWriter(str(tmp_path))
+    named = model()
+    with ClipWriter(board, named) as writer:
+        for step in range(40):
+            writer.step(float(step))
+            board.add_scalar("loss", step, step)
+    board.close()
+    (files,) = event_files(tmp_path).values()
+    assert len(files) == 1
+    tags = {value.tag for event in read_events(files[0]) for value in event.summary.value}
+    assert "loss" in tags
+    assert tb_gradclip.read(tmp_path)["."].steps["loss"].tolist() == list(range(40))
+
+
+def test_a_summary_writer_that_was_closed_first_is_not_opened_again(tmp_path: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    board = SummaryWriter(str(tmp_path))
+    writer = ClipWriter(board, model())
+    writer.step(1.0)
+    board.close()
+    writer.close()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def losses_that_break() -> Iterator[float]:
+    yield from (2.0 + 0.01 * (i % 7) for i in range(100))
+    yield math.nan
+
+
+@pytest.mark.parametrize("action", ["raise", "warn", "call"])
+def test_an_alert_reaches_the_training_loop_at_the_step_it_is_about(tmp_path: Path, action: str) -> None:
+    heard: list[Alert] = []
+    named = model()
+    with ClipWriter(tmp_path, named, on_alert=heard.append if action == "call" else action) as writer:
+        for step, loss in enumerate(losses_that_break()):
+            if step < 100:
+                writer.step(torch.tensor(loss))
+            elif action == "raise":
+                with pytest.raises(tb_gradclip.DivergenceError, match="step 100: nonfinite: loss is NaN") as raised:
+                    writer.step(torch.tensor(loss))
+                assert raised.value.alert.step == 100
+            elif action == "warn":
+                with pytest.warns(UserWarning, match="step 100: nonfinite: loss is NaN"):
+                    writer.step(torch.tensor(loss))
+            else:
+                writer.step(torch.tensor(loss))
+    if action == "call":
+        assert [(alert.step, alert.kind) for alert in heard] == [(100, "nonfinite")]
+    assert [alert.kind for alert in tb_gradclip.read(tmp_path)["."].alerts] == ["nonfinite"]
+
+
+def test_a_resumed_run_goes_on_where_it_is_told_to(tmp_path: Path) -> None:
+    for start in (0, 3):
+        with ClipWriter(tmp_path, model(), start_step=start) as writer:
+            for step in range(start, start + 5):
+                writer.step(100.0 * start + step)
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.steps["step"].tolist() == list(range(8))
+    assert run.steps["loss"].tolist() == [0, 1, 2, 303, 304, 305, 306, 307]
+    assert run.complete
+
+
+MISTAKES: list[tuple[str, Callable[[Path], object]]] = [
+    (r"`max_norm` must be 0 or more, got -1", lambda p: ClipWriter(p, n := model()).clip_grad_norm_(parameters(n), -1)),
+    (
+        r"`clip_value` must be 0 or more, got nan",
+        lambda p: ClipWriter(p, n := model()).clip_grad_value_(parameters(n), math.nan),
+    ),
+    (
+        r"`parameters` must belong to the model .* shape \(2,\)",
+        lambda p: ClipWriter(p, model()).clip_grad_norm_(torch.zeros(2), 1),
+    ),
+    (r"`model` must have parameters, got none", lambda p: ClipWriter(p, torch.nn.ReLU())),
+    (r"`loss` must have one element, got shape \(3,\)", lambda p: ClipWriter(p, model()).step(torch.zeros(3))),
+    (r"`on_alert` must be None, \"warn\", \"raise\" or a function", lambda p: ClipWriter(p, model(), on_alert="stop")),
+    (r"`histogram_every` must be a whole number .* got -5", lambda p: ClipWriter(p, model(), histogram_every=-5)),
+    (r"`start_step` must be a whole number .* got 1.5", lambda p: ClipWriter(p, model(), start_step=1.5)),
+]
+
+
+@pytest.mark.parametrize(("message", "mistake"), MISTAKES, ids=[message[:24] for message, _ in MISTAKES])
+def test_a_wrong_setting_fails_with_rule_value_and_remedy(
+    tmp_path: Path, message: str, mistake: Callable[[Path], object]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        mistake(tmp_path)
+
+
+def test_a_logdir_that_cannot_be_written_fails_in_the_constructor(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="`logdir` must be a directory that can be written, got .*file/run"):
+        ClipWriter(tmp_path / "file" / "run", model())
+
+
+def test_something_else_than_a_path_or_a_writer_is_refused() -> None:
+    with pytest.raises(TypeError, match="`logdir` must be a path or a torch.utils.tensorboard.SummaryWriter, got int"):
+        ClipWriter(3, model())
+
+
+def test_a_disk_that_fails_during_training_warns_once_and_training_goes_on(tmp_path: Path) -> None:
+    named = model()
+    writer = ClipWriter(tmp_path, named)
+    writer._recorder._sink._file.close()  # as a full disk would, under the writer's feet
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(100):
+            writer.clip_grad_norm_(parameters(named), 1.0)
+            writer.step(1.0)
+        writer.flush()
+        writer.close()
+    assert len([w for w in caught if "stopped recording" in str(w.message)]) == 1
+
+
+def test_the_writer_neither_keeps_the_graph_nor_changes_the_loss(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(3, 1)
+    writer = ClipWriter(tmp_path, layer)
+    loss = layer(torch.ones(2, 3)).sum()
+    loss.backward()
+    writer.step(loss)
+    recorded = float(loss.detach())
+    assert loss.requires_grad
+    with torch.no_grad():
+        loss.add_(100)
+    writer.close()
+    assert tb_gradclip.read(tmp_path)["."].steps["loss"][0] == pytest.approx(recorded)
