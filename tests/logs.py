@@ -28,8 +28,8 @@ def write_runs(logdir: Path, steps: int = 5000) -> None:
     write_run(logdir / "broken", steps, Rule("none"), seed=2)
 
 
-def write_run(logdir: Path, steps: int, rule: Rule, seed: int = 0) -> None:
-    """One run, fed in batches as an adapter would."""
+def write_run(logdir: Path, steps: int, rule: Rule, seed: int = 0, breaks_at: int = BREAK) -> None:
+    """One run, fed in batches as an adapter would; one that is not clipped is NaN from `breaks_at` on."""
     rng = np.random.default_rng(seed)
     axis = np.arange(steps)
     losses = 2.5 * np.exp(-axis / 900) + 0.5 + rng.normal(0, 0.01, steps)
@@ -37,10 +37,10 @@ def write_run(logdir: Path, steps: int, rule: Rule, seed: int = 0) -> None:
     if rule.kind == "global_norm" and steps > SPIKE:
         losses[SPIKE] *= 10
         norms[SPIKE, 1] *= 30
-    if rule.kind == "none" and steps > BREAK:
-        losses[BREAK:] = np.nan
-        norms[BREAK:] = np.nan
-        norms[BREAK + 10 :: 2] = np.inf
+    if rule.kind == "none":
+        losses[breaks_at:] = np.nan
+        norms[breaks_at:] = np.nan
+        norms[breaks_at + 10 :: 2] = np.inf
     recorder = Recorder(EventFile(logdir), framework="torch", library="torch 2", parameters=PARAMETERS)
     for first in range(0, steps, 50):
         part = slice(first, min(first + 50, steps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import subprocess
 import sys
@@ -57,3 +58,15 @@ def fetch(address: str, route: str) -> bytes:
     """Body of a route of ours."""
     with urllib.request.urlopen(f"{address}data/plugin/gradclip/{route}") as response:
         return bytes(response.read())
+
+
+def wait_for_steps(address: str, steps: int) -> None:
+    """Wait until three runs have this many steps: TensorBoard answers before it has read everything."""
+    deadline = time.monotonic() + 60
+    found: dict[str, int] = {}
+    while time.monotonic() < deadline:
+        found = {r["name"]: r["steps"] for r in json.loads(fetch(address, "runs"))["runs"]}
+        if len(found) == 3 and set(found.values()) == {steps}:
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"the three runs never had {steps} steps: {found}")

@@ -2,10 +2,14 @@
 
 - `rules`       what each way of clipping does to norms
 - `rows`        the step table and the measurements it is made from
+- `ring`        rows on a device that cannot call the host
 - `histogram`   distributions of gradients in signed logarithmic bins
 - `divergence`  from a stream of losses and norms to alerts
+- `blame`       which parameter went first
 - `rates`       clip rate with its confidence interval, throttle
+- `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows
 - `schema`      the format on disk
+- `checksum`    of records in event files
 - `reduction`   fewer points that still show every extreme
 """

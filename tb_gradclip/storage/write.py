@@ -1,8 +1,8 @@
 """Write side of the format: records become summaries under sharded tags, summaries become events in a file.
 
-TensorBoard's protos and record framing are used as they are; its `EventFileWriter` is not, because constructing one
-imports TensorFlow wherever that is installed (seconds), its queue stalls training when full, and it loses what is
-queued when the process ends without `close()`.
+TensorBoard's protos are used as they are; its `EventFileWriter` is not, because constructing one imports TensorFlow
+wherever that is installed (seconds), its queue stalls training when full, and it loses what is queued when the process
+ends without `close()`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, DATA_CLASS_T
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_UINT8
-from tensorboard.summary.writer.record_writer import RecordWriter
 
+from tb_gradclip.core.checksum import frame
 from tb_gradclip.core.histogram import Distribution
 from tb_gradclip.core.schema import PLUGIN_NAME, RECORDS_PER_SHARD, Tag, metadata_content
 
@@ -66,7 +66,6 @@ class EventFile:
                 f"`logdir` must be a directory that can be written, got {str(logdir)!r} ({error.strerror}). "
                 "Choose another one or fix its permissions."
             ) from error
-        self._records = RecordWriter(self._file)
         self._broken = False
         self._queue: queue.SimpleQueue[Event | threading.Event] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="gradclip-event-file", daemon=True)
@@ -97,7 +96,7 @@ class EventFile:
             if not self._broken:
                 try:
                     if isinstance(item, Event):
-                        self._records.write(item.SerializeToString())
+                        self._file.write(frame(item.SerializeToString()))
                     if self._queue.empty() or isinstance(item, threading.Event):
                         self._file.flush()
                 except (OSError, ValueError) as error:

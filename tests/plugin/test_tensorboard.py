@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 import tb_gradclip
 from tests.logs import SPIKE, write_runs
 from tests.plugin.wire import decode_series
-from tests.tensorboard import LOADERS, fetch, tensorboard
+from tests.tensorboard import LOADERS, fetch, tensorboard, wait_for_steps
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +30,6 @@ def address(request: pytest.FixtureRequest, logdir: Path) -> Iterator[str]:
     with tensorboard(logdir, f"--load_fast={request.param}") as address:
         wait_for_steps(address, 5000)
         yield address
-
-
-def wait_for_steps(address: str, steps: int) -> None:
-    """TensorBoard answers before it has read everything."""
-    deadline = time.monotonic() + 60
-    found: dict[str, int] = {}
-    while time.monotonic() < deadline:
-        found = {r["name"]: r["steps"] for r in json.loads(fetch(address, "runs"))["runs"]}
-        if len(found) == 3 and set(found.values()) == {steps}:
-            return
-        time.sleep(0.3)
-    raise AssertionError(f"the three runs never had {steps} steps: {found}")
 
 
 def test_every_step_comes_back_through_the_routes(address: str, logdir: Path) -> None:
