@@ -45,7 +45,7 @@ def write_run(logdir: Path, steps: int, rule: Rule, seed: int = 0, breaks_at: in
     for first in range(0, steps, 50):
         part = slice(first, min(first + 50, steps))
         if recorder.histogram_due(first):
-            recorder.add_histogram(histogram(first, norms[first], rng))
+            recorder.add_histogram(histogram(rule, first, norms[first], rng))
         recorder.add_steps(measured(rule, axis[part], losses[part], norms[part]))
     recorder.close()
 
@@ -58,7 +58,7 @@ def measured(rule: Rule, steps: np.ndarray, losses: np.ndarray, norms: np.ndarra
     return Measurements(rule, steps, START + steps / 2, losses, limits, joint, norms, after)
 
 
-def histogram(step: int, norms: np.ndarray, rng: np.random.Generator) -> HistogramCounts:
+def histogram(rule: Rule, step: int, norms: np.ndarray, rng: np.random.Generator) -> HistogramCounts:
     """Gaussian gradients of the norms given; a NaN norm makes a tenth of them NaN."""
     counts = []
     for parameter, norm in zip(PARAMETERS, norms, strict=True):
@@ -68,5 +68,5 @@ def histogram(step: int, norms: np.ndarray, rng: np.random.Generator) -> Histogr
         if not np.isfinite(norm):
             values[-size // 10 :] = norm
         counts.append(count(values.astype(np.float32)))
-    cut = np.array([3, 2, 1])
+    cut = np.array([3, 2, 1]) if rule.kind == "value" else None
     return HistogramCounts(step, np.stack(counts), clipped=cut)

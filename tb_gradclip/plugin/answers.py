@@ -87,18 +87,21 @@ def series(run: Run, column: str, axis: str, bounds: tuple[float, float], points
     position = _axis(run, axis)
     start = max(int(np.searchsorted(position, bounds[0], side="left")) - 1, 0)
     stop = min(int(np.searchsorted(position, bounds[1], side="right")) + 1, len(rows))
-    extra: tuple[Floats, ...] = ()
-    if column == "clip_rate":
-        values, *band = rates.windowed_clip_rate(rows, window)[:3]
-        extra = tuple(band)
-    elif column == "throttle":
-        values = rates.windowed_throttle(rows, window)
-    else:
-        values = rows[column].astype(float)
+    values, *extra = _values(run, column, window)
     kept = start + reduced(position[start:stop], values[start:stop], points)
     fields = ("step", "wall_time", "value", "low", "high")[: 3 + len(extra)]
     numbers = [rows["step"][kept].astype(float), rows["wall_time"][kept], values[kept], *(e[kept] for e in extra)]
     return Series(run.name, column, fields, numbers, stop - start)
+
+
+def _values(run: Run, column: str, window: int) -> list[Floats]:
+    """A column at every step, and the bounds of its confidence interval if it has one."""
+    if column in RECORDED:
+        return [run.steps[column].astype(float)]
+    values = [rates.windowed_throttle(run.steps, window)]
+    if column == "clip_rate":
+        values = list(rates.windowed_clip_rate(run.steps, window)[:3])
+    return [np.full(len(v), np.nan) for v in values] if run.rule.kind == "none" else values
 
 
 def _axis(run: Run, axis: str) -> Floats:

@@ -1,0 +1,151 @@
+// What lies over the lines of a time chart: thresholds, marker lines, and triangles where values are not finite.
+
+import type { AlertItem, ChartData } from "../model/chart";
+import type { Marker } from "../model/markers";
+import { SCALES } from "../model/scales";
+import type { Theme } from "../theme";
+import type { Area } from "./plot";
+
+const LABEL_FONT = (ratio: number): string =>
+  `${11 * ratio}px Roboto, system-ui, "Segoe UI", Helvetica, Arial, sans-serif`;
+
+/** Triangles nearer than this share a place. */
+const TRIANGLE_SPACING = 7;
+/** With more markers than this, only the lines of errors stay strong. */
+const FEW_MARKERS = 10;
+/** Runs whose bars lie side by side before the rest share a place. */
+const MOST_ROWS = 5;
+
+export function paintOver(
+  context: CanvasRenderingContext2D,
+  area: Area,
+  data: ChartData,
+  theme: Theme,
+  markers: readonly Marker<AlertItem>[],
+): void {
+  context.save();
+  context.beginPath();
+  context.rect(area.left, area.top - 2, area.width, area.height + 4);
+  context.clip();
+  paintThresholdLabels(context, area, data, theme);
+  paintMarkerLines(context, area, markers, theme);
+  paintGaps(context, area, data);
+  if (data.note !== null) paintNote(context, area, data.note, theme);
+  context.restore();
+}
+
+function paintNote(
+  context: CanvasRenderingContext2D,
+  area: Area,
+  note: string,
+  theme: Theme,
+): void {
+  context.font = LABEL_FONT(area.ratio);
+  context.textAlign = "center";
+  context.fillStyle = theme.faint;
+  context.fillText(note, area.left + area.width / 2, area.top + area.height / 2);
+}
+
+function across(area: Area, data: ChartData, x: number): number {
+  return area.left + ((x - data.xRange[0]) / (data.xRange[1] - data.xRange[0])) * area.width;
+}
+
+/** Under the lines: a clipped norm runs exactly along its threshold. */
+export function paintUnder(context: CanvasRenderingContext2D, area: Area, data: ChartData): void {
+  context.save();
+  context.lineWidth = 1.25 * area.ratio;
+  for (const { value, colour } of data.thresholds) {
+    const y = down(area, data, value);
+    context.strokeStyle = colour;
+    context.beginPath();
+    context.moveTo(area.left, y);
+    context.lineTo(area.left + area.width, y);
+    context.stroke();
+  }
+  context.restore();
+}
+
+/**
+ * Labels hang below their lines, where clipping leaves room, or stand on them at the bottom of the chart. One that
+ * would cover the previous is left out.
+ */
+function paintThresholdLabels(
+  context: CanvasRenderingContext2D,
+  area: Area,
+  data: ChartData,
+  theme: Theme,
+): void {
+  const { ratio } = area;
+  const right = area.left + area.width - 3 * ratio;
+  let free = Infinity;
+  context.font = LABEL_FONT(ratio);
+  context.textAlign = "right";
+  context.textBaseline = "alphabetic";
+  for (const { value, colour, label } of data.thresholds) {
+    const line = down(area, data, value);
+    const top = line + (line + 16 * ratio > area.top + area.height ? -17 : 1) * ratio;
+    if (top + 12 * ratio > free - 12 * ratio) continue;
+    free = top + 12 * ratio;
+    const width = context.measureText(label).width + 6 * ratio;
+    context.globalAlpha = 0.85; // lines may run right through the letters
+    context.fillStyle = theme.card;
+    context.fillRect(right - width + 3 * ratio, top, width, 15 * ratio);
+    context.globalAlpha = 1;
+    context.fillStyle = colour;
+    context.fillText(label, right, free);
+  }
+}
+
+function paintMarkerLines(
+  context: CanvasRenderingContext2D,
+  area: Area,
+  markers: readonly Marker<AlertItem>[],
+  theme: Theme,
+): void {
+  context.lineWidth = area.ratio;
+  context.setLineDash([3 * area.ratio, 3 * area.ratio]);
+  for (const { pixel, severity } of markers) {
+    context.globalAlpha = severity === "error" || markers.length <= FEW_MARKERS ? 0.75 : 0.22;
+    const x = Math.round(area.left + pixel * area.ratio) + 0.5;
+    context.strokeStyle =
+      severity === "error" ? theme.error : severity === "warning" ? theme.warning : theme.faint;
+    context.beginPath();
+    context.moveTo(x, area.top);
+    context.lineTo(x, area.top + area.height);
+    context.stroke();
+  }
+  context.setLineDash([]);
+  context.globalAlpha = 1;
+}
+
+function down(area: Area, data: ChartData, value: number): number {
+  const { project } = SCALES[data.yScale];
+  const [low, high] = [project(data.yRange[0]), project(data.yRange[1])];
+  return area.top + area.height * (1 - (project(value) - low) / (high - low));
+}
+
+/** NaN and +Inf stand on the top edge, -Inf on the bottom one; a bar says how long it lasted. */
+function paintGaps(context: CanvasRenderingContext2D, area: Area, data: ChartData): void {
+  const size = 4 * area.ratio;
+  const lastAt = new Map<string, number>();
+  const rows: string[] = [];
+  for (const { kind, from, to, colour } of data.gaps) {
+    const [left, right] = [across(area, data, from), across(area, data, to)];
+    if (right < area.left || left > area.left + area.width) continue;
+    const bottom = kind === "-Inf";
+    const inward = bottom ? -1 : 1;
+    if (!rows.includes(colour)) rows.push(colour);
+    const depth = (Math.min(rows.indexOf(colour), MOST_ROWS - 1) * 3 + 1) * area.ratio;
+    const edge = (bottom ? area.top + area.height : area.top) + depth * inward;
+    context.fillStyle = colour;
+    context.fillRect(left, edge, Math.max(right - left, area.ratio), 2 * area.ratio * inward);
+    const row = `${bottom} ${colour}`;
+    if (left - (lastAt.get(row) ?? -Infinity) < TRIANGLE_SPACING * area.ratio) continue;
+    lastAt.set(row, left);
+    context.beginPath();
+    context.moveTo(left, edge);
+    context.lineTo(left - size, edge + 1.8 * size * inward);
+    context.lineTo(left + size, edge + 1.8 * size * inward);
+    context.fill();
+  }
+}

@@ -1,0 +1,191 @@
+// Lines over steps or time, with markers, thresholds, a cursor and a selection.
+
+import { layoutMarkers, type Marker } from "../model/markers";
+import { shareOf, type AlertItem, type ChartData } from "../model/chart";
+import { drawable } from "../model/lines";
+import { rowAt } from "../model/readout";
+import { SCALES, type Scale } from "../model/scales";
+import type { Theme } from "../theme";
+import { Gestures, type GestureHandlers } from "./gestures";
+import { MarkerLayer } from "./marker_layer";
+import { paintOver, paintUnder } from "./paint";
+import { INSETS, Plot } from "./plot";
+
+export interface TimeChartOptions {
+  readonly height?: number;
+  /** What a screen reader says for the picture. */
+  readonly label: string;
+  readonly markers?: boolean;
+  readonly gestures: GestureHandlers;
+  readonly onMarkerHover?: (marker: Marker<AlertItem> | null) => void;
+  readonly onMarkerPress?: (marker: Marker<AlertItem>) => void;
+  readonly onWidth?: (pixels: number) => void;
+}
+
+/** More dots than this under the cursor hide each other. */
+const MOST_DOTS = 24;
+
+const ROOM_FOR_MARKERS = 20;
+const ROOM_FOR_LINES = 6;
+
+/** An axis without values would say something about none. */
+const NO_TICKS: Pick<Scale, "ticks"> = { ticks: () => [] };
+
+export class TimeChart {
+  private readonly plot: Plot;
+  private readonly picture = block("picture");
+  private readonly area = block("plot-area");
+  private readonly cursorLine = block("cursor-line");
+  private readonly pinLine = block("pin-line");
+  private readonly dots: HTMLElement[] = [];
+  private readonly markers: MarkerLayer | null;
+  private readonly observer: ResizeObserver;
+  private readonly gestures: Gestures;
+  private readonly height: number;
+  private readonly top: number;
+  private cursor: number | null = null;
+  private pin: number | null = null;
+  private laidOut: readonly Marker<AlertItem>[] = [];
+
+  constructor(
+    private readonly element: HTMLElement,
+    private data: ChartData,
+    private theme: Theme,
+    private readonly options: TimeChartOptions,
+  ) {
+    this.height = options.height ?? 200;
+    this.top = options.markers ? ROOM_FOR_MARKERS : ROOM_FOR_LINES;
+    this.picture.setAttribute("role", "img");
+    const selection = block("selection");
+    this.area.append(selection, this.pinLine, this.cursorLine);
+    Object.assign(this.area.style, {
+      left: `${INSETS.left}px`,
+      right: `${INSETS.right}px`,
+      top: `${this.top}px`,
+      bottom: `${INSETS.bottom}px`,
+    });
+    element.append(this.picture, this.area);
+    element.style.height = `${this.height}px`;
+    this.markers = options.markers
+      ? new MarkerLayer(
+          this.area,
+          options.onMarkerHover ?? (() => undefined),
+          options.onMarkerPress ?? (() => undefined),
+        )
+      : null;
+    this.plot = new Plot(
+      this.picture,
+      this.height,
+      this.top,
+      (context, area) => paintUnder(context, area, this.data),
+      (context, area) => paintOver(context, area, this.data, this.theme, this.laidOut),
+    );
+    this.gestures = new Gestures(this.area, element, selection, options.gestures);
+    this.observer = new ResizeObserver(() => this.fit());
+    this.observer.observe(element);
+    this.draw();
+  }
+
+  update(data: ChartData, theme: Theme): void {
+    this.data = data;
+    this.theme = theme;
+    this.draw();
+  }
+
+  /** Moves the cursor to a place on the horizontal axis, or hides it. */
+  setCursor(x: number | null): void {
+    this.cursor = x;
+    this.place(this.cursorLine, x);
+    this.placeDots();
+  }
+
+  setPin(x: number | null): void {
+    this.pin = x;
+    this.place(this.pinLine, x);
+  }
+
+  destroy(): void {
+    this.gestures.destroy();
+    this.observer.disconnect();
+    this.plot.destroy();
+    this.element.replaceChildren();
+  }
+
+  /** Width of the plot area in CSS pixels; zero while TensorBoard hides the frame. */
+  private get width(): number {
+    return Math.max(0, this.element.clientWidth - INSETS.left - INSETS.right);
+  }
+
+  private fit(): void {
+    if (this.width === 0) return;
+    this.plot.resize(this.element.clientWidth, this.height);
+    this.options.onWidth?.(this.width);
+    this.draw();
+  }
+
+  private draw(): void {
+    if (this.width === 0) return;
+    const { data, theme } = this;
+    const x = SCALES[data.xScale];
+    const y = SCALES[data.yScale];
+    const floor = data.yScale === "log" ? data.yRange[0] : null;
+    this.laidOut = layoutMarkers(data.alerts, data.xRange, this.width);
+    this.picture.setAttribute("aria-label", this.options.label);
+    this.plot.draw({
+      x: data.xRange,
+      y: [y.project(data.yRange[0]), y.project(data.yRange[1])],
+      xTicks: x
+        .ticks(data.xRange, Math.max(2, this.width / 110))
+        .map((tick) => ({ position: tick.value, label: tick.label })),
+      yTicks: (data.note === null ? y : NO_TICKS)
+        .ticks(data.yRange, Math.max(2, this.height / 42))
+        .map((tick) => ({ position: y.project(tick.value), label: tick.label })),
+      lines: data.lines.map((line) => ({
+        ...line,
+        stroke: line.colour,
+        y: drawable(line.y, floor).map((value) => (value === null ? null : y.project(value))),
+      })),
+      bands: data.bands.map((band) => ({ ...band, fill: band.colour })),
+      theme,
+    });
+    this.markers?.update(this.laidOut);
+    this.setPin(this.pin);
+    this.setCursor(this.cursor);
+  }
+
+  private place(line: HTMLElement, x: number | null): void {
+    const share = x === null ? -1 : shareOf(this.data.xRange, x);
+    line.hidden = share < 0 || share > 1;
+    line.style.transform = `translateX(${Math.round(share * this.width)}px)`;
+  }
+
+  private placeDots(): void {
+    const { data, cursor } = this;
+    const lines = data.lines.filter((line) => line.dotted);
+    const y = SCALES[data.yScale];
+    const [bottom, top] = [y.project(data.yRange[0]), y.project(data.yRange[1])];
+    const plotHeight = this.height - this.top - INSETS.bottom;
+    let used = 0;
+    for (const line of lines.length <= MOST_DOTS && cursor !== null ? lines : []) {
+      const row = rowAt(line, cursor as number);
+      const [left, value] = [line.x[row], line.y[row]];
+      if (left === undefined || value === undefined || !Number.isFinite(value)) continue;
+      const [across, up] = [
+        shareOf(data.xRange, left),
+        (y.project(value) - bottom) / (top - bottom),
+      ];
+      if (!(across >= 0 && across <= 1 && up >= 0 && up <= 1)) continue;
+      const dot = (this.dots[used++] ??= this.area.appendChild(block("cursor-dot")));
+      dot.hidden = false;
+      dot.style.background = line.colour;
+      dot.style.transform = `translate(${across * this.width}px, ${(1 - up) * plotHeight}px)`;
+    }
+    for (const dot of this.dots.slice(used)) dot.hidden = true;
+  }
+}
+
+function block(className: string): HTMLDivElement {
+  const element = document.createElement("div");
+  element.className = className;
+  return element;
+}

@@ -1,0 +1,20 @@
+// Called by TensorBoard's page once this module is loaded.
+
+import { render as mount } from "preact";
+import { effect } from "@preact/signals";
+import { start } from "./state/effects";
+import { theme } from "./state/signals";
+import { applyTheme } from "./theme";
+import { App } from "./views/app";
+import styles from "./styles.css?inline";
+
+export function render(): void {
+  const sheet = document.createElement("style");
+  sheet.textContent = styles;
+  document.head.append(sheet);
+  document.documentElement.lang = "en";
+  document.title ||= "GradClip for TensorBoard";
+  start();
+  effect(() => applyTheme(document.documentElement, theme.value));
+  mount(<App />, document.body);
+}

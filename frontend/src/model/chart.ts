@@ -1,0 +1,111 @@
+// What the time charts draw, in values and not in pixels.
+
+import type { Gap } from "./lines";
+import type { Marked } from "./markers";
+import { clamp, extent, padded, readableExtent, type Range } from "./ranges";
+import type { ScaleName } from "./scales";
+
+export interface Line {
+  readonly run: string;
+  readonly colour: string;
+  /** Ascending. */
+  readonly x: Float64Array;
+  readonly y: Float64Array;
+  readonly width: number;
+  /** Lengths of dash and gap in pixels; empty for a solid line. */
+  readonly dash: readonly number[];
+  readonly opacity: number;
+  /** Whether the cursor puts a dot on this line. */
+  readonly dotted: boolean;
+}
+
+export interface Band {
+  readonly colour: string;
+  readonly x: Float64Array;
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+}
+
+export interface Threshold {
+  readonly value: number;
+  readonly colour: string;
+  readonly label: string;
+}
+
+export interface RunGap extends Gap {
+  readonly colour: string;
+}
+
+/** An alert of one run, placed on the horizontal axis. */
+export interface AlertItem extends Marked {
+  readonly run: string;
+  readonly colour: string;
+  readonly step: number;
+  readonly kind: string;
+  readonly message: string;
+  readonly parameter: string | null;
+}
+
+export interface ChartData {
+  readonly lines: readonly Line[];
+  readonly bands: readonly Band[];
+  /** Ascending. */
+  readonly thresholds: readonly Threshold[];
+  readonly gaps: readonly RunGap[];
+  readonly alerts: readonly AlertItem[];
+  readonly xRange: Range;
+  readonly yRange: Range;
+  /** What to say where there is nothing to draw; null where there is. */
+  readonly note: string | null;
+  readonly xScale: ScaleName;
+  readonly yScale: ScaleName;
+}
+
+/** Rows inside the range and the next one outside on either side, which the line still runs towards. */
+export function visibleRows(x: Float64Array, range: Range): readonly [number, number] {
+  let from = 0;
+  let to = x.length;
+  while (from + 1 < to && (x[from + 1] as number) <= range[0]) from++;
+  while (to - 1 > from && (x[to - 2] as number) >= range[1]) to--;
+  return [from, to];
+}
+
+/** Whether any of the lines has something to draw in the range. */
+export function hasValues(lines: readonly Pick<Line, "x" | "y">[], xRange: Range): boolean {
+  return lines.some(({ x, y }) => {
+    const [from, to] = visibleRows(x, xRange);
+    for (let i = from; i < to; i++) if (Number.isFinite(y[i])) return true;
+    return false;
+  });
+}
+
+/** Share of the height that is kept free under a threshold at the bottom, for its label. */
+const ROOM_BELOW = 0.1;
+
+/** Vertical range of what is visible; `also` are thresholds, ascending, which must show. */
+export function verticalRange(
+  lines: readonly Pick<Line, "x" | "y">[],
+  xRange: Range,
+  logarithmic: boolean,
+  also: readonly number[] = [],
+): Range {
+  const parts = lines.map(({ x, y }) => y.subarray(...visibleRows(x, xRange)));
+  const readable = readableExtent(parts, logarithmic);
+  const [low, high] = padded(extent([readable ?? [], also], logarithmic), logarithmic);
+  const share = (value: number): number =>
+    logarithmic ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+  const lowest = also[0];
+  if (lowest === undefined || share(lowest) > ROOM_BELOW) return [low, high];
+  return [logarithmic ? low / (high / low) ** ROOM_BELOW : low - (high - low) * ROOM_BELOW, high];
+}
+
+/** Bounds of a marker's zoom: a tenth of what is shown on either side, but not fewer than `least`. */
+export function aroundMarker(from: number, to: number, shown: Range, least: number): Range {
+  const room = Math.max((shown[1] - shown[0]) * 0.08, least);
+  return [from - room, to + room];
+}
+
+/** `position` as a share of the range, from 0 at its start to 1 at its end. */
+export function shareOf(range: Range, position: number): number {
+  return clamp((position - range[0]) / (range[1] - range[0]), -1, 2);
+}

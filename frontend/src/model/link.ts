@@ -1,0 +1,83 @@
+// The part of the dashboard that a link carries. What is at its default is left out.
+
+import type { Range } from "./ranges";
+
+export interface Settings {
+  readonly runs: ReadonlySet<string> | null;
+  readonly search: string;
+  readonly axis: "step" | "relative" | "wall_time";
+  readonly window: number;
+  readonly smoothing: number;
+  readonly zoom: Range | null;
+  readonly step: number | null;
+  readonly focus: string | null;
+}
+
+export const DEFAULTS: Settings = {
+  runs: null,
+  search: "",
+  axis: "step",
+  window: 100,
+  smoothing: 0,
+  zoom: null,
+  step: null,
+  focus: null,
+};
+
+export function encodeSettings(settings: Settings): ReadonlyMap<string, string> {
+  const result = new Map<string, string>();
+  const put = (key: string, value: string | null, standard: string | null): void => {
+    if (value !== null && value !== standard) result.set(key, value);
+  };
+  const runs = settings.runs && [...settings.runs].map(escapeName).join(",");
+  put("runs", runs, null);
+  put("search", settings.search, DEFAULTS.search);
+  put("axis", settings.axis, DEFAULTS.axis);
+  put("window", String(settings.window), String(DEFAULTS.window));
+  put("smoothing", String(settings.smoothing), String(DEFAULTS.smoothing));
+  put("zoom", settings.zoom && settings.zoom.map((bound) => short(bound)).join("_"), null);
+  put("step", settings.step === null ? null : String(settings.step), null);
+  put("focus", settings.focus, null);
+  return result;
+}
+
+/** Whatever a link says that makes no sense counts as not said. */
+export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
+  const finite = (text: string | undefined): number | null => {
+    const value = text === undefined || text === "" ? NaN : Number(text);
+    return Number.isFinite(value) ? value : null;
+  };
+  const [from, to] = (link.get("zoom") ?? "").split("_").map(finite);
+  const zoom = from != null && to != null && from < to ? ([from, to] as const) : null;
+  const axis = (["step", "relative", "wall_time"] as const).find((a) => a === link.get("axis"));
+  const window = finite(link.get("window"));
+  const smoothing = finite(link.get("smoothing"));
+  const runs = link.get("runs");
+  return {
+    runs: runs === undefined ? null : new Set(runs.split(",").filter(Boolean).map(decode)),
+    search: link.get("search") ?? DEFAULTS.search,
+    axis: axis ?? DEFAULTS.axis,
+    window: window !== null && window >= 1 ? Math.floor(window) : DEFAULTS.window,
+    smoothing: smoothing !== null && smoothing >= 0 && smoothing < 1 ? smoothing : 0,
+    zoom,
+    step: finite(link.get("step")),
+    focus: link.get("focus") ?? null,
+  };
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(12)));
+}
+
+/** Commas stand between names; the rest is escaped where the link is written. */
+function escapeName(name: string): string {
+  return name.replace(/[%,]/g, encodeURIComponent);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,47 @@
+// Sentences about one recorded histogram.
+
+import { count, number, percent } from "./format";
+
+export interface Clipping {
+  readonly rule: { readonly kind: string; readonly text: string };
+  readonly coefficient: number | null;
+  readonly clipped: number | null;
+  readonly before: { readonly size: number };
+}
+
+export interface Tally {
+  readonly size: number;
+  readonly zero: number;
+  readonly nan: number;
+  readonly positive_infinity: number;
+  readonly negative_infinity: number;
+}
+
+/** What clipping did to these gradients. */
+export function clippingWords(clipping: Clipping): string {
+  const { rule, coefficient, clipped, before } = clipping;
+  if (rule.kind === "none") return "not clipped: before and after are the same";
+  if (rule.kind === "value" && clipped !== null) {
+    if (clipped === 0) return "no gradient reached the limits";
+    const share = before.size > 0 ? ` (${percent(clipped / before.size)})` : "";
+    return `${count(clipped)} of ${count(before.size)} gradients cut to the limits${share}`;
+  }
+  if (coefficient === null) {
+    if (rule.kind === "global_norm") return "the norm is not finite: there is no factor";
+    return rule.kind === "norm" ? "each variable scaled by its own factor" : "no single factor";
+  }
+  if (coefficient === 1) return "under the threshold: nothing changed";
+  return `every gradient × ${number(coefficient)}`;
+}
+
+/** How many gradients there are and what the axis cannot show. */
+export function tallyWords(tally: Tally): readonly { text: string; bad: boolean }[] {
+  const infinite = tally.positive_infinity + tally.negative_infinity;
+  const share = tally.size > 0 ? tally.zero / tally.size : 0;
+  return [
+    { text: `${count(tally.size)} gradients`, bad: false },
+    { text: `zero ${percent(share)}`, bad: false },
+    { text: `NaN ${count(tally.nan)}`, bad: tally.nan > 0 },
+    { text: `Inf ${count(infinite)}`, bad: infinite > 0 },
+  ];
+}

@@ -1,0 +1,74 @@
+// What the tooltip says at the cursor.
+
+import { computed } from "@preact/signals";
+import type { Column } from "../api";
+import { duration, integer, moment, number, percent, percentRange } from "../model/format";
+import { rowAt, sortedReadout, type Readout } from "../model/readout";
+import { colourOf, points, type Points } from "./chart_data";
+import { axis, cursor, selectedRuns, type ChartName } from "./signals";
+
+export interface ReadoutRow {
+  readonly run: string;
+  readonly colour: string;
+  readonly value: number;
+  readonly text: string;
+  /** Said more quietly after the text: a confidence interval. */
+  readonly detail: string;
+}
+
+const MOST_ROWS = 14;
+
+export const readout = computed<(Readout<ReadoutRow> & { readonly title: string }) | null>(() => {
+  const at = cursor.value;
+  if (!at) return null;
+  const rows = selectedRuns.value.flatMap((run): ReadoutRow[] => {
+    const said = SAY[at.chart](run.name, at.x);
+    return said ? [{ run: run.name, colour: colourOf(run), detail: "", ...said }] : [];
+  });
+  return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x) };
+});
+
+type Said = Pick<ReadoutRow, "value" | "text"> & Partial<Pick<ReadoutRow, "detail">>;
+
+const SAY: Readonly<Record<ChartName, (run: string, x: number) => Said | null>> = {
+  loss(run, x) {
+    const loss = find(run, "loss", x);
+    return loss && { value: loss.value, text: number(loss.value) };
+  },
+  norm(run, x) {
+    const before = find(run, "norm_before", x);
+    const after = find(run, "norm_after", x);
+    if (!before || !after) return null;
+    const { value } = before;
+    const changed = !Object.is(value, after.value);
+    return { value, text: number(value) + (changed ? ` → ${number(after.value)}` : "") };
+  },
+  "clip-rate"(run, x) {
+    const rate = find(run, "clip_rate", x);
+    if (!clips(run) || !rate || !Number.isFinite(rate.value)) return null;
+    const { value, line, row } = rate;
+    const [low, high] = [line.low?.[row], line.high?.[row]];
+    const detail = low === undefined || high === undefined ? "" : percentRange(low, high);
+    return { value, text: percent(value), detail };
+  },
+};
+
+function clips(name: string): boolean {
+  return selectedRuns.value.find((run) => run.name === name)?.rule.kind !== "none";
+}
+
+function find(
+  run: string,
+  column: Column,
+  x: number,
+): { readonly line: Points; readonly row: number; readonly value: number } | null {
+  const line = points.value.get(run)?.get(column);
+  const row = line ? rowAt(line, x) : -1;
+  const value = line?.y[row];
+  return line && value !== undefined ? { line, row, value } : null;
+}
+
+function titleOf(x: number): string {
+  if (axis.value === "step") return `Step ${integer(Math.round(x))}`;
+  return axis.value === "relative" ? duration(x) : moment(x);
+}

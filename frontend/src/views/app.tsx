@@ -1,0 +1,39 @@
+import { computed } from "@preact/signals";
+import { failure, runs, selectedRuns } from "../state/signals";
+import { Distribution } from "./distribution";
+import { Health } from "./health";
+import { Sidebar } from "./sidebar";
+import { Empty, Failure, Loading, Nothing, SampledBanner } from "./notices";
+import { TimeCharts } from "./time_charts";
+
+// A small summary, so that a poll that only adds steps does not render the whole page again.
+const stage = computed(() => {
+  if (runs.value === null) return failure.value === null ? "loading" : "failed";
+  if (runs.value.length === 0) return "empty";
+  return selectedRuns.value.length === 0 ? "unselected" : "ready";
+});
+
+export function App() {
+  const now = stage.value;
+  if (now === "loading") return <Loading />;
+  if (now === "failed") return <Failure whole />;
+  if (now === "empty") return <Empty />;
+  return (
+    <div class="app">
+      <Sidebar />
+      <main>
+        <Failure />
+        <SampledBanner />
+        {now === "unselected" ? (
+          <Nothing />
+        ) : (
+          <>
+            <Health />
+            <TimeCharts />
+            <Distribution />
+          </>
+        )}
+      </main>
+    </div>
+  );
+}

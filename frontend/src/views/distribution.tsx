@@ -1,0 +1,166 @@
+// How large single gradients were before and after clipping, at the cursor's step.
+
+import { computed, effect } from "@preact/signals";
+import type { Histogram, Rule } from "../api";
+import { DistributionChart, type DistributionData } from "../charts/distribution_chart";
+import { integer } from "../model/format";
+import { clippingWords, tallyWords } from "../model/words";
+import { colourOf } from "../state/chart_data";
+import {
+  cursor,
+  focus,
+  histogram,
+  parameter,
+  pinnedStep,
+  selectedRuns,
+  setFocus,
+  theme,
+} from "../state/signals";
+import { MountChart } from "./mount_chart";
+
+const answer = computed<Histogram | null>(() => {
+  const shown = histogram.value;
+  return shown && !("error" in shown) ? shown.answer : null;
+});
+
+export function Distribution() {
+  const shown = answer.value;
+  const failed = histogram.value && "error" in histogram.value ? histogram.value.error : null;
+  return (
+    <section class="card distribution" aria-label="Distribution">
+      <h2>
+        Distribution{" "}
+        <small data-testid="distribution-step">{shown ? `step ${integer(shown.step)}` : ""}</small>
+        <span class="tools">
+          <Pickers />
+          <Steps shown={shown} />
+        </span>
+      </h2>
+      {failed !== null && <p class="hint">{failed}</p>}
+      {histogram.value === null && <p class="hint">reading…</p>}
+      {shown && <Shown shown={shown} />}
+    </section>
+  );
+}
+
+function Shown({ shown }: { readonly shown: Histogram }) {
+  const fill = { background: colourOf({ name: shown.run }) };
+  return (
+    <>
+      <p class="words">
+        <span class="key">
+          <i class="dashed" /> before <i class="filled" style={fill} /> after
+        </span>
+        <span data-testid="clipping-words">{clippingWords(shown)}</span>
+      </p>
+      <p class="words soft" data-testid="tally">
+        {tallyWords(shown.before).map(({ text, bad }) => (
+          <span key={text} class={bad ? "word error" : ""}>
+            {text}
+          </span>
+        ))}
+      </p>
+      <MountChart
+        testId="chart-distribution"
+        label="Distribution of gradients"
+        mount={mountDistribution}
+      />
+    </>
+  );
+}
+
+function Steps({ shown }: { readonly shown: Histogram | null }) {
+  const go = (step: number | null | undefined): void => {
+    if (step == null) return;
+    cursor.value = null;
+    pinnedStep.value = step;
+  };
+  const button = (label: string, text: string, step: number | null | undefined) => (
+    <button
+      type="button"
+      class="quiet"
+      aria-label={label}
+      title={label}
+      disabled={step == null}
+      onClick={() => go(step)}
+    >
+      {text}
+    </button>
+  );
+  return (
+    <>
+      {button("Previous recorded step", "◂", shown?.previous_step)}
+      step
+      {button("Next recorded step", "▸", shown?.next_step)}
+    </>
+  );
+}
+
+function Pickers() {
+  const run = focus.value;
+  return (
+    <>
+      <select
+        aria-label="Run of the distribution"
+        data-testid="distribution-run"
+        value={run?.name ?? ""}
+        onChange={(event) => setFocus(event.currentTarget.value)}
+      >
+        {selectedRuns.value.map(({ name }) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+      <select
+        aria-label="Parameter of the distribution"
+        data-testid="distribution-parameter"
+        value={parameter.value ?? ""}
+        onChange={(event) => (parameter.value = event.currentTarget.value || null)}
+      >
+        <option value="">all parameters</option>
+        {(run?.parameters ?? []).map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </>
+  );
+}
+
+const data = computed<DistributionData | null>(() => {
+  const shown = answer.value;
+  if (!shown) return null;
+  const { before, after, rule, run, step } = shown;
+  return {
+    before,
+    after,
+    limits: limitsOf(rule),
+    finite: before.size - before.nan - before.positive_infinity - before.negative_infinity,
+    colour: colourOf({ name: run }),
+    label: `Distribution of gradients of ${run} at step ${step}, before and after clipping`,
+  };
+});
+
+/** Only a rule on values cuts at a place on this axis; a norm has none. */
+function limitsOf(rule: Rule): readonly number[] {
+  if (rule.kind !== "value") return [];
+  const low = rule.low ?? (rule.threshold === null ? null : -rule.threshold);
+  const high = rule.high ?? rule.threshold;
+  return [low, high].filter((limit) => limit !== null);
+}
+
+function mountDistribution(element: HTMLElement): () => void {
+  let chart: DistributionChart | null = null;
+  const stop = effect(() => {
+    void theme.value; // colours of runs depend on it
+    if (!data.value) return;
+    if (chart) chart.update(data.value);
+    else chart = new DistributionChart(element, data.value, { height: 220 });
+  });
+  return () => {
+    stop();
+    chart?.destroy();
+  };
+}

@@ -1,0 +1,94 @@
+import type { ClipRate, Run } from "../api";
+import type { AlertItem } from "../model/chart";
+import { percent, percentRange } from "../model/format";
+import { chips } from "../model/health";
+import { alertItems, colourOf } from "../state/chart_data";
+import { openAlerts } from "../state/cursor";
+import { selectedRuns } from "../state/signals";
+
+export function Health() {
+  return (
+    <section class="card health" aria-label="Health" data-testid="health">
+      <h2>
+        Health <small>what clipping did to each run</small>
+      </h2>
+      <div class="scroll">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Run</th>
+              <th scope="col">Rule</th>
+              <th scope="col">Clip rate, last 100</th>
+              <th scope="col">Run total</th>
+              <th
+                scope="col"
+                title="Share of gradient length that clipping removed, last 100 steps"
+              >
+                Throttle
+              </th>
+              <th scope="col">Alerts</th>
+            </tr>
+          </thead>
+          <tbody>
+            {selectedRuns.value.map((run) => (
+              <HealthRow key={run.name} run={run} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function HealthRow({ run }: { readonly run: Run }) {
+  return (
+    <tr data-testid="health-row" data-run={run.name}>
+      <th scope="row">
+        <span class="name" title={run.name}>
+          <i class="swatch" style={{ background: colourOf(run) }} />
+          <span class="cut">
+            <bdi>{run.name}</bdi>
+          </span>
+        </span>
+      </th>
+      <td>{run.rule.text}</td>
+      <td>
+        <RateWithBand rate={run.recent_clip_rate} />
+      </td>
+      <td>{percent(run.clip_rate?.rate ?? null)}</td>
+      <td>{percent(run.throttle)}</td>
+      <td class="chips">
+        {chips(run.alerts).map((chip) =>
+          chip.step === null ? (
+            <span key={chip.text} class={`chip ${chip.severity}`}>
+              {chip.text}
+            </span>
+          ) : (
+            <button
+              key={chip.text}
+              type="button"
+              class={`chip ${chip.severity}`}
+              title="Show in the charts"
+              onClick={() => openAlerts(alertsAt(run, chip.step))}
+            >
+              {chip.text}
+            </button>
+          ),
+        )}
+      </td>
+    </tr>
+  );
+}
+
+function RateWithBand({ rate }: { readonly rate: ClipRate | null }) {
+  if (!rate) return <>{percent(null)}</>;
+  return (
+    <span title={`95 % interval, from ${rate.steps} steps`}>
+      <b>{percent(rate.rate)}</b> <small>{percentRange(rate.low, rate.high)}</small>
+    </span>
+  );
+}
+
+function alertsAt(run: Run, step: number | null): readonly AlertItem[] {
+  return alertItems.value.filter((item) => item.run === run.name && item.step === step);
+}

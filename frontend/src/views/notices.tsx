@@ -1,0 +1,94 @@
+// What is shown instead of charts, or above them, when something is missing.
+
+import { useSignal } from "@preact/signals";
+import { plural } from "../model/format";
+import { loadRuns } from "../state/effects";
+import { failure, selectedRuns } from "../state/signals";
+
+const EXAMPLE = `from tb_gradclip.torch import ClipWriter
+
+writer = ClipWriter("runs/lstm", model)
+for x, y in loader:
+    optimizer.zero_grad()
+    loss = criterion(model(x), y)
+    loss.backward()
+    writer.clip_grad_norm_(model.parameters(), max_norm=0.25)
+    optimizer.step()
+    writer.step(loss)`;
+
+export function Loading() {
+  return (
+    <div class="notice" role="status" data-testid="loading">
+      <div class="spinner" />
+      <p>Reading runs…</p>
+    </div>
+  );
+}
+
+export function Failure({ whole = false }: { readonly whole?: boolean }) {
+  const text = failure.value;
+  if (text === null) return null;
+  return (
+    <div class={whole ? "notice" : "banner bad"} role="alert" data-testid="error">
+      {whole && <h1>The data could not be read</h1>}
+      <p>{text}</p>
+      <button type="button" class="action" onClick={() => void loadRuns()}>
+        Try again
+      </button>
+    </div>
+  );
+}
+
+export function Empty() {
+  const copied = useSignal(false);
+  const copy = async (): Promise<void> => {
+    await navigator.clipboard.writeText(EXAMPLE);
+    copied.value = true;
+  };
+  return (
+    <div class="notice" data-testid="empty">
+      <h1>No gradient clipping recorded yet</h1>
+      <p>
+        Clip through a <code>ClipWriter</code> instead of <code>torch.nn.utils</code>: same
+        arguments, same result, and this page fills itself while the model trains.
+      </p>
+      <div class="code">
+        <pre>{EXAMPLE}</pre>
+        <button type="button" class="action" onClick={() => void copy()}>
+          {copied.value ? "Copied" : "Copy"}
+        </button>
+      </div>
+      <p class="soft">
+        TensorFlow and Keras have the same in <code>tb_gradclip.tensorflow</code> and{" "}
+        <code>tb_gradclip.keras</code>. If you did record, check that TensorBoard looks at that
+        directory; this page asks again every ten seconds.
+      </p>
+    </div>
+  );
+}
+
+export function Nothing() {
+  return (
+    <div class="notice" data-testid="no-selection">
+      <h1>No run selected</h1>
+      <p>Check a run in the list, or click its name to see it alone.</p>
+    </div>
+  );
+}
+
+export function SampledBanner() {
+  const sampled = selectedRuns.value.filter((run) => !run.complete);
+  if (sampled.length === 0) return null;
+  const verb = sampled.length === 1 ? "misses" : "miss";
+  return (
+    <div class="banner warn" role="status" data-testid="sampled">
+      <p>
+        <b>
+          {plural(sampled.length, "run")} {verb} steps.
+        </b>{" "}
+        TensorBoard keeps a sample of long logs: spikes between the kept steps are invisible here.
+        Start it with <code>--samples_per_plugin=gradclip=0</code> to keep all.
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,73 @@
+// Answers of the real server, recorded by the Python tests: both sides of the API are held to the same files.
+
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { decodeSeries, type Bins, type Histogram, type Run } from "../src/api";
+import { bars, signedLogAxis } from "../src/model/density";
+
+const FOLDER = new URL("../../tests/fixtures/http/", import.meta.url);
+const bytes = (name: string): Uint8Array => readFileSync(new URL(name, FOLDER));
+const json = (name: string): unknown => JSON.parse(new TextDecoder().decode(bytes(name)));
+
+describe("recorded runs", () => {
+  const { runs } = json("runs.json") as { runs: Run[] };
+
+  it("are sorted by name and carry what the dashboard shows", () => {
+    expect(runs.length).toBeGreaterThan(0);
+    const names = runs.map((run) => run.name);
+    expect(names).toEqual([...names].sort());
+    for (const run of runs) {
+      expect(run.last_step).toBeGreaterThanOrEqual(run.first_step);
+      expect(run.rule.text).not.toBe("");
+      expect(Array.isArray(run.alerts)).toBe(true);
+      if (run.clip_rate) expect(run.clip_rate.low).toBeLessThanOrEqual(run.clip_rate.rate);
+    }
+  });
+});
+
+describe("recorded series", () => {
+  const body = Uint8Array.from(bytes("series.bin")).buffer;
+
+  it("decode to ascending steps within the run", () => {
+    const all = decodeSeries(body);
+    expect(all.length).toBeGreaterThan(0);
+    for (const series of all) {
+      expect(series.step.length).toBeLessThanOrEqual(series.total);
+      expect(series.value).toHaveLength(series.step.length);
+      expect([...series.step]).toEqual([...series.step].sort((a, b) => a - b));
+    }
+  });
+
+  it("have bounds around every finite clip rate", () => {
+    const rates = decodeSeries(body).filter((series) => series.column === "clip_rate");
+    for (const { value, low, high } of rates) {
+      value.forEach((rate, i) => {
+        if (!Number.isFinite(rate)) return;
+        expect(low?.[i]).toBeLessThanOrEqual(rate);
+        expect(high?.[i]).toBeGreaterThanOrEqual(rate);
+      });
+    }
+  });
+});
+
+describe("recorded histogram", () => {
+  const histogram = json("histogram.json") as Histogram;
+  const sum = (bins: Bins): number =>
+    bins.counts.reduce((total, amount) => total + amount, 0) +
+    bins.zero +
+    bins.nan +
+    bins.positive_infinity +
+    bins.negative_infinity;
+
+  it("accounts for every gradient", () => {
+    expect(sum(histogram.before)).toBe(histogram.before.size);
+    expect(sum(histogram.after)).toBe(histogram.after.size);
+  });
+
+  it("has bins that ascend and become bars with a height", () => {
+    for (const bins of [histogram.before, histogram.after]) {
+      expect(bins.low).toEqual([...bins.low].sort((a, b) => a - b));
+      for (const bar of bars(bins, signedLogAxis([bins]))) expect(bar.density).toBeGreaterThan(0);
+    }
+  });
+});

@@ -1,0 +1,36 @@
+import { expect, it } from "vitest";
+import { decodeSettings, DEFAULTS, encodeSettings, type Settings } from "../../src/model/link";
+
+it("a link says nothing while everything is at its default", () => {
+  expect(encodeSettings(DEFAULTS).size).toBe(0);
+  expect(decodeSettings(new Map())).toEqual(DEFAULTS);
+});
+
+it("a link gives back what it was made from", () => {
+  const settings: Settings = {
+    runs: new Set(["a,b", "ü/c=d&e", "plain"]),
+    search: "^lstm|x{2,}",
+    axis: "relative",
+    window: 1000,
+    smoothing: 0.6,
+    zoom: [12.5, 1767225600.25],
+    step: 612,
+    focus: "a,b",
+  };
+  expect(decodeSettings(encodeSettings(settings))).toEqual(settings);
+});
+
+it("no run at all is a choice that a link keeps", () => {
+  expect(decodeSettings(encodeSettings({ ...DEFAULTS, runs: new Set() })).runs).toEqual(new Set());
+});
+
+it("nonsense in a link counts as absent", () => {
+  const nonsense = new Map([
+    ["axis", "sideways"],
+    ["window", "-3"],
+    ["smoothing", "2"],
+    ["zoom", "9_1"],
+    ["step", "NaN"],
+  ]);
+  expect(decodeSettings(nonsense)).toEqual(DEFAULTS);
+});

@@ -1,0 +1,26 @@
+import { expect, it } from "vitest";
+import { rowAt, sortedReadout } from "../../src/model/readout";
+
+const line = { x: Float64Array.of(10, 20, 30), y: Float64Array.of(1, 2, 3) };
+
+it("rowAt is silent where a run has not begun or is over", () => {
+  expect([4, 5, 14, 29, 35, 36].map((x) => rowAt(line, x))).toEqual([-1, 0, 0, 2, 2, -1]);
+});
+
+it("rowAt always finds the only row of a run", () => {
+  expect(rowAt({ x: Float64Array.of(5), y: Float64Array.of(1) }, 7)).toBe(0);
+  expect(rowAt({ x: Float64Array.of(), y: Float64Array.of() }, 7)).toBe(-1);
+});
+
+it("sortedReadout puts NaN and large values first and counts what it cuts", () => {
+  const rows = [1, NaN, 3, -Infinity, Infinity].map((value) => ({ value }));
+  expect(sortedReadout(rows, 9).shown.map((row) => row.value)).toEqual([
+    NaN,
+    Infinity,
+    3,
+    1,
+    -Infinity,
+  ]);
+  const cut = sortedReadout(rows, 3);
+  expect([cut.shown.length, cut.more]).toEqual([2, 3]);
+});

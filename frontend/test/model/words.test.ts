@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import {
+  alertLabel,
+  alertTitle,
+  blameLabel,
+  chips,
+  type HealthAlert,
+} from "../../src/model/health";
+import { clippingWords, tallyWords } from "../../src/model/words";
+
+const alert = (kind: HealthAlert["kind"], step: number, severity: HealthAlert["severity"]) => ({
+  kind,
+  step,
+  severity,
+  message: kind === "nonfinite" ? "loss is NaN" : "loss rose",
+});
+
+describe("chips", () => {
+  it("name a single alert with its step and count several", () => {
+    const alerts = [
+      alert("spike", 10, "warning"),
+      alert("spike", 20, "info"),
+      alert("divergence", 612, "error"),
+      alert("nonfinite", 1846, "error"),
+    ];
+    expect(chips(alerts)).toEqual([
+      { text: "diverged 612", severity: "error", step: 612 },
+      { text: "NaN 1,846", severity: "error", step: 1846 },
+      { text: "2 spikes", severity: "warning", step: 10 },
+    ]);
+  });
+
+  it("say that nothing happened", () => {
+    expect(chips([])).toEqual([{ text: "none", severity: "ok", step: null }]);
+  });
+});
+
+it("alerts are named by what their message says", () => {
+  expect(alertLabel({ kind: "nonfinite", message: "norm is inf" })).toBe("Inf");
+  expect(alertLabel({ kind: "nonfinite", message: "gradient overflowed" })).toBe("non-finite");
+  expect(alertTitle("divergence")).toBe("Divergence");
+  expect(blameLabel("spike")).toBe("First to rise");
+});
+
+describe("clippingWords", () => {
+  const words = (kind: string, coefficient: number | null, clipped: number | null) =>
+    clippingWords({ rule: { kind, text: "" }, coefficient, clipped, before: { size: 30 } });
+
+  it("describe each rule in its own terms", () => {
+    expect(words("none", null, null)).toContain("not clipped");
+    expect(words("global_norm", 0.39, null)).toBe("every gradient × 0.39");
+    expect(words("global_norm", 1, null)).toContain("nothing changed");
+    expect(words("norm", null, null)).toContain("own factor");
+    expect(words("value", null, 12)).toBe("12 of 30 gradients cut to the limits (40\u202f%)");
+    expect(words("value", null, 0)).toBe("no gradient reached the limits");
+  });
+});
+
+it("tallyWords point at what is not finite", () => {
+  const tally = { size: 40, zero: 10, nan: 2, positive_infinity: 1, negative_infinity: 2 };
+  expect(tallyWords(tally)).toEqual([
+    { text: "40 gradients", bad: false },
+    { text: "zero 25\u202f%", bad: false },
+    { text: "NaN 2", bad: true },
+    { text: "Inf 3", bad: true },
+  ]);
+});

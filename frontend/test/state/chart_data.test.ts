@@ -1,0 +1,155 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { DEFAULTS } from "../../src/model/link";
+import { clipRateChart, lossChart, lossIsLog, normChart } from "../../src/state/chart_data";
+import { cursorStep, hover, openAlerts, pinCursor, pinX, stepCursor } from "../../src/state/cursor";
+import { readout } from "../../src/state/readout";
+import {
+  applySettings,
+  cursor,
+  pinnedStep,
+  runs,
+  scales,
+  series,
+  setAxis,
+  smoothing,
+  zoom,
+} from "../../src/state/signals";
+import { lines, run } from "./fixtures";
+
+const ALERT = {
+  step: 50,
+  wall_time: 1025,
+  kind: "divergence",
+  severity: "error",
+  message: "loss rose",
+  parameter: "w",
+} as const;
+
+beforeEach(() => {
+  applySettings(DEFAULTS);
+  cursor.value = null;
+  scales.value = { loss: "auto", norm: "log" };
+  runs.value = [run("a", { alerts: [ALERT], nonfinite_steps: 1 }), run("b")];
+  series.value = new Map([
+    [
+      "a",
+      lines("a", { loss: [4, 3, NaN, 2], norm_before: [9, 3, 1, 1], norm_after: [1, 1, 1, 1] }),
+    ],
+    ["b", lines("b", { loss: [5, 5, 5, 5], clip_rate: [0, 0.5, 1, 1] })],
+  ]);
+});
+
+describe("loss chart", () => {
+  it("has a line per run and a gap where the loss is not finite", () => {
+    expect(lossChart.value.lines.map((line) => line.run)).toEqual(["a", "b"]);
+    expect(lossChart.value.gaps).toMatchObject([{ kind: "NaN", from: 20, to: 20 }]);
+    expect(lossChart.value.note).toBeNull();
+  });
+
+  it("keeps the raw line faintly behind a smoothed one", () => {
+    smoothing.value = 0.6;
+    const { lines: drawn } = lossChart.value;
+    expect(drawn).toHaveLength(4);
+    expect(drawn[0]?.opacity).toBeLessThan(0.5);
+    expect(drawn[2]?.y[2]).toBeNaN();
+    expect(drawn[2]?.y[3]).toBe(2);
+  });
+
+  it("places rows and alerts on the axis that is picked", () => {
+    setAxis("relative");
+    expect([...(lossChart.value.lines[0]?.x ?? [])]).toEqual([0, 5, 10, 15]);
+    expect(lossChart.value.alerts[0]?.x).toBe(25);
+  });
+
+  it("says so when no run was given a loss, and does not mark that as NaN", () => {
+    runs.value = [run("c")];
+    series.value = new Map([["c", lines("c", { loss: [NaN, NaN] })]]);
+    expect(lossChart.value.note).toContain("no loss recorded");
+    expect(lossChart.value.gaps).toEqual([]);
+  });
+
+  it("is on a log axis when whole runs span a decade, whatever is zoomed to", () => {
+    expect(lossIsLog.value).toBe(false);
+    const wide = lines("a", { loss: [5, 4] });
+    series.value = new Map([["a", { ...wide, lossRange: [0.1, 9] }]]);
+    expect(lossIsLog.value).toBe(true);
+    scales.value = { ...scales.value, loss: "linear" };
+    expect(lossIsLog.value).toBe(false);
+  });
+});
+
+describe("norm chart", () => {
+  it("draws one line for a threshold that runs share", () => {
+    expect(normChart.value.thresholds).toMatchObject([{ value: 0.25, label: "threshold 0.25" }]);
+    expect(normChart.value.yRange[0]).toBeLessThan(0.25);
+  });
+
+  it("draws no threshold that is not one of the global norm", () => {
+    runs.value = [
+      run("a", { rule: { kind: "value", threshold: 0.05, low: -0.05, high: 0.05, text: "" } }),
+    ];
+    expect(normChart.value.thresholds).toEqual([]);
+  });
+});
+
+it("the clip-rate chart always spans 0 to 100 %", () => {
+  const [low, high] = clipRateChart.value.yRange;
+  expect([low < 0, high > 1]).toEqual([true, true]);
+  expect(clipRateChart.value.lines.map((line) => line.run)).toEqual(["b"]);
+});
+
+describe("cursor", () => {
+  it("stands on whole steps", () => {
+    hover("loss", 0.304);
+    expect([cursor.value?.x, cursorStep.value]).toEqual([30, 30]);
+    hover("loss", null);
+    expect(cursorStep.value).toBeNull();
+  });
+
+  it("knows the step off the step axis", () => {
+    setAxis("relative");
+    hover("loss", 0.19);
+    expect(cursorStep.value).toBe(20);
+  });
+
+  it("is pinned by step, and the pin moves along when the axis changes", () => {
+    hover("loss", 0.3);
+    pinCursor();
+    expect([pinnedStep.value, pinX.value]).toEqual([30, 30]);
+    setAxis("relative");
+    expect(pinX.value).toBe(15);
+  });
+
+  it("steps with the keyboard and stops at the ends", () => {
+    hover("loss", 0.99);
+    stepCursor("loss", 10);
+    expect(cursor.value?.x).toBe(100);
+    stepCursor("loss", -1);
+    expect(cursor.value?.x).toBeLessThan(100);
+  });
+
+  it("opens alerts by zooming to them and pinning their step", () => {
+    openAlerts(lossChart.value.alerts);
+    expect(pinnedStep.value).toBe(50);
+    expect(zoom.value?.[0]).toBeLessThan(50);
+    expect(zoom.value?.[1]).toBeGreaterThan(50);
+  });
+});
+
+describe("readout", () => {
+  it("lists the runs that have a row there, largest first", () => {
+    hover("loss", 0);
+    expect(readout.value?.shown.map((row) => [row.run, row.text])).toEqual([
+      ["b", "5"],
+      ["a", "4"],
+    ]);
+    expect(readout.value?.title).toBe("Step 0");
+  });
+
+  it("shows a norm before and after, and NaN as what it is", () => {
+    hover("norm", 0);
+    expect(readout.value?.shown.map((row) => row.text)).toEqual(["9 → 1"]);
+    hover("loss", 0.2);
+    expect(readout.value?.shown[0]).toMatchObject({ run: "a", text: "NaN" });
+  });
+});

@@ -1,0 +1,43 @@
+import type { Column, Run, Series } from "../../src/api";
+import type { RunSeries } from "../../src/state/signals";
+
+export function run(name: string, changes: Partial<Run> = {}): Run {
+  return {
+    name,
+    framework: "torch",
+    rule: { kind: "global_norm", threshold: 0.25, low: null, high: null, text: "" },
+    parameters: ["w", "b"],
+    steps: 101,
+    first_step: 0,
+    last_step: 100,
+    first_wall_time: 1000,
+    last_wall_time: 1050,
+    complete: true,
+    clip_rate: null,
+    recent_clip_rate: null,
+    throttle: null,
+    nonfinite_steps: 0,
+    histogram_steps: 10,
+    alerts: [],
+    ...changes,
+  };
+}
+
+/** Lines with a row every ten steps, half a second apart by step. */
+export function lines(of: string, columns: Partial<Record<Column, readonly number[]>>): RunSeries {
+  const all = Object.entries(columns).map(([column, values]): [Column, Series] => {
+    const step = Float64Array.from(values, (_, i) => i * 10);
+    const series = {
+      run: of,
+      column: column as Column,
+      total: values.length,
+      step,
+      wall_time: step.map((s) => 1000 + s / 2),
+      value: Float64Array.from(values),
+      low: null,
+      high: null,
+    };
+    return [column as Column, series];
+  });
+  return { request: "", columns: new Map(all), lossRange: null };
+}

@@ -1,0 +1,149 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { DEFAULTS } from "../../src/model/link";
+import {
+  applySettings,
+  chosen,
+  colours,
+  FIRST_SELECTED,
+  focus,
+  fullRange,
+  listedRuns,
+  parameter,
+  runs,
+  search,
+  selectedNames,
+  selectListed,
+  selectOnly,
+  setAxis,
+  setFocus,
+  settings,
+  shownRange,
+  toggleRun,
+  zoom,
+  zoomTo,
+} from "../../src/state/signals";
+import { run } from "./fixtures";
+
+const A = run("a", { rule: { kind: "none", threshold: null, low: null, high: null, text: "" } });
+const B = run("b", { last_step: 200, last_wall_time: 1300 });
+const C = run("c", { first_step: 50, first_wall_time: 2000, last_wall_time: 2010 });
+
+beforeEach(() => {
+  applySettings(DEFAULTS);
+  runs.value = [A, B, C];
+});
+
+describe("selection", () => {
+  it("starts with all runs, but not with more than a chart can show", () => {
+    expect([...selectedNames.value]).toEqual(["a", "b", "c"]);
+    runs.value = Array.from({ length: 50 }, (_, i) => run(`r${i}`));
+    expect(selectedNames.value.size).toBe(FIRST_SELECTED);
+  });
+
+  it("toggles one run and leaves the others", () => {
+    toggleRun("b");
+    expect([...selectedNames.value]).toEqual(["a", "c"]);
+    toggleRun("b");
+    expect(selectedNames.value.has("b")).toBe(true);
+  });
+
+  it("shows one run alone, and all listed ones at the second click", () => {
+    selectOnly("b");
+    expect([...selectedNames.value]).toEqual(["b"]);
+    selectOnly("b");
+    expect(selectedNames.value.size).toBe(3);
+  });
+
+  it("checks and unchecks what the filter lists, and nothing else", () => {
+    search.value = "[ab]";
+    expect(listedRuns.value).toEqual([A, B]);
+    selectListed(false);
+    expect([...selectedNames.value]).toEqual(["c"]);
+    selectListed(true);
+    expect(selectedNames.value.size).toBe(3);
+  });
+
+  it("includes runs that appear later while the choice is ours, and not once the user chose", () => {
+    runs.value = [A, B, C, run("d")];
+    expect(selectedNames.value.has("d")).toBe(true);
+    toggleRun("a");
+    runs.value = [A, B, C, run("d"), run("e")];
+    expect(selectedNames.value.has("e")).toBe(false);
+  });
+
+  it("does not change colours", () => {
+    const before = new Map(colours.value);
+    selectOnly("c");
+    expect(new Map(colours.value)).toEqual(before);
+  });
+});
+
+describe("horizontal axis", () => {
+  it("covers what the selected runs cover, on each axis", () => {
+    expect(fullRange.value).toEqual([0, 200]);
+    setAxis("relative");
+    expect(fullRange.value).toEqual([0, 300]);
+    setAxis("wall_time");
+    expect(fullRange.value).toEqual([1000, 2010]);
+  });
+
+  it("has room around a single step", () => {
+    runs.value = [run("one", { last_step: 0, steps: 1 })];
+    expect(fullRange.value).toEqual([-0.5, 0.5]);
+  });
+
+  it("keeps the zoom within what there is", () => {
+    zoomTo([-50, 50]);
+    expect(zoom.value).toEqual([0, 100]);
+    zoomTo([190, 260]);
+    expect(zoom.value).toEqual([130, 200]);
+  });
+
+  it("does not zoom below two steps, and zooming out to everything is no zoom", () => {
+    zoomTo([100, 100]);
+    expect(zoom.value).toEqual([99, 101]);
+    zoomTo([-1000, 1000]);
+    expect(zoom.value).toBeNull();
+    expect(shownRange.value).toEqual(fullRange.value);
+  });
+
+  it("forgets the zoom when it measures something else", () => {
+    zoomTo([10, 20]);
+    setAxis("relative");
+    expect(zoom.value).toBeNull();
+  });
+
+  it("keeps the zoom while a run grows", () => {
+    zoomTo([10, 20]);
+    runs.value = [A, { ...B, last_step: 400, steps: 401 }, C];
+    expect(shownRange.value).toEqual([10, 20]);
+  });
+});
+
+describe("focus", () => {
+  it("is on the first run that clips, until the user picks one", () => {
+    expect(focus.value?.name).toBe("b");
+    setFocus("c");
+    expect(focus.value?.name).toBe("c");
+  });
+
+  it("moves on when its run is unchecked", () => {
+    setFocus("c");
+    toggleRun("c");
+    expect(focus.value?.name).toBe("b");
+    chosen.value = new Set();
+    expect(focus.value).toBeNull();
+  });
+
+  it("drops the parameter, which another run may not have", () => {
+    parameter.value = "w";
+    setFocus("a");
+    expect(parameter.value).toBeNull();
+  });
+});
+
+it("settings are what was applied", () => {
+  const link = { ...DEFAULTS, runs: new Set(["b"]), zoom: [3, 9] as const, smoothing: 0.5 };
+  applySettings(link);
+  expect(settings.value).toEqual(link);
+});
