@@ -21,13 +21,12 @@ from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder
-from tb_gradclip.storage.write import EventFile, Sink
-from tb_gradclip.torch_capture import Call, Copy, Counts, Step, count, count_cut, norms, uniform
+from tb_gradclip.storage.write import EventFile, SharedFile, Sink
+from tb_gradclip.torch_capture import Call, Copy, Counts, Gradients, Step
 
 import torch  # isort: skip  # after torch_capture, which explains its absence
 
 if TYPE_CHECKING:
-    from tensorboard.compat.proto.summary_pb2 import Summary
     from torch.utils.tensorboard import SummaryWriter
 
 Tensors = torch.Tensor | Iterable[torch.Tensor]
@@ -117,17 +116,17 @@ class ClipWriter:
         if not isinstance(parameters, (torch.Tensor, list)):
             parameters = list(parameters)  # a generator is read once
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else parameters
-        indices, grads = self._gradients(tensors)
+        grads = self._gradients(tensors)
         call = None
         with self._harmless():
             rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
-            call = Call(rule, indices, norms(grads, rule.norm_type))
-            self._count_before(indices, grads)
-        if call is None or error_if_nonfinite or foreach is False or not uniform(grads):
+            call = Call(rule, grads.indices, grads.norms(rule.norm_type))
+            self._count_before(grads)
+        if call is None or error_if_nonfinite or foreach is False or not grads.fused:
             total = torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
         else:  # what the library does, with the norms that are there already
             total = torch.linalg.vector_norm(call.norms, rule.norm_type)
-            torch.nn.utils.clip_grads_with_norm_(tensors, max_norm, total, foreach)
+            grads.scale_(rule.threshold, total)
         if call is not None:
             call.total = total
             self._calls.append(call)
@@ -145,17 +144,17 @@ class ClipWriter:
         """
         _check_threshold("clip_value", clip_value)
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
-        indices, grads = self._gradients(tensors)
+        grads = self._gradients(tensors)
         call = None
         with self._harmless():
-            call = Call(Rule.by_value(-float(clip_value), float(clip_value)), indices, norms(grads))
-            call.changed = norms(grads, math.inf) > clip_value
-            if self._count_before(indices, grads):
-                self._counts.clipped = count_cut(indices, grads, clip_value, len(self._parameters))
+            call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
+            call.changed = grads.norms(math.inf) > clip_value
+            if self._count_before(grads):
+                self._counts.clipped = grads.count_cut(clip_value, len(self._parameters))
         torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
         if call is not None:
             with self._harmless():
-                call.after = norms(grads)
+                call.after = grads.norms()
                 self._calls.append(call)
 
     @contextlib.contextmanager
@@ -167,21 +166,19 @@ class ClipWriter:
         """
         call = None
         with self._harmless(), torch.no_grad():
-            indices, grads = self._gradients(self._parameters)
-            call = Call(Rule("custom"), indices, norms(grads))
-            counts = self._count_before(indices, grads)
+            grads = self._gradients(self._parameters)
+            call = Call(Rule("custom"), grads.indices, grads.norms())
+            counted = self._count_before(grads)
         yield
         if call is None:
             return
         with self._harmless(), torch.no_grad():
             # Clipping may put new tensors into `.grad`; a gradient that it removed counts as zero.
-            left = [
-                (p.grad if p.grad is not None else torch.zeros_like(p))
-                for p in map(self._parameters.__getitem__, indices)
-            ]
-            call.after = norms(left)
-            if counts:
-                self._counts.after = count(indices, left, len(self._parameters))
+            parameters = [self._parameters[index] for index in call.indices]
+            after = Gradients(call.indices, [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
+            call.after = after.norms()
+            if counted:
+                self._counts.after = after.count(len(self._parameters))
             self._calls.append(call)
 
     def step(self, loss: torch.Tensor | float | None = None) -> None:
@@ -220,8 +217,8 @@ class ClipWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _gradients(self, parameters: Iterable[torch.Tensor]) -> tuple[list[int], list[torch.Tensor]]:
-        """Positions in the model and gradients of the parameters that have one."""
+    def _gradients(self, parameters: Iterable[torch.Tensor]) -> Gradients:
+        """Gradients of those parameters that have one."""
         indices, grads = [], []
         for place, parameter in enumerate(parameters):
             index = self._index.get(id(parameter))
@@ -230,16 +227,16 @@ class ClipWriter:
                     f"`parameters` must belong to the model given to ClipWriter, got at position {place} a tensor "
                     f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
                 )
-            if parameter.grad is not None:
+            if (grad := parameter.grad) is not None:
                 indices.append(index)
-                grads.append(parameter.grad)
-        return indices, grads
+                grads.append(grad)
+        return Gradients(indices, grads)
 
-    def _count_before(self, indices: list[int], grads: list[torch.Tensor]) -> bool:
+    def _count_before(self, grads: Gradients) -> bool:
         """Count this step's gradients if it is time to; the first call of a step sees them unclipped."""
         if not self._recorder.histogram_due(self._step):
             return False
-        counts = count(indices, grads, len(self._parameters))
+        counts = grads.count(len(self._parameters))
         if self._counts.before is None:
             self._counts.before = counts
         else:  # another call: rows that are still empty are parameters it sees first
@@ -249,9 +246,9 @@ class ClipWriter:
 
     def _finish_step(self, loss: torch.Tensor | float | None) -> None:
         if not self._calls:
-            indices, grads = self._gradients(self._parameters)
-            self._calls.append(Call(Rule("none"), indices, norms(grads)))
-            self._count_before(indices, grads)
+            grads = self._gradients(self._parameters)
+            self._calls.append(Call(Rule("none"), grads.indices, grads.norms()))
+            self._count_before(grads)
         if isinstance(loss, torch.Tensor):
             loss = loss.detach().clone() if loss.device.type == "cpu" else loss.detach()
         self._waiting.append(Step(self._step, time.time(), loss, self._calls, self._counts))
@@ -284,31 +281,12 @@ class ClipWriter:
             self._broken = True
 
 
-class _SharedFile:
-    """The event file of a `SummaryWriter` the user already has."""
-
-    def __init__(self, writer: SummaryWriter) -> None:
-        self._writer = writer
-
-    def add(self, summary: Summary, step: int, wall_time: float) -> None:
-        # Once closed, the writer would open a second file in the directory, which TensorBoard then follows alone.
-        if self._writer.file_writer is not None:
-            self._writer.file_writer.add_summary(summary, step, wall_time)
-
-    def flush(self) -> None:
-        if self._writer.file_writer is not None:
-            self._writer.flush()
-
-    def close(self) -> None:
-        self.flush()
-
-
 def _sink(logdir: Any) -> Sink:
     if isinstance(logdir, (str, os.PathLike)):
         return EventFile(logdir)
     tensorboard = sys.modules.get("torch.utils.tensorboard")  # importing it takes seconds where TensorFlow is installed
     if tensorboard is not None and isinstance(logdir, tensorboard.SummaryWriter):
-        return _SharedFile(logdir)
+        return SharedFile(logdir)
     raise TypeError(
         f"`logdir` must be a path or a torch.utils.tensorboard.SummaryWriter, got {type(logdir).__name__}. "
         "Pass the directory of the run."

@@ -7,7 +7,7 @@ nothing waits for. On the host the vectors are taken apart again and become `Mea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.histogram import CODES, SHIFT, ZERO
 from tb_gradclip.core.rows import Measurements
-from tb_gradclip.core.rules import Floats, Rule, joint_norm, outcome
+from tb_gradclip.core.rules import TORCH_EPSILON, Floats, Rule, joint_norm, outcome
 from tb_gradclip.recorder import HistogramCounts
 
 try:
@@ -210,46 +210,55 @@ def _host_counts(step: Step) -> HistogramCounts:
     return HistogramCounts(step.step, before, after, clipped)
 
 
-def uniform(grads: list[torch.Tensor]) -> bool:
-    """Whether the library would take all norms in one fused call, in this order: plain tensors of one sort."""
-    sorts = {(type(g), g.device, g.dtype, g.layout) for g in grads}
-    return len(sorts) == 1 and type(grads[0]) is torch.Tensor and grads[0].layout == torch.strided
+@dataclass
+class Gradients:
+    """Gradients of some of the model's parameters, and those parameters' places in it."""
 
+    indices: list[int]
+    tensors: list[torch.Tensor]
 
-def norms(grads: list[torch.Tensor], norm_type: float = 2.0) -> torch.Tensor:
-    """Norm of every gradient as one vector, shape [k], computed as `clip_grad_norm_` does where it can be."""
-    if not grads:
-        return torch.zeros(0)
-    if uniform(grads) and grads[0].device.type in ("cpu", "cuda"):
-        return torch.stack(torch._foreach_norm(grads, norm_type))
-    device = grads[0].device
-    return torch.stack([torch.linalg.vector_norm(_values(g), norm_type).to(device) for g in grads])
+    def __post_init__(self) -> None:
+        # Whether the library takes them all in one fused call, in this order: plain dense tensors of one sort.
+        sorts = {(type(g), g.dtype, g.device, g.layout) for g in self.tensors}
+        self.fused = len(sorts) == 1 and all(
+            kind is torch.Tensor and layout is torch.strided and device.type in ("cpu", "cuda")
+            for kind, _, device, layout in sorts
+        )
 
+    def norms(self, norm_type: float = 2.0) -> torch.Tensor:
+        """Norm of each as one vector, shape [k], computed as `clip_grad_norm_` does where that is fused."""
+        if not self.tensors:
+            return torch.zeros(0)
+        if self.fused:
+            return torch.stack(torch._foreach_norm(self.tensors, norm_type))
+        device = self.tensors[0].device
+        return torch.stack([torch.linalg.vector_norm(_values(g), norm_type).to(device) for g in self.tensors])
 
-def count(indices: list[int], grads: Iterable[torch.Tensor], parameters: int) -> torch.Tensor:
-    """Histogram counts of each gradient, shape [P, CODES]; rows of parameters without one stay zero."""
-    counts: torch.Tensor | None = None
-    for index, grad in zip(indices, grads, strict=True):
-        values = _single(_values(grad))
-        if counts is None:
-            counts = torch.zeros((parameters, CODES), dtype=torch.int64, device=values.device)
-        code = (values.view(torch.int32) >> SHIFT).bitwise_and_(1023).masked_fill_(values == 0, ZERO)
-        if code.device.type == "cpu":
-            row = torch.bincount(code, minlength=CODES)
-        else:  # bincount would wait for the device to learn the largest code
-            row = torch.zeros(CODES, dtype=torch.int64, device=code.device)
-            row.scatter_add_(0, code.long(), torch.ones((), dtype=torch.int64, device=code.device).expand_as(code))
-        row[ZERO] += grad.numel() - values.numel()
-        counts[index] = row
-    return torch.zeros((parameters, CODES), dtype=torch.int64) if counts is None else counts
+    def scale_(self, max_norm: float, total: torch.Tensor) -> None:
+        """Multiply each by min(1, max_norm / (total + 1e-6)), by the operations of `clip_grads_with_norm_`."""
+        torch._foreach_mul_(self.tensors, torch.clamp(max_norm / (total + TORCH_EPSILON), max=1.0))
 
+    def count(self, parameters: int) -> torch.Tensor:
+        """Histogram counts of each, shape [P, CODES]; rows of parameters without a gradient stay zero."""
+        device = self.tensors[0].device if self.tensors else None
+        counts = torch.zeros((parameters, CODES), dtype=torch.int64, device=device)
+        for index, grad in zip(self.indices, self.tensors, strict=True):
+            values = _single(_values(grad))
+            code = (values.view(torch.int32) >> SHIFT).bitwise_and_(1023).masked_fill_(values == 0, ZERO)
+            if code.device.type == "cpu":
+                counts[index] = torch.bincount(code, minlength=CODES)
+            else:  # bincount would wait for the device to learn the largest code
+                one = torch.ones((), dtype=torch.int64, device=code.device)
+                counts[index].scatter_add_(0, code.long(), one.expand_as(code))
+            counts[index, ZERO] += grad.numel() - values.numel()
+        return counts
 
-def count_cut(indices: list[int], grads: list[torch.Tensor], bound: float, parameters: int) -> torch.Tensor:
-    """Number of elements of each gradient beyond ±bound, shape [P]."""
-    cut = torch.zeros(parameters, dtype=torch.int64, device=grads[0].device if grads else None)
-    for index, grad in zip(indices, grads, strict=True):
-        cut[index] = (_values(grad).abs() > bound).sum()
-    return cut
+    def count_cut(self, bound: float, parameters: int) -> torch.Tensor:
+        """Number of elements of each beyond ±bound, shape [P]."""
+        cut = torch.zeros(parameters, dtype=torch.int64, device=self.tensors[0].device if self.tensors else None)
+        for index, grad in zip(self.indices, self.tensors, strict=True):
+            cut[index] = (_values(grad).abs() > bound).sum()
+        return cut
 
 
 def _values(grad: torch.Tensor) -> torch.Tensor:

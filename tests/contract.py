@@ -41,6 +41,7 @@ def broken() -> tuple[Steps, list[float]]:
     return gradients, losses
 
 
+@np.errstate(invalid="ignore")
 def apply(kind: str, threshold: float, step: list[Array]) -> list[NDArray[np.float64]]:
     """Clip one step's gradients by the definition, in float64."""
     wide = [g.astype(np.float64) for g in step]
@@ -71,6 +72,7 @@ class Expected:
     nonfinite: int
 
     @classmethod
+    @np.errstate(over="ignore", invalid="ignore")
     def of(cls, kind: str, threshold: float, step: list[Array]) -> Expected:
         """Worked out from the gradients before and after."""
         wide = [g.astype(np.float64) for g in step]

@@ -44,10 +44,10 @@ def crc32c(data: bytes) -> int:
     '0xe3069283'
     """
     if len(data) <= SHORT:
-        state = 0xFFFFFFFF
+        crc = 0xFFFFFFFF
         for byte in data:
-            state = _BYTE_LIST[(state ^ byte) & 255] ^ (state >> 8)
-        return state ^ 0xFFFFFFFF
+            crc = _BYTE_LIST[(crc ^ byte) & 255] ^ (crc >> 8)
+        return crc ^ 0xFFFFFFFF
     lanes = 1 << (-(-len(data) // LANE) - 1).bit_length()
     padded = np.zeros(lanes * LANE, np.uint8)  # zeros in front do not change a state of zero
     start = len(padded) - len(data)

@@ -95,7 +95,8 @@ class Rule:
         """The rule that `to_json` wrote; fields of a newer version are ignored."""
         known = cls.__dataclass_fields__
         kept = {key: value for key, value in fields.items() if key in known}
-        return cls(**{key: float(value) if known[key].type == "float" else value for key, value in kept.items()})
+        typed: dict[str, Any] = {k: float(v) if known[k].type == "float" else v for k, v in kept.items()}
+        return cls(**typed)
 
 
 class Outcome(NamedTuple):

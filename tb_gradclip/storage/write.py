@@ -15,7 +15,7 @@ import time
 import warnings
 from collections import defaultdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,28 @@ class EventFile:
                     warnings.warn(f"gradclip stopped recording: {error}. Training is not affected.", stacklevel=1)
             if isinstance(item, threading.Event):
                 item.set()
+
+
+class SharedFile:
+    """The event file of a `SummaryWriter` the user already has: one with `file_writer` and `flush`, as PyTorch's."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def add(self, summary: Summary, step: int, wall_time: float) -> None:
+        """Hand one summary over."""
+        # Once closed, the writer would open a second file in the directory, which TensorBoard then follows alone.
+        if self._writer.file_writer is not None:
+            self._writer.file_writer.add_summary(summary, step, wall_time)
+
+    def flush(self) -> None:
+        """Flush the user's writer."""
+        if self._writer.file_writer is not None:
+            self._writer.flush()
+
+    def close(self) -> None:
+        """Flush; closing is the user's business."""
+        self.flush()
 
 
 class RecordLog:
