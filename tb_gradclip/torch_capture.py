@@ -22,9 +22,7 @@ from tb_gradclip.recorder import HistogramCounts
 try:
     import torch
 except ImportError as error:
-    raise ImportError(
-        'tb_gradclip.torch needs PyTorch. Install it with: pip install "tensorboard-plugin-gradclip[torch]"'
-    ) from error
+    raise ImportError('tb_gradclip.torch needs PyTorch. Install it with: pip install "tb_gradclip[torch]"') from error
 
 
 @dataclass

@@ -108,7 +108,7 @@ def test_a_missing_framework_names_the_command_that_installs_it(module: str, fra
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     extra = "torch" if framework == "torch" else "tensorflow"
     assert done.returncode == 1
-    assert f'pip install "tensorboard-plugin-gradclip[{extra}]"' in done.stderr.splitlines()[-1]
+    assert f'pip install "tb_gradclip[{extra}]"' in done.stderr.splitlines()[-1]
 
 
 def test_every_route_is_in_the_http_api() -> None:

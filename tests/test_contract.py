@@ -11,8 +11,19 @@ import pytest
 import tb_gradclip
 from tests.contract import Expected, Record, apply, assert_holds, broken, healthy
 
-TORCH = {"torch": ("value", "global_norm", "none"), "torch_custom": ("custom",)}
-ROWS = [("torch", adapter, kind) for adapter, kinds in TORCH.items() for kind in kinds]
+EVERY = ("value", "norm", "global_norm", "none")
+ADAPTERS = {
+    "torch": {"torch": ("value", "global_norm", "none"), "torch_custom": ("custom",)},
+    "tensorflow": dict.fromkeys(
+        ("tensorflow_eager", "tensorflow_graph", "tensorflow_xla", "keras", "keras_xla"), EVERY
+    ),
+}
+ROWS = [
+    (framework, adapter, kind)
+    for framework, adapters in ADAPTERS.items()
+    for adapter, kinds in adapters.items()
+    for kind in kinds
+]
 THRESHOLDS = {"value": 0.5, "norm": 1.0, "global_norm": 2.0, "none": 0.0, "custom": 0.5}
 
 

@@ -12,7 +12,7 @@ A row of float32 (or float64) holds, for P parameters:
     kind                   position in `rules.KINDS`
     low, high              the bounds of `value`; `high` is the threshold of the norm kinds
     norm_before            joint norm, as the library computed it
-    norms before, norms after, number of elements cut: P each; the last two only where clipping is by value
+    norms before, norms after, whether an element changed: P each; the last two only where clipping is by value
 
 A slot of int32 holds one histogram: step_high, step_low, kind, then `CODES` counts and the number cut, for each
 parameter.
@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class RingLayout:
         return max(4, min(64, SLOT_BYTES // (4 * self.slot)))
 
     def block(self, matrix: NDArray[np.floating], which: int) -> Floats:
-        """Columns of the norms before (0), the norms after (1) or the numbers cut (2), as float64 of shape [T, P]."""
+        """Columns of the norms before (0), the norms after (1) or the flags of change (2), float64 of shape [T, P]."""
         start = HEADER + which * self.parameters
         return matrix[:, start : start + self.parameters].astype(np.float64)
 
@@ -146,7 +147,7 @@ def measurements(
     for key in keys:
         changes |= (key[1:] != key[:-1]) & ~(np.isnan(key[1:]) & np.isnan(key[:-1]))
     edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(steps)]
-    for start, stop in zip(edges, edges[1:]):
+    for start, stop in pairwise(edges):
         if stop > start:
             part = slice(start, stop)
             yield _stretch(layout, matrix[part], steps[part], wall_times[part], low[part], high[part])

@@ -61,11 +61,11 @@ class WindowFolder:
         folded = np.zeros(self._parameters, WINDOW_DTYPE)
         finite = np.isfinite(before)
         count = finite.sum(axis=0)
-        folded["norm_before_mean"] = finite_mean(before)
-        folded["norm_before_max"] = np.where(
-            count > 0, np.where(finite, before, -np.inf).max(axis=0, initial=-np.inf), np.nan
-        )
-        folded["norm_after_mean"] = finite_mean(after)
+        largest = np.where(finite, before, -np.inf).max(axis=0, initial=-np.inf)
+        with np.errstate(over="ignore"):  # float64 norms may lie beyond the float32 of a window
+            folded["norm_before_mean"] = finite_mean(before)
+            folded["norm_before_max"] = np.where(count > 0, largest, np.nan)
+            folded["norm_after_mean"] = finite_mean(after)
         folded["clipped"] = np.concatenate(self._clipped).sum(axis=0)
         folded["nonfinite"] = len(rows) - count
         window = Window(int(rows["step"][0]), int(rows["step"][-1]), len(rows), folded)

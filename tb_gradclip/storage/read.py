@@ -24,7 +24,7 @@ from tb_gradclip.storage.events import Shard, event_files, read_shards
 
 _UPGRADE = (
     "run {run!r} was recorded in version {theirs} of the gradclip format, this is version {ours}. "
-    "Upgrade tensorboard-plugin-gradclip to see it."
+    "Upgrade tb_gradclip to see it."
 )
 
 

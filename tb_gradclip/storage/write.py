@@ -155,7 +155,9 @@ class RecordLog:
 
     def write_scalar(self, name: str, value: float, step: int, wall_time: float) -> None:
         """A point for the Scalars tab. Values that are not finite are dropped: one would blank TensorBoard's card."""
-        if np.isfinite(value):
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(np.float32(value))
+        if finite:
             tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=TensorShapeProto(), float_val=[value])
             metadata = _metadata("scalars", DATA_CLASS_SCALAR, b"")
             self._add(f"{PLUGIN_NAME}/{name}", tensor, metadata, step, wall_time)

@@ -1,0 +1,292 @@
+"""TensorFlow: clip through a `ClipWriter` and every step is recorded, in eager code, in graphs and under XLA.
+
+Strategy: norms and loss of a step are written into a ring of the last steps on the device, by ordinary ops that may
+stand anywhere a training step can. The host reads the ring now and then (see `tensorflow_capture`). Clipping itself
+is the library's own call on the gradients as they came, so its result is the library's to the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from tb_gradclip.core.schedule import HISTOGRAM_EVERY
+from tb_gradclip.core.schema import Parameter
+from tb_gradclip.recorder import OnAlert, Recorder, check_settings
+from tb_gradclip.storage.write import EventFile
+from tb_gradclip.tensorflow_capture import STEPS_PER_READ, DeviceRing, changed, half_squares, values
+
+import tensorflow as tf  # isort: skip  # after tensorflow_capture, which explains its absence
+
+
+class ClipWriter:
+    """Clips gradients as `tf.clip_by_*` do, and records what that did to them.
+
+    Every method may be called in eager code, inside a `tf.function`, also one that loops over steps itself, and
+    inside one compiled with `jit_compile=True`. The host learns of steps up to 64 later; of those that XLA runs, up to
+    a second after the compiled function returned. What a function calls more than `capacity` times under XLA before
+    it returns is lost but for the last `capacity` steps: you are warned, and the record has a gap.
+
+    Args:
+      logdir: directory of the run.
+      variables: the trained variables, `tf.Variable` or Keras variables, in the order of the gradients to come.
+      on_alert: None, "warn", "raise" or a function of the alert; see `tb_gradclip.recorder.Recorder`. Out of a graph a
+        raised `DivergenceError` arrives as the `tf.errors.UnknownError` TensorFlow makes of it; out of XLA nothing can
+        be raised, so it comes with the next `flush` or `close`.
+      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      start_step: number of the first optimizer step, for a run that is resumed.
+      capacity: steps the ring on the device holds; by default 4096, or what fits into 32 MiB.
+
+    Raises:
+      ValueError: a setting is out of range, or `variables` is empty or has an entry twice.
+      OSError: `logdir` cannot be written.
+
+    Example:
+      >>> writer = ClipWriter("runs/lstm", model.trainable_variables)             # doctest: +SKIP
+      >>> @tf.function                                                            # doctest: +SKIP
+      ... def train_step(x, y):
+      ...     with tf.GradientTape() as tape:
+      ...         loss = loss_of(model(x), y)
+      ...     gradients = tape.gradient(loss, model.trainable_variables)
+      ...     gradients, _ = writer.clip_by_global_norm(gradients, 1.0)
+      ...     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+      ...     writer.step(loss)
+
+    """
+
+    def __init__(
+        self,
+        logdir: str | os.PathLike[str],
+        variables: Sequence[Any],
+        *,
+        on_alert: OnAlert = None,
+        histogram_every: int = HISTOGRAM_EVERY,
+        start_step: int = 0,
+        capacity: int | None = None,
+    ) -> None:
+        parameters = _parameters(variables)
+        if capacity is not None and (not isinstance(capacity, int) or capacity < 2):
+            raise ValueError(f"`capacity` must be a whole number of steps, 2 or more, got {capacity!r}. Leave it out.")
+        check_settings(on_alert, histogram_every, start_step)
+        recorder = Recorder(
+            EventFile(logdir),
+            framework="tensorflow",
+            library=f"tensorflow {tf.__version__}",
+            parameters=parameters,
+            on_alert=on_alert,
+            histogram_every=histogram_every,
+            start_step=start_step,
+        )
+        wide = any(tf.as_dtype(variable.dtype) == tf.float64 for variable in variables)
+        self._ring = DeviceRing(recorder, len(parameters), histogram_every, start_step, capacity, wide)
+        self._recorder = recorder
+        self._eager_steps_per_read = STEPS_PER_READ if on_alert is None else 1
+        self._eager_steps = 0
+        self._abandoned = weakref.finalize(self, self._ring.close)
+        self._abandoned.atexit = False  # the ring's own exit hook runs before the recorder's
+
+    def clip_by_value(self, grads: Sequence[Any], clip_value_min: Any, clip_value_max: Any) -> list[Any]:
+        """`tf.clip_by_value` of each gradient, recorded: max(min(g, clip_value_max), clip_value_min).
+
+        Args:
+          grads: one gradient for each variable, as `tape.gradient` returns them, with None and `tf.IndexedSlices`.
+          clip_value_min, clip_value_max: bounds, numbers or scalar tensors.
+
+        Returns:
+          List of what the library returns for each; None where there was no gradient. Infinities are cut, NaN stays.
+
+        Raises:
+          ValueError: the list does not match the variables, or a bound is not a scalar, NaN, or above the other.
+
+        """
+        grads = self._matching(grads)
+        low, high = _scalar("clip_value_min", clip_value_min), _scalar("clip_value_max", clip_value_max)
+        if low is not None and high is not None and not low <= high:
+            raise ValueError(
+                f"`clip_value_min` must not be above `clip_value_max`, got {low!r} and {high!r}. Exchange them."
+            )
+        clipped = [None if g is None else tf.clip_by_value(g, clip_value_min, clip_value_max) for g in grads]
+        before, after = _present(grads), _present(clipped)
+        squares, squares_after = (2 * self._placed(grads, half_squares(tensors)) for tensors in (before, after))
+        flags = self._placed(grads, [changed(one, other) for one, other in zip(before, after, strict=True)])
+        blocks = [tf.sqrt(squares), tf.sqrt(squares_after), flags]
+        self._ring.record("value", clip_value_min, clip_value_max, tf.sqrt(tf.reduce_sum(squares)), blocks)
+        self._count("value", grads, (clip_value_min, clip_value_max))
+        return clipped
+
+    def clip_by_norm(self, grads: Sequence[Any], clip_norm: Any) -> list[Any]:
+        """`tf.clip_by_norm` of each gradient, recorded: g · clip_norm / max(‖g‖, clip_norm), each with its own norm.
+
+        Rows that `tf.IndexedSlices` repeats are not added up before the norm is taken: the library does not either.
+
+        Args:
+          grads: one gradient for each variable, as `tape.gradient` returns them, with None and `tf.IndexedSlices`.
+          clip_norm: largest norm, a number or a scalar tensor.
+
+        Returns:
+          List of what the library returns for each; None where there was no gradient. A gradient with NaN becomes NaN,
+          one whose norm overflows becomes 0.
+
+        Raises:
+          ValueError: the list does not match the variables, or `clip_norm` is negative, not finite or not a scalar.
+
+        """
+        grads = self._matching(grads)
+        _check_norm(clip_norm)
+        clipped = [None if g is None else tf.clip_by_norm(g, clip_norm) for g in grads]
+        # The library's own formula, in the gradient's own type: what it compares with the threshold is recorded.
+        squares = self._placed(grads, [tf.reduce_sum(t * t) for t in _present(grads)])
+        self._ring.record("norm", math.nan, clip_norm, tf.sqrt(tf.reduce_sum(squares)), [tf.sqrt(squares), None, None])
+        self._count("norm", grads)
+        return clipped
+
+    def clip_by_global_norm(self, t_list: Sequence[Any], clip_norm: Any, use_norm: Any = None) -> tuple[list[Any], Any]:
+        """`tf.clip_by_global_norm`, recorded: every g · clip_norm / max(n, clip_norm) with n the norm of all together.
+
+        Rows that `tf.IndexedSlices` repeats are not added up before the norm is taken: the library does not either.
+
+        Args:
+          t_list: one gradient for each variable, as `tape.gradient` returns them, with None and `tf.IndexedSlices`.
+          clip_norm: largest norm, a number or a scalar tensor.
+          use_norm: the norm to go by, if you have it already.
+
+        Returns:
+          What the library returns: the list of clipped gradients, and n. A norm that is infinite or NaN makes every
+          gradient NaN.
+
+        Raises:
+          ValueError: the list does not match the variables, or `clip_norm` is negative, not finite or not a scalar.
+
+        """
+        grads = self._matching(t_list)
+        _check_norm(clip_norm)
+        clipped, norm = tf.clip_by_global_norm(grads, clip_norm, use_norm)
+        squares = 2 * self._placed(grads, half_squares(_present(grads)))
+        self._ring.record("global_norm", math.nan, clip_norm, norm, [tf.sqrt(squares), None, None])
+        self._count("global_norm", grads)
+        return clipped, norm
+
+    def observe(self, grads: Sequence[Any]) -> None:
+        """Record the gradients of a step that clips nothing; `grads` as in the clip calls.
+
+        Raises:
+          ValueError: the list does not match the variables.
+
+        """
+        grads = self._matching(grads)
+        squares = 2 * self._placed(grads, half_squares(_present(grads)))
+        self._ring.record("none", math.nan, math.nan, tf.sqrt(tf.reduce_sum(squares)), [tf.sqrt(squares), None, None])
+        self._count("none", grads)
+
+    def step(self, loss: Any = None) -> None:
+        """End an optimizer step: record what was clipped since the last one, and the loss if given.
+
+        Args:
+          loss: a scalar of any float type, of this very step. A NaN or infinite loss is recorded as such.
+
+        Raises:
+          ValueError: the loss is not a scalar.
+          DivergenceError: an alert came up and `on_alert` is "raise".
+
+        """
+        if loss is not None:
+            shape = tf.TensorShape(getattr(loss, "shape", ()))
+            if shape.rank not in (0, None):
+                raise ValueError(
+                    f"`loss` must be a scalar, got a tensor of shape {tuple(shape)}. Pass tf.reduce_mean(loss)."
+                )
+            loss = tf.ensure_shape(loss, ()) if shape.rank is None else loss
+        self._ring.step(loss)
+        if not tf.inside_function():
+            self._eager_steps += 1
+            if self._eager_steps % self._eager_steps_per_read == 0:
+                self._ring.read()
+            self._recorder.act()
+
+    def flush(self) -> None:
+        """Bring every step recorded so far into the file. To be called from eager code."""
+        self._ring.read()
+        self._recorder.flush()
+        self._recorder.act()
+
+    def close(self) -> None:
+        """Record what is left and close the file; closing twice is fine. Also done at exit."""
+        self._ring.close()
+        self._recorder.act()
+
+    def __enter__(self) -> ClipWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._ring.close()
+        if error is None:
+            self._recorder.act()
+
+    def _matching(self, grads: Sequence[Any]) -> list[Any]:
+        grads, expected = list(grads), self._ring.layout.parameters
+        if len(grads) != expected:
+            raise ValueError(
+                f"`grads` must have one entry for each of the {expected} variables, got {len(grads)}. "
+                "Pass what tape.gradient returned for the variables the writer was made with."
+            )
+        return grads
+
+    def _placed(self, grads: list[Any], numbers: list[Any]) -> Any:
+        """One number for each gradient that is there, with 0 for those that are not, shape [P]."""
+        each = iter(numbers)
+        return tf.stack([tf.cast(0.0 if g is None else next(each), self._ring.dtype) for g in grads])
+
+    def _count(self, kind: str, grads: list[Any], bounds: tuple[Any, Any] | None = None) -> None:
+        self._ring.count(kind, [None if g is None else values(g) for g in grads], bounds)
+
+
+def _present(grads: Sequence[Any]) -> list[Any]:
+    return [values(g) for g in grads if g is not None]
+
+
+def _parameters(variables: Sequence[Any]) -> list[Parameter]:
+    """Names and shapes of the variables; a name that occurs again gets a number."""
+    variables = list(variables)
+    if not variables:
+        raise ValueError("`variables` must not be empty. Build the model first, then pass model.trainable_variables.")
+    if len({id(variable) for variable in variables}) < len(variables):
+        raise ValueError(
+            "`variables` must not have an entry twice: its gradient would be counted twice. Pass each once."
+        )
+    found: dict[str, Parameter] = {}
+    for variable in variables:
+        if not hasattr(variable, "assign"):
+            raise ValueError(
+                f"`variables` must be a list of variables, got {variable!r} in it. Pass trainable_variables."
+            )
+        base = getattr(variable, "path", None) or variable.name.split(":")[0]
+        name, number = base, 0
+        while name in found:
+            number += 1
+            name = f"{base}_{number}"
+        found[name] = Parameter(name, tuple(variable.shape))
+    return list(found.values())
+
+
+def _scalar(name: str, value: Any) -> float | None:
+    """A threshold as a number, or None if it is a tensor whose value is not known yet."""
+    if tf.is_tensor(value) or isinstance(value, tf.Variable):
+        if value.shape.rank not in (0, None):
+            raise ValueError(f"`{name}` must be a scalar, got a tensor of shape {tuple(value.shape)}.")
+        return None
+    number = float(value)
+    if math.isnan(number):
+        raise ValueError(f"`{name}` must be a number, got {value!r}.")
+    return number
+
+
+def _check_norm(clip_norm: Any) -> None:
+    number = _scalar("clip_norm", clip_norm)
+    if number is not None and not 0 <= number < math.inf:
+        raise ValueError(
+            f"`clip_norm` must be 0 or more and finite, got {clip_norm!r}. "
+            "Use observe(grads) to record without clipping."
+        )
