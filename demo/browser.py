@@ -34,7 +34,6 @@ def launch(playwright: Playwright) -> Browser:
 
     Raises:
       RuntimeError: there is none; says what to do.
-
     """
     executable = find(playwright)
     if executable is None:

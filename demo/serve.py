@@ -31,7 +31,6 @@ def tensorboard(logdir: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
     Raises:
       SystemExit: it did not start; with what it said.
-
     """
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -54,7 +54,6 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
     Example:
       >>> model.compile(keras.optimizers.Adam(global_clipnorm=1.0), loss="mse")      # doctest: +SKIP
       >>> model.fit(x, y, callbacks=[ClipCallback("runs/mlp")])                      # doctest: +SKIP
-
     """
 
     def __init__(

@@ -75,7 +75,6 @@ class StepRing:
       histogram_every, start_step: as the recorder has them.
       batches: batches between two readings.
       steps_per_execution: batches Keras runs in one call, so the least that can lie between two readings.
-
     """
 
     def __init__(

@@ -95,7 +95,6 @@ class Recorder:
 
     Raises:
       ValueError: a setting is out of range.
-
     """
 
     def __init__(
@@ -193,12 +192,10 @@ class Recorder:
             self._pending_since = time.monotonic()
         self._pending.append(rows)
         full = sum(map(len, self._pending)) >= ROWS_PER_RECORD
-        if full or self._unwatched() or time.monotonic() - self._pending_since >= SECONDS_PER_RECORD:
+        old = time.monotonic() - self._pending_since >= SECONDS_PER_RECORD
+        first = self._written_rows == 0  # a new run shows up in the dashboard as soon as it trains
+        if full or old or first:
             self._write_steps()
-
-    def _unwatched(self) -> bool:
-        """The first rows go out at once, so that the dashboard shows a new run as soon as it trains."""
-        return self._written_rows == 0
 
     def _write_steps(self) -> None:
         if not self._pending:

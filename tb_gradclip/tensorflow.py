@@ -54,7 +54,6 @@ class ClipWriter:
       ...     gradients, _ = writer.clip_by_global_norm(gradients, 1.0)
       ...     optimizer.apply_gradients(zip(gradients, model.trainable_variables))
       ...     writer.step(loss)
-
     """
 
     def __init__(
@@ -100,7 +99,6 @@ class ClipWriter:
 
         Raises:
           ValueError: the list does not match the variables, or a bound is not a scalar, NaN, or above the other.
-
         """
         grads = self._matching(grads)
         low, high = _scalar("clip_value_min", clip_value_min), _scalar("clip_value_max", clip_value_max)
@@ -132,7 +130,6 @@ class ClipWriter:
 
         Raises:
           ValueError: the list does not match the variables, or `clip_norm` is negative, not finite or not a scalar.
-
         """
         grads = self._matching(grads)
         _check_norm(clip_norm)
@@ -159,7 +156,6 @@ class ClipWriter:
 
         Raises:
           ValueError: the list does not match the variables, or `clip_norm` is negative, not finite or not a scalar.
-
         """
         grads = self._matching(t_list)
         _check_norm(clip_norm)
@@ -174,7 +170,6 @@ class ClipWriter:
 
         Raises:
           ValueError: the list does not match the variables.
-
         """
         grads = self._matching(grads)
         squares = 2 * self._placed(grads, half_squares(_present(grads)))
@@ -190,7 +185,6 @@ class ClipWriter:
         Raises:
           ValueError: the loss is not a scalar.
           DivergenceError: an alert came up and `on_alert` is "raise".
-
         """
         if loss is not None:
             shape = tf.TensorShape(getattr(loss, "shape", ()))

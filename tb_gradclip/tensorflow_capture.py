@@ -129,7 +129,6 @@ class DeviceRing:
       histogram_every, start_step: as the recorder has them.
       capacity: steps the ring holds; None for a default by the number of parameters.
       wide: whether any gradient is float64, so that its norms need a ring of that type.
-
     """
 
     def __init__(

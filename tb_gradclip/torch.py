@@ -57,7 +57,6 @@ class ClipWriter:
       >>> writer.clip_grad_norm_(model.parameters(), max_norm=0.25)          # doctest: +SKIP
       >>> optimizer.step()                                                   # doctest: +SKIP
       >>> writer.step(loss)                                                  # doctest: +SKIP
-
     """
 
     def __init__(
@@ -110,7 +109,6 @@ class ClipWriter:
         Raises:
           ValueError: `max_norm` is negative or NaN, or a parameter is not one of the model's.
           RuntimeError: the norm is not finite and `error_if_nonfinite` is set; gradients are then untouched.
-
         """
         _check_threshold("max_norm", max_norm)
         if not isinstance(parameters, (torch.Tensor, list)):
@@ -140,7 +138,6 @@ class ClipWriter:
 
         Raises:
           ValueError: `clip_value` is negative or NaN, or a parameter is not one of the model's.
-
         """
         _check_threshold("clip_value", clip_value)
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
@@ -190,7 +187,6 @@ class ClipWriter:
         Raises:
           ValueError: `loss` has more than one element.
           DivergenceError: an alert came up and `on_alert` is "raise".
-
         """
         if isinstance(loss, torch.Tensor) and loss.numel() != 1:
             raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")

@@ -24,7 +24,6 @@ def reduced(axis: Floats, values: Floats, points: int) -> NDArray[np.int64]:
       All rows if there are no more than `points`. Otherwise the first and the last row, and from each of many equal
       parts of the axis the rows of the smallest and the largest finite value and the first non-finite one. Ties go to
       the earliest row.
-
     """
     n = len(axis)
     if n <= points:

@@ -89,7 +89,6 @@ class RingReader:
       layout, rows: of the ring.
       next_step: the first step that is still to come.
       time: when the run began, in seconds since 1970; wall times of steps are interpolated from it between reads.
-
     """
 
     layout: RingLayout
@@ -112,7 +111,6 @@ class RingReader:
           steps: what `wanted` returned.
           count: the counter after the rows were copied: the step now being written overwrites `count - rows`.
           now: seconds since 1970.
-
         """
         if not len(steps):
             return []

@@ -38,7 +38,6 @@ class Rule:
       norm_type: the p of the p-norm that is compared with the threshold.
       nan_at_limits: whether the library's formula gives NaN where others give a limit: for an infinite global norm,
         and for a norm of 0 at a threshold of 0. TensorFlow and Keras do.
-
     """
 
     kind: str
@@ -166,7 +165,6 @@ def outcome(
       comes from epsilon is no clipping) for `global_norm`, any parameter's norm > threshold for `norm`, and any
       parameter `changed` for the measured kinds. A step whose norm is NaN or infinite is never `clipped`; its
       after-norms follow the arithmetic (infinity x 0 = NaN).
-
     """
     finite = np.isfinite(norm_before)
     factors = parameter_coefficients(rule, thresholds, norm_before, norms_before)

@@ -26,7 +26,6 @@ def event_files(logdir: str | os.PathLike[str]) -> dict[str, list[Path]]:
 
     Raises:
       FileNotFoundError: `logdir` does not exist.
-
     """
     root = Path(logdir)
     if not root.is_dir():

@@ -177,7 +177,6 @@ def read(logdir: str | os.PathLike[str]) -> dict[str, Run]:
 
     Raises:
       FileNotFoundError: `logdir` does not exist.
-
     """
     runs: dict[str, Run] = {}
     for name, files in event_files(logdir).items():

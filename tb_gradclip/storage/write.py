@@ -52,7 +52,6 @@ class EventFile:
     Raises:
       OSError: the directory cannot be made or written. Later failures (a full disk) warn once and drop what follows:
         training goes on.
-
     """
 
     def __init__(self, logdir: str | os.PathLike[str]) -> None:
