@@ -2,7 +2,8 @@
 
 Strategy: Keras clips inside `optimizer.apply`, in a step that may be compiled, so the callback replaces four methods
 of the instances for the time of one `fit`. Each calls what it replaces and returns its result untouched: the weights
-are the same to the last bit with the callback and without.
+are the same to the last bit with the callback and without. (XLA promises that of no two programs; the tests find it
+so but for a `LossScaleOptimizer` under XLA, whose sums may be rounded in another order.)
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ class ClipWriter:
     Every method may be called in eager code, inside a `tf.function`, also one that loops over steps itself, and
     inside one compiled with `jit_compile=True`. The host learns of steps up to 64 later; of those that XLA runs, up to
     a second after the compiled function returned. What a function calls more than `capacity` times under XLA before
-    it returns is lost but for the last `capacity` steps: you are warned, and the record has a gap.
+    it returns is lost but for the last `capacity` steps: you are warned, and the record has a gap. A `tf.function` that
+    was traced outside XLA holds a call to the host, so give XLA a function of its own rather than the same one.
 
     Args:
       logdir: directory of the run.
@@ -135,7 +136,8 @@ class ClipWriter:
         _check_norm(clip_norm)
         clipped = [None if g is None else tf.clip_by_norm(g, clip_norm) for g in grads]
         # The library's own formula, in the gradient's own type: what it compares with the threshold is recorded.
-        squares = self._placed(grads, [tf.reduce_sum(t * t) for t in _present(grads)])
+        sums = [tf.reduce_sum(t * t, None, keepdims=True) for t in _present(grads)]
+        squares = self._placed(grads, [tf.reshape(s, []) for s in sums])
         self._ring.record("norm", math.nan, clip_norm, tf.sqrt(tf.reduce_sum(squares)), [tf.sqrt(squares), None, None])
         self._count("norm", grads)
         return clipped

@@ -3,7 +3,7 @@
 Everything here is made of ops that XLA compiles, so it may stand in any `tf.function`. A clip call assigns what it
 measured to the *pending* row, a step stamps that row and puts it into the ring (see `core.ring`). The host reads the
 ring in eager steps, in host calls out of graphs every `STEPS_PER_READ` steps, and from a thread once a second, which
-is the only way while XLA runs.
+is the only way while XLA runs. (Longer than other files, because who writes a ring and who reads it must agree.)
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -53,9 +54,17 @@ def values(gradient: Any) -> Any:
 
 
 def half_squares(tensors: Sequence[Any]) -> list[Any]:
-    """Half the sum of squares of each tensor, in float32 at least."""
-    wide = [tf.cast(t, tf.float32) if t.dtype in (tf.float16, tf.bfloat16) else t for t in tensors]
-    return [tf.nn.l2_loss(t) for t in wide]
+    """Half the sum of squares of each tensor, in float32 at least.
+
+    In a graph the ops stand where `tf.linalg.global_norm` puts its own, so that TensorFlow merges the two.
+    """
+    found = []
+    for tensor in tensors:
+        beside = tf.compat.v1.get_default_graph().colocate_with(tensor) if tf.inside_function() else nullcontext()
+        with beside:
+            half = tensor.dtype in (tf.float16, tf.bfloat16)
+            found.append(tf.nn.l2_loss(tf.cast(tensor, tf.float32) if half else tensor))
+    return found
 
 
 def codes(tensor: Any) -> Any:
