@@ -58,9 +58,8 @@ def codes(tensor: Any) -> Any:
 
 def count(code: Any) -> Any:
     """How often each of `CODES` codes occurs, int32 of shape [CODES]."""
-    if (
-        keras.backend.backend() == "tensorflow"
-    ):  # keras.ops has no count of fixed length; sums by segment take 6 times as long
+    if keras.backend.backend() == "tensorflow":
+        # keras.ops has no count of fixed length, and sums by segment take six times as long.
         tf = sys.modules["tensorflow"]
         return tf.raw_ops.DenseBincount(input=code, size=CODES, weights=tf.constant([], tf.int32), binary_output=False)
     return ops.segment_sum(ops.ones_like(code), code, num_segments=CODES)
