@@ -10,6 +10,7 @@ Inside:
 - `recorder`  measurements to records and alerts
 - `torch`, `tensorflow`, `keras`   one framework each
 - `plugin`    the TensorBoard tab and its HTTP API
+- `cli`       runs in the terminal
 """
 
 from tb_gradclip.recorder import DivergenceError
