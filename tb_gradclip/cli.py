@@ -35,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(table([HEADINGS, *map(summary, runs.values())])))
     for run in runs.values() if options.command == "report" else broken:
         for alert in run.alerts:
-            first = f" (first to rise: {alert.parameter})" if alert.parameter else ""
-            print(f"{run.name}: step {alert.step}: {alert.kind}: {alert.message}{first}")
+            print(f"{run.name}: {alert}")
     return 1 if broken and options.command == "check" else 0
 
 

@@ -43,14 +43,8 @@ class DivergenceError(RuntimeError):
     """Raised in the training loop by `on_alert="raise"`; `alert` says what happened."""
 
     def __init__(self, alert: Alert) -> None:
-        super().__init__(describe(alert))
+        super().__init__(str(alert))
         self.alert = alert
-
-
-def describe(alert: Alert) -> str:
-    """An alert as one line."""
-    first = f" (first to rise: {alert.parameter})" if alert.parameter else ""
-    return f"step {alert.step}: {alert.kind}: {alert.message}{first}"
 
 
 @dataclass(frozen=True)
@@ -163,7 +157,7 @@ class Recorder:
             if callable(self._on_alert):
                 self._on_alert(alert)
             elif self._on_alert == "warn":
-                warnings.warn(describe(alert), stacklevel=3)
+                warnings.warn(str(alert), stacklevel=3)
             elif self._on_alert == "raise" and alert.severity == "error":
                 raise DivergenceError(alert)
 

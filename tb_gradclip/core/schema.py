@@ -94,6 +94,11 @@ class Alert:
     parameter: str | None = None
     wall_time: float = 0.0
 
+    def __str__(self) -> str:
+        """The alert as one line."""
+        first = f" (first to rise: {self.parameter})" if self.parameter else ""
+        return f"step {self.step}: {self.kind}: {self.message}{first}"
+
 
 @dataclass(frozen=True)
 class RunRecord:
