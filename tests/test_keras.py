@@ -262,7 +262,6 @@ model.fit(np.ones((96, 8)), np.ones((96, 1)), batch_size=8, verbose=0, callbacks
 
 
 def test_keras_on_pytorch_is_recorded_too(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     program = f"""
 import keras, numpy as np
 from tb_gradclip.keras import ClipCallback
