@@ -27,7 +27,7 @@ from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.rows import Measurements, step_rows
 from tb_gradclip.core.rules import parameter_coefficients
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY, histogram_due
-from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Window
+from tb_gradclip.core.schema import Alert, Parameter, RunRecord, StepsRecord, Window
 from tb_gradclip.core.windows import RunWindow, WindowFolder
 from tb_gradclip.storage.write import RecordLog, Sink
 
@@ -198,7 +198,7 @@ class Recorder:
         self._pending = []
         for start in range(0, len(rows), ROWS_PER_RECORD):
             part = rows[start : start + ROWS_PER_RECORD]
-            frame = schema.encode_steps(part, self._written_rows)
+            frame = schema.encode_steps(StepsRecord(part, self._written_rows))
             self._log.write("steps", frame, int(part["step"][0]), float(part["wall_time"][0]))
             self._written_rows += len(part)
 

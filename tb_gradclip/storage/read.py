@@ -89,8 +89,8 @@ class _Attempt:
             if self.run is None or record.rule.kind != "none":
                 self.run = record
         elif kind == "steps":
-            rows, first_row = schema.decode_steps(frame)
-            self.steps[first_row] = rows
+            table = schema.decode_steps(frame)
+            self.steps[table.first_row] = table.rows
         elif kind == "parameters":
             window = schema.decode_window(frame)
             self.windows[window.first_step] = window

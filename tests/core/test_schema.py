@@ -9,7 +9,7 @@ from tb_gradclip.core import schema
 from tb_gradclip.core.histogram import GradientHistogram, count
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Tag, Window
+from tb_gradclip.core.schema import Alert, Parameter, RunRecord, StepsRecord, Tag, Window
 
 names = st.text(min_size=1, max_size=20)
 
@@ -30,13 +30,26 @@ def test_bytes_that_are_no_frame_are_refused(broken: bytes) -> None:
 def test_steps_come_back() -> None:
     rows = np.zeros(3, STEP_DTYPE)
     rows["step"], rows["loss"] = [2**40, 2**40 + 1, 2**40 + 2], [1.0, np.nan, np.inf]
-    back, first_row = schema.decode_steps(schema.encode_steps(rows, 7))
-    assert first_row == 7
-    assert back.tobytes() == rows.tobytes()
+    back = schema.decode_steps(schema.encode_steps(StepsRecord(rows, 7, own_seconds=0.25, elapsed_seconds=5.0)))
+    assert (back.first_row, back.own_seconds, back.elapsed_seconds) == (7, 0.25, 5.0)
+    assert back.rows.tobytes() == rows.tobytes()
 
 
-def test_a_step_takes_no_more_than_64_bytes() -> None:
+def test_no_steps_come_back_as_none() -> None:
+    assert len(schema.decode_steps(schema.encode_steps(StepsRecord(np.zeros(0, STEP_DTYPE), 0))).rows) == 0
+
+
+def test_a_step_takes_no_more_than_64_bytes_and_packed_far_less() -> None:
     assert STEP_DTYPE.itemsize <= 64
+    rng = np.random.default_rng(0)
+    rows = np.zeros(1024, STEP_DTYPE)
+    rows["step"] = np.arange(1024)
+    rows["wall_time"] = 1.8e9 + np.cumsum(rng.gamma(20, 5e-4, 1024))
+    rows["loss"] = rng.gamma(20, 0.1, 1024).astype(np.float32)
+    rows["norm_before"] = rng.gamma(2, 1, 1024).astype(np.float32)
+    rows["coefficient"] = np.minimum(1, 1 / rows["norm_before"])
+    rows["norm_after"] = rows["coefficient"] * rows["norm_before"]
+    assert len(schema.encode_steps(StepsRecord(rows, 0))) < 30 * 1024
 
 
 @given(names)
