@@ -44,10 +44,15 @@ export interface Run {
   readonly clip_rate: ClipRate | null;
   readonly recent_clip_rate: ClipRate | null;
   readonly throttle: number | null;
+  /** Share of training time that recording took; null where nobody could measure it. */
+  readonly overhead: number | null;
   readonly nonfinite_steps: number;
   readonly histogram_steps: number;
   readonly alerts: readonly Alert[];
 }
+
+/** A run on the wire: one without a measured overhead may leave the field out. */
+type AnsweredRun = Omit<Run, "overhead"> & Partial<Pick<Run, "overhead">>;
 
 export type Axis = "step" | "relative" | "wall_time";
 export type Column =
@@ -119,8 +124,8 @@ export class HttpError extends Error {
 }
 
 export async function fetchRuns(signal?: AbortSignal): Promise<readonly Run[]> {
-  const answer = (await (await get("runs", signal)).json()) as { runs: readonly Run[] };
-  return answer.runs;
+  const answer = (await (await get("runs", signal)).json()) as { runs: readonly AnsweredRun[] };
+  return answer.runs.map((run) => ({ ...run, overhead: run.overhead ?? null }));
 }
 
 export async function fetchSeries(query: SeriesQuery, signal?: AbortSignal): Promise<Series[]> {

@@ -94,6 +94,12 @@ describe("requests", () => {
     expect(fetched).toHaveBeenCalledWith("runs", {});
   });
 
+  it("take a run that does not say its overhead as one where it is not known", async () => {
+    const runs = [{ name: "a", overhead: 0.004 }, { name: "b", overhead: null }, { name: "c" }];
+    answer(Response.json({ schema: 1, runs }));
+    expect((await fetchRuns()).map((run) => run.overhead)).toEqual([0.004, null, null]);
+  });
+
   it("name a parameter only when one is picked", async () => {
     const fetched = answer(Response.json({ step: 600 }));
     await fetchHistogram("a/b", 612, null).catch(() => undefined);

@@ -20,6 +20,8 @@ describe("recorded runs", () => {
       expect(run.last_step).toBeGreaterThanOrEqual(run.first_step);
       expect(run.rule.text).not.toBe("");
       expect(Array.isArray(run.alerts)).toBe(true);
+      expect(run.overhead ?? 0).toBeGreaterThanOrEqual(0);
+      expect(run.overhead ?? 0).toBeLessThanOrEqual(1);
       if (run.clip_rate) expect(run.clip_rate.low).toBeLessThanOrEqual(run.clip_rate.rate);
     }
   });

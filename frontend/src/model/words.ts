@@ -1,4 +1,4 @@
-// Sentences about one recorded histogram.
+// Sentences about one recorded histogram, and about what recording costs.
 
 import { count, number, percent } from "./format";
 
@@ -44,4 +44,24 @@ export function tallyWords(tally: Tally): readonly { text: string; bad: boolean 
     { text: `NaN ${count(tally.nan)}`, bad: tally.nan > 0 },
     { text: `Inf ${count(infinite)}`, bad: infinite > 0 },
   ];
+}
+
+/** From here on somebody who waits for the training would notice. */
+const NOTICEABLE_OVERHEAD = 0.05;
+
+/** The share of training time that recording took, and what there is to say about it. */
+export function overheadWords(share: number | null): {
+  readonly text: string;
+  readonly title: string | undefined;
+  readonly bad: boolean;
+} {
+  const bad = share !== null && share > NOTICEABLE_OVERHEAD;
+  let title: string | undefined;
+  if (share === null) {
+    title = "Not measured: inside a compiled graph nobody can see how long recording takes";
+  } else if (bad) {
+    title =
+      "Recording takes a noticeable share of the step. Raise histogram_every, or set it to 0.";
+  }
+  return { text: percent(share), title, bad };
 }

@@ -2,6 +2,7 @@ import type { ClipRate, Run } from "../api";
 import type { AlertItem } from "../model/chart";
 import { percent, percentRange } from "../model/format";
 import { chips } from "../model/health";
+import { overheadWords } from "../model/words";
 import { alertItems, colourOf } from "../state/chart_data";
 import { openAlerts } from "../state/cursor";
 import { selectedRuns } from "../state/signals";
@@ -27,6 +28,13 @@ export function Health() {
                 Throttle
               </th>
               <th scope="col">Alerts</th>
+              <th
+                scope="col"
+                class="overhead"
+                title="Share of training time that recording itself took"
+              >
+                Overhead
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -57,7 +65,7 @@ function HealthRow({ run }: { readonly run: Run }) {
       </td>
       <td>{percent(run.clip_rate?.rate ?? null)}</td>
       <td>{percent(run.throttle)}</td>
-      <td class="chips">
+      <td>
         {chips(run.alerts).map((chip) =>
           chip.step === null ? (
             <span key={chip.text} class={`chip ${chip.severity}`}>
@@ -76,6 +84,7 @@ function HealthRow({ run }: { readonly run: Run }) {
           ),
         )}
       </td>
+      <Overhead share={run.overhead} />
     </tr>
   );
 }
@@ -86,6 +95,15 @@ function RateWithBand({ rate }: { readonly rate: ClipRate | null }) {
     <span title={`95 % interval, from ${rate.steps} steps`}>
       <b>{percent(rate.rate)}</b> <small>{percentRange(rate.low, rate.high)}</small>
     </span>
+  );
+}
+
+function Overhead({ share }: { readonly share: number | null }) {
+  const { text, title, bad } = overheadWords(share);
+  return (
+    <td class={bad ? "overhead word warning" : "overhead word"} title={title}>
+      {text}
+    </td>
   );
 }
 

@@ -6,7 +6,7 @@ import {
   chips,
   type HealthAlert,
 } from "../../src/model/health";
-import { clippingWords, tallyWords } from "../../src/model/words";
+import { clippingWords, overheadWords, tallyWords } from "../../src/model/words";
 
 const alert = (kind: HealthAlert["kind"], step: number, severity: HealthAlert["severity"]) => ({
   kind,
@@ -64,4 +64,26 @@ it("tallyWords point at what is not finite", () => {
     { text: "NaN 2", bad: true },
     { text: "Inf 3", bad: true },
   ]);
+});
+
+describe("overheadWords", () => {
+  it("leave a small cost without comment", () => {
+    expect(overheadWords(0.004)).toEqual({ text: "0.4\u202f%", title: undefined, bad: false });
+    expect(overheadWords(0.0002).text).toBe("<0.1\u202f%");
+    expect(overheadWords(0).text).toBe("0\u202f%");
+    expect(overheadWords(0.05).bad).toBe(false);
+  });
+
+  it("say what to do about a large one", () => {
+    const { text, title, bad } = overheadWords(0.12);
+    expect([text, bad]).toEqual(["12\u202f%", true]);
+    expect(title).toContain("Raise histogram_every");
+    expect(overheadWords(0.0501).bad).toBe(true);
+  });
+
+  it("say why there is none", () => {
+    const { text, title, bad } = overheadWords(null);
+    expect([text, bad]).toEqual(["–", false]);
+    expect(title).toContain("compiled graph");
+  });
 });

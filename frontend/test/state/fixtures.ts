@@ -16,6 +16,7 @@ export function run(name: string, changes: Partial<Run> = {}): Run {
     clip_rate: null,
     recent_clip_rate: null,
     throttle: null,
+    overhead: null,
     nonfinite_steps: 0,
     histogram_steps: 10,
     alerts: [],
