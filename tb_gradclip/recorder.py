@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
@@ -32,8 +33,8 @@ from tb_gradclip.core.windows import RunWindow, WindowFolder
 from tb_gradclip.storage.write import RecordLog, Sink
 
 ROWS_PER_RECORD = 1024
-SECONDS_PER_RECORD = 5.0
-"""A `steps` record is written when it is full or this old: what a killed process can lose."""
+SECONDS_PER_RECORD = 4.0
+"""A `steps` record is written when it is full or this old, so that a killed process loses less than 5 seconds."""
 
 OnAlert = Callable[[Alert], object] | str | None
 Method = TypeVar("Method", bound=Callable[..., None])
@@ -115,11 +116,13 @@ class Recorder:
         self._pending: list[NDArray[np.void]] = []
         self._pending_since = 0.0
         self._written_rows = 0
+        self._own_seconds: float | None = None
+        self._last_time: float | None = None
         self._histograms: dict[int, HistogramCounts] = {}
         self._windows = WindowFolder(len(self.parameters))
         self._loss, self._nonfinite = LossMonitor(), NonfiniteMonitor()
         self._shares = ShareTracker(self._names)
-        self._unheard: list[Alert] = []
+        self._unheard: deque[Alert] = deque()
         _live.add(self)
 
     def histogram_due(self, step: int) -> bool:
@@ -149,11 +152,8 @@ class Recorder:
 
     def act(self) -> None:
         """Carry out the user's alert action for alerts that came up since the last call, on the caller's thread."""
-        if not self._unheard:
-            return
-        with self._lock:
-            alerts, self._unheard = self._unheard, []
-        for alert in alerts:
+        while self._unheard:
+            alert = self._unheard.popleft()
             if callable(self._on_alert):
                 self._on_alert(alert)
             elif self._on_alert == "warn":
@@ -162,10 +162,20 @@ class Recorder:
                 raise DivergenceError(alert)
 
     @_harmless
+    def add_own_time(self, seconds: float) -> None:
+        """Take note of time that recording took; where nobody calls this it counts as unknown."""
+        self._own_seconds = (self._own_seconds or 0.0) + seconds
+
+    @_harmless
+    def write_if_old(self) -> None:
+        """Write what has been waiting for `SECONDS_PER_RECORD`."""
+        self._write_steps_if_old()
+
+    @_harmless
     def flush(self) -> None:
         """Bring everything recorded so far into the file."""
         self._write_steps()
-        self._sink.flush()
+        self._sink.flush()  # also what no row follows yet
 
     def close(self) -> None:
         """Record what is still open and close the sink; closing twice is fine."""
@@ -186,9 +196,14 @@ class Recorder:
             self._pending_since = time.monotonic()
         self._pending.append(rows)
         full = sum(map(len, self._pending)) >= ROWS_PER_RECORD
-        old = time.monotonic() - self._pending_since >= SECONDS_PER_RECORD
         first = self._written_rows == 0  # a new run shows up in the dashboard as soon as it trains
-        if full or old or first:
+        if full or first:
+            self._write_steps()
+        else:
+            self._write_steps_if_old()
+
+    def _write_steps_if_old(self) -> None:
+        if self._pending and time.monotonic() - self._pending_since >= SECONDS_PER_RECORD:
             self._write_steps()
 
     def _write_steps(self) -> None:
@@ -196,23 +211,31 @@ class Recorder:
             return
         rows = np.concatenate(self._pending)
         self._pending = []
+        times = rows["wall_time"]
+        elapsed = float(times[-1]) - (float(times[0]) if self._last_time is None else self._last_time)
+        self._last_time = float(times[-1])
+        own, self._own_seconds = self._own_seconds, None
         for start in range(0, len(rows), ROWS_PER_RECORD):
             part = rows[start : start + ROWS_PER_RECORD]
-            frame = schema.encode_steps(StepsRecord(part, self._written_rows))
+            cost = (own, elapsed) if start == 0 and own is not None else (None, None)
+            frame = schema.encode_steps(StepsRecord(part, self._written_rows, *cost))
             self._log.write("steps", frame, int(part["step"][0]), float(part["wall_time"][0]))
             self._written_rows += len(part)
+        self._sink.flush()
 
     def _watch(self, measured: Measurements, rows: NDArray[np.void]) -> None:
-        alerts = []
+        alerts, seen = [], 0
         for t, row in enumerate(rows.tolist()):
             step, wall_time, loss, _, norm, _, _, _, nonfinite = row
-            self._shares.observe(step, measured.norms_before[t])
             known = None if measured.losses is None else loss
             found = self._nonfinite.observe(step, known, norm, nonfinite)
             if known is not None:
                 found += self._loss.observe(step, loss)
-            first = self._shares.first() if found else None
-            alerts += [replace(alert, parameter=first, wall_time=wall_time) for alert in found]
+            if found:
+                self._shares.observe(measured.norms_before[seen : t + 1])
+                seen, first = t + 1, self._shares.first()
+                alerts += [replace(alert, parameter=first, wall_time=wall_time) for alert in found]
+        self._shares.observe(measured.norms_before[seen:])
         if alerts:
             self._log.write("alerts", schema.encode_alerts(alerts), int(rows["step"][-1]), float(rows["wall_time"][-1]))
             if self._on_alert is not None:
@@ -244,8 +267,7 @@ class Recorder:
 
     def _write_window(self, window: Window, overall: RunWindow, wall_time: float) -> None:
         self._log.write("parameters", schema.encode_window(window), window.first_step, wall_time)
-        for name, value in vars(overall).items():
-            self._log.write_scalar(name, value, window.last_step, wall_time)
+        self._log.write_scalars(vars(overall), window.last_step, wall_time)
 
 
 def check_settings(on_alert: OnAlert, histogram_every: int, start_step: int) -> None:

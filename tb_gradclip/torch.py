@@ -1,8 +1,8 @@
 """PyTorch: clip through a `ClipWriter` and every step is recorded.
 
 Strategy: the clip call needs the norm of every gradient anyway, so recording costs no further pass over them. Norms
-and loss stay on the device as one small vector a step; several steps leave it together, by a copy that nothing waits
-for. What they mean is worked out on the host, later.
+and loss stay on the device, and the step puts them into an outbox. A thread of our own takes several steps together,
+brings them to the host, and works out there what they mean.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import os
 import sys
 import time
 import warnings
-from collections import deque
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tb_gradclip.collector import Collector, Stopwatch
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
-from tb_gradclip.torch_capture import Call, Copy, Counts, Gradients, Step
+from tb_gradclip.torch_capture import Call, Histogram, Outbox, Step
+from tb_gradclip.torch_gradients import Gradients
 
 import torch  # isort: skip  # after torch_capture, which explains its absence
 
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
 
 Tensors = torch.Tensor | Iterable[torch.Tensor]
 
-STEPS_PER_COPY = 32
-"""Steps that leave the device together, and so the delay of an alert. On a CPU with `on_alert` there is none."""
+STEPS_PER_ROUND = 32
+"""Steps that are recorded together; a training that takes longer for them is looked after twice a second."""
+
+MOST_WAITING = 4096
+"""Steps that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
 class ClipWriter:
@@ -42,8 +47,8 @@ class ClipWriter:
       logdir: directory of the run, or the `torch.utils.tensorboard.SummaryWriter` whose event file to share. Give the
         writer if you have one: TensorBoard follows only one event file at a time in a directory.
       model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them.
-      on_alert: None, "warn", "raise" or a function of the alert; see `tb_gradclip.recorder.Recorder`. Alerts are up to
-        32 steps late on a GPU, because nothing waits for it, and at once on a CPU.
+      on_alert: None, "warn", "raise" or a function of the alert; see `tb_gradclip.recorder.Recorder`. On a CPU an alert
+        comes with the step it is about, on a GPU up to 32 steps or half a second later, because nothing waits for it.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
 
@@ -83,14 +88,17 @@ class ClipWriter:
             histogram_every=histogram_every,
             start_step=start_step,
         )
-        on_cpu = all(parameter.device.type == "cpu" for parameter in self._parameters)
-        self._steps_per_copy = 1 if on_cpu and on_alert is not None else STEPS_PER_COPY
+        device = self._parameters[0].device
+        self._own = Stopwatch()
+        self._outbox = Outbox(len(named), device)
+        self._collector = Collector(self._recorder, self._outbox.fetch, self._own)
+        weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
+        self._collect_every_step = on_alert is not None and device.type == "cpu"
         self._step = start_step
+        self._known: tuple[list[int], list[int]] = [], []
         self._calls: list[Call] = []
-        self._counts = Counts()
-        self._waiting: list[Step] = []
-        self._copies: deque[Copy] = deque()
-        self._broken = False
+        self._histogram = Histogram()
+        self._warned = False
 
     @torch.no_grad()
     def clip_grad_norm_(
@@ -113,13 +121,12 @@ class ClipWriter:
         _check_threshold("max_norm", max_norm)
         if not isinstance(parameters, (torch.Tensor, list)):
             parameters = list(parameters)  # a generator is read once
-        tensors = [parameters] if isinstance(parameters, torch.Tensor) else parameters
-        grads = self._gradients(tensors)
+        grads = self._gradients([parameters] if isinstance(parameters, torch.Tensor) else parameters)
         call = None
         with self._harmless():
             rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
-            call = Call(rule, grads.indices, grads.norms(rule.norm_type))
             self._count_before(grads)
+            call = Call(rule, grads.indices, grads.norms(rule.norm_type))
         if call is None or error_if_nonfinite or foreach is False or not grads.fused:
             total = torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
         else:  # what the library does, with the norms that are there already
@@ -143,14 +150,13 @@ class ClipWriter:
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
         grads = self._gradients(tensors)
         call = None
-        with self._harmless():
+        with self._harmless(), self._own:
+            self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
             call.changed = grads.norms(math.inf) > clip_value
-            if self._count_before(grads):
-                self._counts.clipped = grads.count_cut(clip_value, len(self._parameters))
         torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
         if call is not None:
-            with self._harmless():
+            with self._harmless(), self._own:
                 call.after = grads.norms()
                 self._calls.append(call)
 
@@ -162,20 +168,20 @@ class ClipWriter:
         ...     adaptive_clip(model.parameters())
         """
         call = None
-        with self._harmless(), torch.no_grad():
+        with self._harmless(), self._own, torch.no_grad():
             grads = self._gradients(self._parameters)
-            call = Call(Rule("custom"), grads.indices, grads.norms())
             counted = self._count_before(grads)
+            call = Call(Rule("custom"), grads.indices, grads.norms())
         yield
         if call is None:
             return
-        with self._harmless(), torch.no_grad():
+        with self._harmless(), self._own, torch.no_grad():
             # Clipping may put new tensors into `.grad`; a gradient that it removed counts as zero.
             parameters = [self._parameters[index] for index in call.indices]
             after = Gradients(call.indices, [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
             call.after = after.norms()
             if counted:
-                self._counts.after = after.count(len(self._parameters))
+                self._histogram.after += after.count()
             self._calls.append(call)
 
     def step(self, loss: torch.Tensor | float | None = None) -> None:
@@ -190,22 +196,21 @@ class ClipWriter:
         """
         if isinstance(loss, torch.Tensor) and loss.numel() != 1:
             raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
-        with self._harmless(), torch.no_grad():
+        with self._harmless(), self._own, torch.no_grad():
             self._finish_step(loss)
-            self._collect(wait=False)
+        if self._collect_every_step or len(self._outbox) >= MOST_WAITING:
+            self._collector.collect()
+        elif len(self._outbox) >= STEPS_PER_ROUND:
+            self._collector.wake()
         self._recorder.act()
 
     def flush(self) -> None:
         """Bring every step recorded so far into the event file; waits for the device."""
-        with self._harmless():
-            self._copy()
-            self._collect(wait=True)
-        self._recorder.flush()
+        self._collector.flush()
 
     def close(self) -> None:
         """Flush and stop recording; closing twice is fine. A `SummaryWriter` that was given stays open."""
-        self.flush()
-        self._recorder.close()
+        self._collector.close()
 
     def __enter__(self) -> ClipWriter:
         return self
@@ -213,58 +218,46 @@ class ClipWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _gradients(self, parameters: Iterable[torch.Tensor]) -> Gradients:
+    def _gradients(self, parameters: Sequence[torch.Tensor]) -> Gradients:
         """Gradients of those parameters that have one."""
-        indices, grads = [], []
+        with self._own:
+            ids = list(map(id, parameters))
+            if ids != self._known[0]:  # the same parameters step after step are looked up once
+                self._known = ids, self._places(parameters)
+            indices, grads = self._known[1], [parameter.grad for parameter in parameters]
+            there = [grad for grad in grads if grad is not None]
+            if len(there) < len(grads):
+                indices = [index for index, grad in zip(indices, grads, strict=True) if grad is not None]
+            return Gradients(indices, there)
+
+    def _places(self, parameters: Sequence[torch.Tensor]) -> list[int]:
         for place, parameter in enumerate(parameters):
-            index = self._index.get(id(parameter))
-            if index is None:
+            if id(parameter) not in self._index:
                 raise ValueError(
                     f"`parameters` must belong to the model given to ClipWriter, got at position {place} a tensor "
                     f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
                 )
-            if (grad := parameter.grad) is not None:
-                indices.append(index)
-                grads.append(grad)
-        return Gradients(indices, grads)
+        return [self._index[id(parameter)] for parameter in parameters]
 
-    def _count_before(self, grads: Gradients) -> bool:
-        """Count this step's gradients if it is time to; the first call of a step sees them unclipped."""
-        if not self._recorder.histogram_due(self._step):
-            return False
-        counts = grads.count(len(self._parameters))
-        if self._counts.before is None:
-            self._counts.before = counts
-        else:  # another call: rows that are still empty are parameters it sees first
-            fresh = ~self._counts.before.any(dim=1, keepdim=True)
-            self._counts.before = torch.where(fresh, counts, self._counts.before)
-        return True
+    def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
+        """Begin to count this step's gradients, not clipped yet, if it is time to."""
+        due = self._recorder.histogram_due(self._step)
+        if due:
+            with self._own:
+                self._histogram.before += grads.count(bound)
+        return due
 
     def _finish_step(self, loss: torch.Tensor | float | None) -> None:
         if not self._calls:
             grads = self._gradients(self._parameters)
-            self._calls.append(Call(Rule("none"), grads.indices, grads.norms()))
             self._count_before(grads)
+            self._calls.append(Call(Rule("none"), grads.indices, grads.norms()))
         if isinstance(loss, torch.Tensor):
             loss = loss.detach().clone() if loss.device.type == "cpu" else loss.detach()
-        self._waiting.append(Step(self._step, time.time(), loss, self._calls, self._counts))
+        if not self._collector.closed:
+            self._outbox.put(Step(self._step, time.time(), loss, self._calls, self._histogram))
         self._step += 1
-        self._calls, self._counts = [], Counts()
-        if len(self._waiting) >= self._steps_per_copy:
-            self._copy()
-
-    def _copy(self) -> None:
-        if self._waiting:
-            self._copies.append(Copy(self._waiting))
-            self._waiting = []
-
-    def _collect(self, wait: bool) -> None:
-        while self._copies and self._copies[0].arrived(wait):
-            histograms, measured = self._copies.popleft().read(len(self._parameters))
-            for counts in histograms:
-                self._recorder.add_histogram(counts)
-            for steps in measured:
-                self._recorder.add_steps(steps)
+        self._calls, self._histogram = [], Histogram()
 
     @contextlib.contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -272,9 +265,9 @@ class ClipWriter:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
-            if not self._broken:
+            if not self._warned:
                 warnings.warn(f"gradclip missed a step: {error!r}. Training is not affected.", stacklevel=4)
-            self._broken = True
+            self._warned = True
 
 
 def _sink(logdir: Any) -> Sink:

@@ -1,12 +1,12 @@
 """Measurements of gradients on the device, and their way to the host; the lower half of `tb_gradclip.torch`.
 
-A clip call leaves vectors of norms on the device. A step joins them to one vector, several steps to one copy that
-nothing waits for. On the host the vectors are taken apart again and become `Measurements`.
+A clip call leaves vectors of norms on the device, and a step puts them into an outbox. Another thread empties it: it
+joins the vectors of several steps to one, brings that to the host and takes it apart again, into `Measurements`.
 """
 
 from __future__ import annotations
 
-import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -14,15 +14,17 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core.histogram import CODES, SHIFT, ZERO
+from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.rows import Measurements
-from tb_gradclip.core.rules import TORCH_EPSILON, Floats, Rule, joint_norm, outcome
+from tb_gradclip.core.rules import Floats, Rule, joint_norm, outcome
 from tb_gradclip.recorder import HistogramCounts
 
 try:
     import torch
 except ImportError as error:
     raise ImportError('tb_gradclip.torch needs PyTorch. Install it with: pip install "tb_gradclip[torch]"') from error
+
+from tb_gradclip.torch_counts import Counting
 
 
 @dataclass
@@ -41,19 +43,32 @@ class Call:
         given = (self.norms, self.total, self.after, self.changed)
         return [vector.reshape(-1) for vector in given if vector is not None]
 
-    def read(self, values: Iterator[float], parameters: int) -> HostCall:
-        """Take this call's numbers off the front of `values`."""
+    def read(self, numbers: Numbers, parameters: int) -> HostCall:
+        """Take this call's numbers off the front of `numbers`."""
 
         def take() -> Floats:
             whole = np.zeros(parameters)
-            whole[self.indices] = np.fromiter(values, np.float64, len(self.indices))
+            whole[self.indices] = numbers.take(len(self.indices))
             return whole
 
         norms = take()
-        total = next(values) if self.total is not None else float(joint_norm(norms, self.rule.norm_type))
+        total = numbers.take(1)[0] if self.total is not None else joint_norm(norms, self.rule.norm_type)
         after = take() if self.after is not None else None
         changed = take() != 0 if self.changed is not None else None
-        return HostCall(self.rule, self.indices, norms, total, after, changed)
+        return HostCall(self.rule, self.indices, norms, float(total), after, changed)
+
+
+@dataclass
+class Numbers:
+    """Numbers that arrived on the host, to be taken off the front."""
+
+    values: Floats
+    taken: int = 0
+
+    def take(self, count: int) -> Floats:
+        """The next so many."""
+        start, self.taken = self.taken, self.taken + count
+        return self.values[start : self.taken]
 
 
 @dataclass
@@ -69,12 +84,29 @@ class HostCall:
 
 
 @dataclass
-class Counts:
-    """Histogram counts of one step, shape [P, CODES], still on the device."""
+class Histogram:
+    """Counts of one step's gradients in the making, each with the places of the parameters it is about."""
 
-    before: torch.Tensor | None = None
-    after: torch.Tensor | None = None
-    clipped: torch.Tensor | None = None  # [P]
+    before: list[tuple[list[int], Counting]] = field(default_factory=list)
+    after: list[tuple[list[int], Counting]] = field(default_factory=list)
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Everything that has to reach the host, in a fixed order."""
+        return [tensor for _, counting in (*self.before, *self.after) for tensor in counting.tensors]
+
+    def finish(self, step: int, arrived: Iterator[torch.Tensor], parameters: int, by_value: bool) -> HistogramCounts:
+        """The counts, off the front of `arrived`. Of two counts of one parameter the first is of its raw gradient."""
+        blocks = []
+        for countings in (self.before, self.after):
+            counts, beyond = np.zeros((parameters, CODES), np.int64), np.zeros(parameters, np.int64)
+            for indices, counting in countings:
+                found, cut = counting.finish([next(arrived) for _ in counting.tensors])
+                fresh = ~counts[indices].any(axis=1)
+                places = np.array(indices, np.int64)[fresh]
+                counts[places], beyond[places] = found[fresh], cut[fresh]
+            blocks.append((counts, beyond))
+        (before, beyond), (after, _) = blocks
+        return HistogramCounts(step, before, after if self.after else None, beyond if by_value else None)
 
 
 @dataclass
@@ -85,7 +117,8 @@ class Step:
     wall_time: float
     loss: torch.Tensor | float | None
     calls: list[Call]
-    counts: Counts = field(default_factory=Counts)
+    histogram: Histogram
+    ready: torch.cuda.Event | None = None  # behind its numbers in the queue of their device
 
     def vectors(self) -> list[torch.Tensor]:
         """Everything that has to reach the host, in a fixed order."""
@@ -95,48 +128,73 @@ class Step:
         return vectors
 
 
-class Copy:
-    """Several steps on their way to the host: one transfer that nothing waits for."""
+class Outbox:
+    """Steps on their way from the training thread to the one that records them.
 
-    def __init__(self, steps: list[Step]) -> None:
-        self._steps = steps
-        vectors = [vector for step in steps for vector in step.vectors()]
-        devices = [vector.device for vector in vectors if vector.device.type != "cpu"]
-        device = devices[0] if devices else torch.device("cpu")
-        wide = torch.float64 if any(v.dtype == torch.float64 for v in vectors) else torch.float32
-        parts = [vector.to(device=device, dtype=wide, non_blocking=True) for vector in vectors]
-        self._event: torch.cuda.Event | None = None
-        self._values = self._send(torch.cat(parts) if parts else torch.zeros(0))
-        for step in steps:
-            for name, counts in vars(step.counts).items():
-                if counts is not None:
-                    setattr(step.counts, name, self._send(counts))
+    Args:
+      parameters: number of tensors of the model.
+      device: where the model is; a step's numbers may lie elsewhere, that only costs time.
+    """
+
+    def __init__(self, parameters: int, device: torch.device) -> None:
+        self._parameters = parameters
+        self._steps: deque[Step] = deque()
+        self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
-            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            self._event.record()
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    @staticmethod
-    def _send(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.device.type != "cuda":
-            return tensor.cpu()
-        pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-        return pinned.copy_(tensor, non_blocking=True)
+    def __len__(self) -> int:
+        return len(self._steps)
 
-    def arrived(self, wait: bool) -> bool:
-        """Whether the numbers are on the host; `wait` makes sure they are."""
-        if self._event is not None and wait:
-            self._event.synchronize()
-        return self._event is None or self._event.query()  # type: ignore[no-untyped-call]
+    def put(self, step: Step) -> None:
+        """Add a step; waits for nothing."""
+        if self._stream is not None:
+            step.ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            step.ready.record(torch.cuda.current_stream(self._stream.device))
+        self._steps.append(step)
 
-    def read(self, parameters: int) -> tuple[list[HistogramCounts], list[Measurements]]:
-        """What arrived, for a model with this many parameters."""
-        values = iter(self._values.tolist())
+    def fetch(self) -> Iterator[HistogramCounts | Measurements]:
+        """Empty the box: what each step says, histograms before the steps they belong to. Waits for the device."""
+        steps = [self._steps.popleft() for _ in range(len(self._steps))]
+        if not steps:
+            return
+        numbers, tensors = self._arrived(steps)
         rows = []
-        for step in self._steps:
-            calls = [call.read(values, parameters) for call in step.calls]
-            loss = next(values) if isinstance(step.loss, torch.Tensor) else step.loss
-            rows.append(_Row(step.step, step.wall_time, loss, _joined(calls, parameters)))
-        return [_host_counts(step) for step in self._steps if step.counts.before is not None], _batched(rows)
+        for step in steps:
+            calls = [call.read(numbers, self._parameters) for call in step.calls]
+            loss = float(numbers.take(1)[0]) if isinstance(step.loss, torch.Tensor) else step.loss
+            rows.append(_Row(step.step, step.wall_time, loss, _joined(calls, self._parameters)))
+            if step.histogram.before:
+                by_value = any(call.rule.kind == "value" for call in calls)
+                yield step.histogram.finish(step.step, tensors, self._parameters, by_value)
+        yield from _batched(rows)
+
+    def _arrived(self, steps: list[Step]) -> tuple[Numbers, Iterator[torch.Tensor]]:
+        """All vectors and all tensors of these steps, on the host; on a CUDA device on a stream of their own."""
+        vectors = [vector for step in steps for vector in step.vectors()]
+        tensors = [tensor for step in steps for tensor in step.histogram.tensors()]
+        if self._stream is None:
+            return Numbers(_joint(vectors).double().numpy()), iter([tensor.cpu() for tensor in tensors])
+        with torch.cuda.stream(self._stream):
+            for step in steps:
+                if step.ready is not None:
+                    self._stream.wait_event(step.ready)
+            host = [_pinned(tensor) for tensor in (_joint(vectors), *tensors)]
+        self._stream.synchronize()
+        return Numbers(host[0].double().numpy()), iter(host[1:])
+
+
+def _joint(vectors: list[torch.Tensor]) -> torch.Tensor:
+    if not vectors:
+        return torch.zeros(0)
+    devices = [vector.device for vector in vectors if vector.device.type != "cpu"]
+    wide = torch.float64 if any(v.dtype == torch.float64 for v in vectors) else torch.float32
+    where = devices[0] if devices else torch.device("cpu")
+    return torch.cat([vector.to(device=where, dtype=wide, non_blocking=True) for vector in vectors])
+
+
+def _pinned(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
 
 
 @dataclass
@@ -199,74 +257,3 @@ def _measurements(rows: list[_Row]) -> Measurements:
         if last.changed is None
         else np.stack([call.changed for call in calls if call.changed is not None]),
     )
-
-
-def _host_counts(step: Step) -> HistogramCounts:
-    counts = [None if c is None else c.numpy().astype(np.int64) for c in vars(step.counts).values()]
-    before, after, clipped = counts
-    assert before is not None
-    return HistogramCounts(step.step, before, after, clipped)
-
-
-@dataclass
-class Gradients:
-    """Gradients of some of the model's parameters, and those parameters' places in it."""
-
-    indices: list[int]
-    tensors: list[torch.Tensor]
-
-    def __post_init__(self) -> None:
-        # Whether the library takes them all in one fused call, in this order: plain dense tensors of one sort.
-        sorts = {(type(g), g.dtype, g.device, g.layout) for g in self.tensors}
-        self.fused = len(sorts) == 1 and all(
-            kind is torch.Tensor and layout is torch.strided and device.type in ("cpu", "cuda")
-            for kind, _, device, layout in sorts
-        )
-
-    def norms(self, norm_type: float = 2.0) -> torch.Tensor:
-        """Norm of each as one vector, shape [k], computed as `clip_grad_norm_` does where that is fused."""
-        if not self.tensors:
-            return torch.zeros(0)
-        if self.fused:
-            return torch.stack(torch._foreach_norm(self.tensors, norm_type))
-        device = self.tensors[0].device
-        return torch.stack([torch.linalg.vector_norm(_values(g), norm_type).to(device) for g in self.tensors])
-
-    def scale_(self, max_norm: float, total: torch.Tensor) -> None:
-        """Multiply each by min(1, max_norm / (total + 1e-6)), by the operations of `clip_grads_with_norm_`."""
-        torch._foreach_mul_(self.tensors, torch.clamp(max_norm / (total + TORCH_EPSILON), max=1.0))
-
-    def count(self, parameters: int) -> torch.Tensor:
-        """Histogram counts of each, shape [P, CODES]; rows of parameters without a gradient stay zero."""
-        device = self.tensors[0].device if self.tensors else None
-        counts = torch.zeros((parameters, CODES), dtype=torch.int64, device=device)
-        for index, grad in zip(self.indices, self.tensors, strict=True):
-            values = _single(_values(grad))
-            code = (values.view(torch.int32) >> SHIFT).bitwise_and_(1023).masked_fill_(values == 0, ZERO)
-            if code.device.type == "cpu":
-                counts[index] = torch.bincount(code, minlength=CODES)
-            else:  # bincount would wait for the device to learn the largest code
-                one = torch.ones((), dtype=torch.int64, device=code.device)
-                counts[index].scatter_add_(0, code.long(), one.expand_as(code))
-            counts[index, ZERO] += grad.numel() - values.numel()
-        return counts
-
-    def count_cut(self, bound: float, parameters: int) -> torch.Tensor:
-        """Number of elements of each beyond ±bound, shape [P]."""
-        cut = torch.zeros(parameters, dtype=torch.int64, device=self.tensors[0].device if self.tensors else None)
-        for index, grad in zip(self.indices, self.tensors, strict=True):
-            cut[index] = (_values(grad).abs() > bound).sum()
-        return cut
-
-
-def _values(grad: torch.Tensor) -> torch.Tensor:
-    """The stored elements of a gradient, flat. A sparse one stores no zeros."""
-    return (grad.coalesce().values() if grad.is_sparse else grad).detach().reshape(-1)
-
-
-def _single(values: torch.Tensor) -> torch.Tensor:
-    """As float32; a finite float64 beyond its range is limited to it, so that it never counts as infinite."""
-    if values.dtype == torch.float64:
-        limit = torch.finfo(torch.float32).max
-        values = torch.where(values.abs() < math.inf, values.clamp(-limit, limit), values)
-    return values.float()

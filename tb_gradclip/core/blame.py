@@ -24,30 +24,34 @@ class ShareTracker:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
-        self._past = np.full(len(names), np.nan)
-        self._recent: list[tuple[int, Floats]] = []
+        self._past: Floats | None = None
+        self._recent: Floats = np.zeros((0, len(names)))
         self._nonfinite: NDArray[np.bool_] = np.zeros(len(names), bool)
 
-    def observe(self, step: int, norms: Floats) -> None:
-        """Take the norms of all parameters at one step, shape [P]."""
-        self._nonfinite = ~np.isfinite(norms)
-        largest = norms.max(initial=0.0)
-        if self._nonfinite.any() or not largest > 0:
+    def observe(self, norms: Floats) -> None:
+        """Take the norms of all parameters at the next T steps, shape [T, P]; T may be 0."""
+        if not len(norms):
             return
-        squares = (norms / largest) ** 2  # scaled, because 1e200 squared is infinite
-        shares = squares / squares.sum()
-        self._recent.append((step, shares))
-        if len(self._recent) > RECENT:
-            _, oldest = self._recent.pop(0)
-            self._past = np.where(np.isnan(self._past), oldest, self._past + RATE * (oldest - self._past))
+        finite = np.isfinite(norms)
+        self._nonfinite = ~finite[-1]
+        sound = norms[finite.all(axis=1) & norms.any(axis=1)]
+        squares = (sound / sound.max(axis=1, initial=0.0)[:, None]) ** 2  # scaled, because 1e200 squared is infinite
+        shares = np.concatenate((self._recent, squares / squares.sum(axis=1)[:, None]))
+        self._recent = shares[-RECENT:]
+        for_past = shares[:-RECENT]
+        if self._past is None and len(for_past):
+            self._past, for_past = for_past[0], for_past[1:]
+        if self._past is not None:
+            kept = (1 - RATE) ** np.arange(len(for_past), -1, -1)
+            self._past = kept[0] * self._past + RATE * kept[1:] @ for_past
 
     def first(self) -> str | None:
         """Name of the parameter to blame for what happened at the newest step; None when nothing stands out."""
         bad = self._nonfinite
         if bad.any() and not bad.all():
             return self._names[int(np.flatnonzero(bad)[-1])]
-        if not self._recent or not self._names:
+        if not len(self._recent) or not self._names:
             return None
-        past = self._past if not np.isnan(self._past).any() else self._recent[0][1]
-        rise = np.max([shares for _, shares in self._recent], axis=0) - past
+        past = self._recent[0] if self._past is None else self._past
+        rise = self._recent.max(axis=0) - past
         return self._names[int(rise.argmax())] if rise.max() > 0 else None

@@ -27,6 +27,7 @@ INFINITY = 510
 NAN = 511
 SHIFT = 22
 """Right shift that leaves sign, exponent and one mantissa bit of a float32."""
+PIECE = 1 << 16
 
 
 def _edges() -> Floats:
@@ -48,18 +49,35 @@ def codes(values: ArrayLike) -> NDArray[np.int32]:
     Values are taken as float32. A float64 beyond its range is first limited to it, so that a finite number never
     counts as infinite; one too small for it counts as zero.
     """
-    array = np.asarray(values)
-    if array.dtype == np.float64:
-        limit = float(np.finfo(np.float32).max)
-        array = np.where(np.isfinite(array), np.clip(array, -limit, limit), array)
-    single = np.ascontiguousarray(array, np.float32)
+    single = _single(values)
     code = (single.view(np.int32) >> SHIFT) & 1023
     return np.where(single == 0, ZERO, code).astype(np.int32)
 
 
+def _single(values: ArrayLike) -> NDArray[np.float32]:
+    array = np.asarray(values)
+    if array.dtype == np.float64:
+        limit = float(np.finfo(np.float32).max)
+        array = np.where(np.isfinite(array), np.clip(array, -limit, limit), array)
+    return np.ascontiguousarray(array, np.float32)
+
+
 def count(values: ArrayLike) -> NDArray[np.int64]:
-    """Vector of `CODES` counts of these values; all zeros for an empty array."""
-    return np.bincount(codes(values).ravel(), minlength=CODES)
+    """Vector of `CODES` counts of these values; all zeros for an empty array.
+
+    Ten bits are a code, except that zero shares its ten with the numbers next to it: where there are such numbers, a
+    second look tells zero from them by its other bits. Taken in pieces that fit into a processor's cache.
+    """
+    bits = np.ravel(_single(values)).view(np.uint32)
+    counts = np.bincount(bits[:PIECE] >> SHIFT, minlength=CODES)
+    for start in range(PIECE, len(bits), PIECE):
+        counts += np.bincount(bits[start : start + PIECE] >> SHIFT, minlength=CODES)
+    for code, zero in ((0, 0), (SIGN, 1 << 31)):
+        if counts[code]:
+            zeros = np.count_nonzero(bits == zero)
+            counts[code] -= zeros
+            counts[ZERO] += zeros
+    return counts
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,9 @@ class WindowFolder:
         folded = np.zeros(self._parameters, WINDOW_DTYPE)
         finite = np.isfinite(before)
         count = finite.sum(axis=0)
-        largest = np.where(finite, before, -np.inf).max(axis=0, initial=-np.inf)
         with np.errstate(over="ignore"):  # float64 norms may lie beyond the float32 of a window
             folded["norm_before_mean"] = finite_mean(before)
-            folded["norm_before_max"] = np.where(count > 0, largest, np.nan)
+            folded["norm_before_max"] = np.where(count > 0, np.where(finite, before, -np.inf).max(axis=0), np.nan)
             folded["norm_after_mean"] = finite_mean(after)
         folded["clipped"] = np.concatenate(self._clipped).sum(axis=0)
         folded["nonfinite"] = len(rows) - count
@@ -80,5 +79,7 @@ class WindowFolder:
 def finite_mean(values: Floats) -> Floats:
     """Mean over the first axis of what is finite; NaN where nothing is."""
     finite = np.isfinite(values)
+    if finite.all() and len(values):
+        return np.asarray(values.mean(axis=0))
     count = finite.sum(axis=0)
     return np.where(count > 0, np.where(finite, values, 0.0).sum(axis=0) / np.maximum(count, 1), np.nan)

@@ -1,22 +1,23 @@
 """Write side of the format: records become summaries under sharded tags, summaries become events in a file.
 
 TensorBoard's protos are used as they are; its `EventFileWriter` is not, because constructing one imports TensorFlow
-wherever that is installed (seconds), its queue stalls training when full, and it loses what is queued when the process
-ends without `close()`.
+wherever that is installed (seconds), its queue stalls training when full, and its checksum takes most of its time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import queue
 import socket
-import threading
+import struct
 import time
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.event_pb2 import Event
@@ -25,16 +26,18 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_UINT8
 
-from tb_gradclip.core.checksum import frame
 from tb_gradclip.core.histogram import Distribution
 from tb_gradclip.core.schema import PLUGIN_NAME, RECORDS_PER_SHARD, Tag, metadata_content
+
+BUFFER = 1 << 20
+"""Bytes that may wait in memory for the next `flush`."""
 
 
 class Sink(Protocol):
     """Somewhere events go: an event file of our own, or the writer a user already has."""
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
-        """Take one summary; must not block on the disk."""
+        """Take one summary."""
 
     def flush(self) -> None:
         """Return once everything added is in the file."""
@@ -44,7 +47,7 @@ class Sink(Protocol):
 
 
 class EventFile:
-    """An event file of our own, written by a background thread.
+    """An event file of our own.
 
     Args:
       logdir: the run's directory; made if missing.
@@ -59,50 +62,57 @@ class EventFile:
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.gradclip"
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._file = open(directory / name, "ab")  # noqa: SIM115 - lives as long as the writer
+            self._file = open(directory / name, "ab", buffering=BUFFER)  # noqa: SIM115 - lives as long as the writer
         except OSError as error:
             raise type(error)(
                 f"`logdir` must be a directory that can be written, got {str(logdir)!r} ({error.strerror}). "
                 "Choose another one or fix its permissions."
             ) from error
         self._broken = False
-        self._queue: queue.SimpleQueue[Event | threading.Event] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="gradclip-event-file", daemon=True)
-        self._queue.put(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        self._thread.start()
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self.flush()
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
-        """Queue one summary."""
-        self._queue.put(Event(wall_time=wall_time, step=step, summary=summary))
+        """Write one summary; it may stay in memory until `flush`."""
+        self._write(Event(wall_time=wall_time, step=step, summary=summary))
 
     def flush(self) -> None:
-        """Wait until everything queued is in the file."""
-        done = threading.Event()
-        self._queue.put(done)
-        while self._thread.is_alive() and not done.wait(0.1):
-            pass
+        """Hand everything added to the operating system."""
+        with self._warning():
+            if not self._file.closed:
+                self._file.flush()
 
     def close(self) -> None:
-        """Write what is queued and close the file; closing twice is fine."""
-        if not self._file.closed:
-            self.flush()
-            self._broken = True
+        """Flush and close the file; closing twice is fine."""
+        with self._warning():
             self._file.close()
 
-    def _run(self) -> None:
-        while True:
-            item = self._queue.get()
+    def _write(self, event: Event) -> None:
+        with self._warning():
+            if not self._broken and not self._file.closed:
+                self._file.write(frame(event.SerializeToString()))
+
+    @contextlib.contextmanager
+    def _warning(self) -> Iterator[None]:
+        """Turn a failing disk into one warning: training goes on."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
             if not self._broken:
-                try:
-                    if isinstance(item, Event):
-                        self._file.write(frame(item.SerializeToString()))
-                    if self._queue.empty() or isinstance(item, threading.Event):
-                        self._file.flush()
-                except (OSError, ValueError) as error:
-                    self._broken = True
-                    warnings.warn(f"gradclip stopped recording: {error}. Training is not affected.", stacklevel=1)
-            if isinstance(item, threading.Event):
-                item.set()
+                warnings.warn(f"gradclip stopped recording: {error}. Training is not affected.", stacklevel=1)
+            self._broken = True
+
+
+def frame(data: bytes) -> bytes:
+    """A record of an event file: uint64 length, its checksum, the data, their checksum; little-endian."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, struct.pack("<I", _masked(length)), data, struct.pack("<I", _masked(data))))
+
+
+def _masked(data: bytes) -> int:
+    """CRC-32C as event files store it: rotated by 15 bits plus a constant. Source: TFRecord's `crc32c.h`."""
+    crc: int = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 class SharedFile:
@@ -137,29 +147,34 @@ class RecordLog:
         self._sink = sink
         self._attempt = attempt
         self._written: dict[str, int] = defaultdict(int)
+        self._described: set[str] = set()
 
     def write(self, kind: str, frame: bytes, step: int, wall_time: float) -> None:
         """Append one record of this kind; `step` orders it among its kind and must not fall."""
-        shard, place = divmod(self._written[kind], RECORDS_PER_SHARD)
+        tag = Tag(kind, self._attempt, self._written[kind] // RECORDS_PER_SHARD)
         self._written[kind] += 1
-        metadata = None
-        if place == 0:
-            metadata = _metadata(PLUGIN_NAME, DATA_CLASS_TENSOR, metadata_content(kind))
         tensor = TensorProto(
             dtype=DT_UINT8,
             tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=len(frame))]),
             tensor_content=frame,
         )
-        self._add(str(Tag(kind, self._attempt, shard)), tensor, metadata, step, wall_time)
+        value = self._value(str(tag), tensor, _metadata(PLUGIN_NAME, DATA_CLASS_TENSOR, metadata_content(kind)))
+        self._sink.add(Summary(value=[value]), step, wall_time)
 
-    def write_scalar(self, name: str, value: float, step: int, wall_time: float) -> None:
-        """A point for the Scalars tab. Values that are not finite are dropped: one would blank TensorBoard's card."""
+    def write_scalars(self, values: Mapping[str, float], step: int, wall_time: float) -> None:
+        """Points for the Scalars tab. Values that are not finite are dropped: one would blank TensorBoard's card."""
         with np.errstate(over="ignore"):
-            finite = np.isfinite(np.float32(value))
-        if finite:
-            tensor = TensorProto(dtype=DT_FLOAT, tensor_shape=TensorShapeProto(), float_val=[value])
-            metadata = _metadata("scalars", DATA_CLASS_SCALAR, b"")
-            self._add(f"{PLUGIN_NAME}/{name}", tensor, metadata, step, wall_time)
+            finite = {name: value for name, value in values.items() if np.isfinite(np.float32(value))}
+        points = [
+            self._value(
+                f"{PLUGIN_NAME}/{name}",
+                TensorProto(dtype=DT_FLOAT, tensor_shape=TensorShapeProto(), float_val=[value]),
+                _metadata("scalars", DATA_CLASS_SCALAR, b""),
+            )
+            for name, value in finite.items()
+        ]
+        if points:
+            self._sink.add(Summary(value=points), step, wall_time)
 
     def write_distribution(self, name: str, values: Distribution, step: int, wall_time: float) -> None:
         """A histogram for the Histograms tab: finite values only, zeros as a bin of no width between the signs."""
@@ -171,13 +186,14 @@ class RecordLog:
                 tensor_content=buckets.astype("<f8").tobytes(),
             )
             metadata = _metadata("histograms", DATA_CLASS_TENSOR, b"")
-            self._add(f"{PLUGIN_NAME}/{name}", tensor, metadata, step, wall_time)
+            value = self._value(f"{PLUGIN_NAME}/{name}", tensor, metadata)
+            self._sink.add(Summary(value=[value]), step, wall_time)
 
-    def _add(
-        self, tag: str, tensor: TensorProto, metadata: SummaryMetadata | None, step: int, wall_time: float
-    ) -> None:
-        value = Summary.Value(tag=tag, tensor=tensor, metadata=metadata)
-        self._sink.add(Summary(value=[value]), step, wall_time)
+    def _value(self, tag: str, tensor: TensorProto, metadata: SummaryMetadata) -> Summary.Value:
+        """A value of a tag; TensorBoard wants to be told once what the tag is."""
+        known = tag in self._described
+        self._described.add(tag)
+        return Summary.Value(tag=tag, tensor=tensor, metadata=None if known else metadata)
 
 
 def histogram_buckets(values: Distribution) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from tb_gradclip.core.histogram import (
+    CODES,
     EDGES,
     Distribution,
     GradientHistogram,
@@ -123,3 +124,17 @@ def test_after_follows_the_rule() -> None:
 def test_an_unknown_parameter_is_refused_with_the_known_ones() -> None:
     with pytest.raises(KeyError, match="unknown parameter 'c'; this run has a, b"):
         of(Rule("none"), np.ones(1, np.float32)).before("c")
+
+
+@given(
+    hnp.arrays(
+        np.uint32,
+        st.integers(0, 40),
+        elements=st.sampled_from(
+            [0, 1 << 31, 1, (1 << 31) + 1, 1 << 22, 0x7F800000, 0xFF800000, 0x7FC00000, 0x3F800000, 0x80400000]
+        ),
+    )
+)
+def test_counting_by_halves_equals_counting_codes(bits: np.ndarray) -> None:
+    values = bits.view(np.float32)
+    assert count(values).tolist() == np.bincount(codes(values), minlength=CODES).tolist()

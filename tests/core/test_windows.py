@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tb_gradclip.core import schedule
 from tb_gradclip.core.rows import Measurements, step_rows
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schedule import histogram_due, histogram_interval, window_length
+from tb_gradclip.core.schedule import SHORTEST_WINDOW, histogram_due, histogram_interval, window_length
 from tb_gradclip.core.windows import WindowFolder
 
 
@@ -51,7 +51,7 @@ def test_windows_cover_every_step_once_however_the_steps_arrive(batches: list[in
         start += size
     windows += folder.close()
     whole = np.concatenate(norms)
-    assert [w.first_step for w, _ in windows] == list(range(0, start, 4))
+    assert [w.first_step for w, _ in windows] == list(range(0, start, SHORTEST_WINDOW))
     assert sum(window.steps for window, _ in windows) == start
     for window, _ in windows:
         part = whole[window.first_step : window.last_step + 1]

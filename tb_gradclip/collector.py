@@ -1,0 +1,133 @@
+"""The thread that carries measurements from a training step to the recorder.
+
+A step only leaves its numbers where this thread finds them. It takes them, works out what they mean, encodes and
+writes; it also looks after steps that are waiting while training hangs, so that a killed process loses little.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterable
+
+from tb_gradclip.core.rows import Measurements
+from tb_gradclip.recorder import HistogramCounts, Recorder
+
+SECONDS_PER_ROUND = 0.5
+"""Longest time between two rounds; they come sooner when there is much to take."""
+
+Fetch = Callable[[], Iterable[HistogramCounts | Measurements]]
+
+
+class Stopwatch:
+    """Adds up the seconds spent in its `with` blocks; a block within a block counts once."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since = 0.0
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        if self._depth == 0:
+            self._since = time.perf_counter()
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += time.perf_counter() - self._since
+
+
+class Collector:
+    """Calls `fetch` now and then on a thread of its own, and hands the recorder what it returns.
+
+    Args:
+      recorder: takes what is fetched; closed by `close`.
+      fetch: returns what is new, a step's histogram before the step. Must not refer to the object that owns the
+        collector, or that would never be freed.
+      own: time the training thread spends for us; None if it cannot be known.
+    """
+
+    def __init__(self, recorder: Recorder, fetch: Fetch, own: Stopwatch | None = None) -> None:
+        self._recorder, self._fetch, self._own = recorder, fetch, own
+        self._reported = 0.0
+        self._lock = threading.RLock()
+        self._due = threading.Event()
+        self.closed = self._warned = False
+        self._process = os.getpid()
+        self._thread = threading.Thread(target=self._run, name="gradclip", daemon=True)
+        self._thread.start()
+        _open.add(self)
+
+    def wake(self) -> None:
+        """Have a round soon."""
+        if self._is_ours():
+            self._due.set()
+
+    def collect(self) -> None:
+        """Have a round now, on the calling thread; all that could be fetched before the call is then recorded."""
+        if not self._is_ours():
+            return
+        with self._lock:
+            if self.closed:
+                return
+            start = time.thread_time()
+            self._take()
+            self._recorder.write_if_old()
+            if self._own is not None:
+                spent = self._own.seconds
+                self._recorder.add_own_time(spent - self._reported + time.thread_time() - start)
+                self._reported = spent
+
+    def flush(self) -> None:
+        """Bring everything so far into the file."""
+        self.collect()
+        if self._is_ours():
+            self._recorder.flush()
+
+    def close(self) -> None:
+        """Record what is left, stop the thread and close the recorder; closing twice is fine."""
+        _open.discard(self)
+        if not self._is_ours():
+            return
+        self.collect()
+        self.closed = True
+        self._due.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+        self._recorder.close()
+
+    def _is_ours(self) -> bool:
+        """Whether this is the process that made it: a forked child has the open file, but not the thread."""
+        return os.getpid() == self._process
+
+    def _take(self) -> None:
+        try:
+            for found in self._fetch():
+                if isinstance(found, HistogramCounts):
+                    self._recorder.add_histogram(found)
+                else:
+                    self._recorder.add_steps(found)
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            if not self._warned:
+                warnings.warn(f"gradclip missed some steps: {error!r}. Training is not affected.", stacklevel=2)
+            self._warned = True
+
+    def _run(self) -> None:
+        while not self.closed:
+            self._due.wait(SECONDS_PER_ROUND)
+            self._due.clear()
+            self.collect()
+
+
+_open: weakref.WeakSet[Collector] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for collector in list(_open):
+        collector.close()

@@ -1,0 +1,112 @@
+"""Histograms of PyTorch gradients: what has to be done during the step, and what can wait.
+
+On a CPU the step copies the gradients, at the speed of memory, and another thread counts the copy. On a device all
+gradients are counted by the same few kernels, and only counts are fetched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch._utils import _flatten_dense_tensors
+
+from tb_gradclip.core.histogram import CODES, SHIFT, ZERO, count
+
+Counts = NDArray[np.int64]
+Result = tuple[Counts, Counts]
+"""Counts of k gradients, shape [k, CODES], and how many elements of each are beyond the bound, shape [k]."""
+
+MOST_COPIED = 1 << 26
+"""Elements that are copied to be counted later; a larger model on a CPU is counted during its step, without a copy."""
+
+PIECE = 1 << 24
+"""Elements counted together on a device, where their codes take 128 MiB for a moment."""
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts that are not known yet: `finish` makes them of `tensors`, once those are on the host."""
+
+    tensors: list[torch.Tensor]
+    finish: Callable[[Sequence[torch.Tensor]], Result]
+
+
+def begin(gradients: Sequence[torch.Tensor], bound: float = math.inf) -> Counting:
+    """Do what cannot wait; the gradients may change as soon as this returns.
+
+    Args:
+      gradients: one or more, on one device, dense or sparse, of any float type.
+      bound: elements beyond ±bound are counted apart, as `clamp` would see them.
+    """
+    stored = [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in gradients]
+    sizes = [tensor.numel() for tensor in stored]
+    absent = [gradient.numel() - size for gradient, size in zip(gradients, sizes, strict=True)]  # zeros not stored
+    if stored[0].device.type != "cpu":
+        counts, beyond = _count_on_device(stored, bound)
+        return Counting([counts, beyond], lambda arrived: _with_absent(arrived[0].numpy(), arrived[1].numpy(), absent))
+    if sum(sizes) > MOST_COPIED:
+        known = _count_on_host(stored, bound, absent)
+        return Counting([], lambda _: known)
+    flat = _flatten_dense_tensors(stored)  # type: ignore[no-untyped-call]
+    copied = flat.clone() if len(stored) == 1 else flat  # one alone is flattened without a copy
+    return Counting([], lambda _: _count_on_host(torch.split(copied, sizes), bound, absent))
+
+
+def _count_on_host(parts: Sequence[torch.Tensor], bound: float, absent: list[int]) -> Result:
+    counts, beyond = np.zeros((len(parts), CODES), np.int64), np.zeros(len(parts), np.int64)
+    for row, part in enumerate(parts):
+        wide = part.float() if part.dtype in (torch.float16, torch.bfloat16) else part
+        counts[row] = count(wide.numpy())
+        if bound < math.inf:
+            beyond[row] = int((part.abs() > bound).count_nonzero())
+    return _with_absent(counts, beyond, absent)
+
+
+def _with_absent(counts: Counts, beyond: Counts, absent: list[int]) -> Result:
+    counts = counts.astype(np.int64)
+    counts[:, ZERO] += absent
+    return counts, beyond.astype(np.int64)
+
+
+def _count_on_device(stored: list[torch.Tensor], bound: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Counts by scattering ones: `bincount` would wait for the device to learn the largest code."""
+    device = stored[0].device
+    counts = torch.zeros(len(stored) * CODES, dtype=torch.int64, device=device)
+    beyond = torch.zeros(len(stored), dtype=torch.int64, device=device)
+    one = torch.ones((), dtype=torch.int64, device=device)
+    for rows, sizes, flat in _pieces(stored):
+        owner = torch.tensor(rows).to(device, non_blocking=True)
+        repeats = torch.tensor(sizes).to(device, non_blocking=True)
+        row = owner.repeat_interleave(repeats, output_size=len(flat))
+        bits = _single(flat).view(torch.int32)
+        code = (bits >> SHIFT).bitwise_and_(1023).masked_fill_(bits & 0x7FFFFFFF == 0, ZERO)
+        counts.scatter_add_(0, row * CODES + code, one.expand_as(row))
+        if bound < math.inf:
+            beyond.scatter_add_(0, row, (flat.abs() > bound).long())
+    return counts.view(len(stored), CODES), beyond
+
+
+def _pieces(stored: list[torch.Tensor]) -> Iterator[tuple[list[int], list[int], torch.Tensor]]:
+    """All elements, at most `PIECE` at a time: from which tensors they are, how many from each, and they themselves."""
+    slices = [(row, part) for row, tensor in enumerate(stored) for part in torch.split(tensor.reshape(-1), PIECE)]
+    while slices:
+        size = taken = 0
+        while taken < len(slices) and (not taken or size + len(slices[taken][1]) <= PIECE):
+            size += len(slices[taken][1])
+            taken += 1
+        group, slices = slices[:taken], slices[taken:]
+        rows, parts = [row for row, _ in group], [part for _, part in group]
+        yield rows, [len(part) for part in parts], torch.cat(parts)
+
+
+def _single(values: torch.Tensor) -> torch.Tensor:
+    """As float32; a finite float64 beyond its range is limited to it, so that it never counts as infinite."""
+    if values.dtype == torch.float64:
+        limit = torch.finfo(torch.float32).max
+        values = torch.where(values.abs() < math.inf, values.clamp(-limit, limit), values)
+    return values.float()

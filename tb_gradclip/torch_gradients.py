@@ -1,0 +1,55 @@
+"""Gradients of a PyTorch model and what is read off them, in operations that do not grow in number with the tensors."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from operator import attrgetter
+
+import torch
+
+from tb_gradclip.core.rules import TORCH_EPSILON
+from tb_gradclip.torch_counts import Counting, begin
+
+_sort = attrgetter("dtype", "device", "layout")
+
+
+class Gradients:
+    """Gradients of some of the model's parameters, and those parameters' places in it."""
+
+    def __init__(self, indices: list[int], tensors: list[torch.Tensor]) -> None:
+        self.indices = indices
+        self.tensors = tensors
+        # Whether the library takes them all in one fused call, in this order: plain dense tensors of one sort.
+        self.fused = set(map(type, tensors)) == {torch.Tensor} and len(sorts := set(map(_sort, tensors))) == 1
+        if self.fused:
+            ((_, device, layout),) = sorts
+            self.fused = layout is torch.strided and device.type in ("cpu", "cuda")
+
+    def norms(self, norm_type: float = 2.0) -> torch.Tensor:
+        """Norm of each as one vector, shape [k], computed as `clip_grad_norm_` does where that is fused."""
+        if not self.tensors:
+            return torch.zeros(0)
+        if self.fused:
+            return torch.stack(torch._foreach_norm(self.tensors, norm_type))
+        device = self.tensors[0].device
+        return torch.stack([torch.linalg.vector_norm(_values(g), norm_type).to(device) for g in self.tensors])
+
+    def scale_(self, max_norm: float, total: torch.Tensor) -> None:
+        """Multiply each by min(1, max_norm / (total + 1e-6)), by the operations of `clip_grads_with_norm_`."""
+        torch._foreach_mul_(self.tensors, torch.clamp(max_norm / (total + TORCH_EPSILON), max=1.0))
+
+    def count(self, bound: float = math.inf) -> list[tuple[list[int], Counting]]:
+        """Begin to count them, device by device; elements beyond ±bound apart."""
+        by_device: dict[torch.device, list[int]] = defaultdict(list)
+        for position, tensor in enumerate(self.tensors):
+            by_device[tensor.device].append(position)
+        return [
+            ([self.indices[i] for i in positions], begin([self.tensors[i] for i in positions], bound))
+            for positions in by_device.values()
+        ]
+
+
+def _values(grad: torch.Tensor) -> torch.Tensor:
+    """The stored elements of a gradient, flat. A sparse one stores no zeros."""
+    return (grad.coalesce().values() if grad.is_sparse else grad).detach().reshape(-1)

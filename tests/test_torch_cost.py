@@ -1,0 +1,170 @@
+"""What recording asks of a training step in PyTorch: no wait for the device, and no more work for more tensors."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import tb_gradclip
+from tb_gradclip.core.schema import Alert
+from tb_gradclip.torch import ClipWriter
+
+WAITING = {"_local_scalar_dense", "item", "is_nonzero", "nonzero", "equal", "unique2", "masked_select", "bincount"}
+"""Operations whose result, or its size, has to be on the host before the program goes on."""
+
+
+class Operations(TorchDispatchMode):
+    """Counts every operation of this thread; the thread that records may wait for the device as long as it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+    @property
+    def waiting(self) -> set[str]:
+        return WAITING & self.seen.keys()
+
+
+def model(tensors: int) -> list[tuple[str, torch.nn.Parameter]]:
+    named = [(f"p{i}", torch.nn.Parameter(torch.zeros(3, 2))) for i in range(tensors)]
+    for _, parameter in named:
+        parameter.grad = torch.randn(3, 2)
+    return named
+
+
+def clip(writer: ClipWriter, rule: str, parameters: list[torch.nn.Parameter]) -> None:
+    if rule == "value":
+        writer.clip_grad_value_(parameters, 0.1)
+    elif rule == "global_norm":
+        writer.clip_grad_norm_(parameters, 0.1)
+    elif rule == "custom":
+        with writer.clipping():
+            torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], 0.5)
+
+
+RULES = ("global_norm", "value", "custom", "none")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_thousand_steps_never_wait_for_a_number(tmp_path: Path, rule: str) -> None:
+    named = model(6)
+    parameters = [parameter for _, parameter in named]
+    loss = torch.tensor(2.0)
+    with ClipWriter(tmp_path, named) as writer, Operations() as operations:
+        for _ in range(1000):
+            clip(writer, rule, parameters)
+            writer.step(loss)
+    assert sum(operations.seen.values()) > 1000
+    assert operations.waiting == set()
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == 1000
+
+
+def test_the_test_above_can_fail() -> None:
+    with Operations() as operations:
+        float(torch.ones(3).sum())
+    assert operations.waiting
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_operations_of_a_step_do_not_grow_in_number_with_the_tensors(tmp_path: Path, rule: str) -> None:
+    counts = []
+    for tensors in (2, 300):
+        named = model(tensors)
+        parameters = [parameter for _, parameter in named]
+        with ClipWriter(tmp_path / str(tensors), named, histogram_every=0) as writer, Operations() as operations:
+            for _ in range(10):
+                clip(writer, rule, parameters)
+                writer.step(2.0)
+        counts.append(operations.seen)
+    assert counts[0] == counts[1]
+
+
+def test_nothing_is_dropped_when_recording_cannot_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tb_gradclip.torch.MOST_WAITING", 50)
+    monkeypatch.setattr("tb_gradclip.torch.STEPS_PER_ROUND", 10_000)  # nobody wakes the thread
+    with ClipWriter(tmp_path, model(2)) as writer:
+        for step in range(500):
+            writer.step(float(step))
+            assert len(writer._outbox) <= 50
+    assert tb_gradclip.read(tmp_path)["."].steps["loss"].tolist() == [float(step) for step in range(500)]
+
+
+def test_a_training_that_outlives_its_writer_goes_on_without(tmp_path: Path) -> None:
+    writer = ClipWriter(tmp_path, model(2))
+    writer.step(1.0)
+    writer.close()
+    for _ in range(100):
+        writer.step(1.0)
+    writer.flush()
+    assert len(writer._outbox) == 0
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == 1
+
+
+def test_a_writer_that_is_thrown_away_closes_its_file(tmp_path: Path) -> None:
+    writer = ClipWriter(tmp_path, model(2))
+    for _ in range(40):
+        writer.step(1.0)
+    del writer
+    gc.collect()
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == 40
+
+
+def test_an_alert_on_the_thread_that_records_reaches_the_training_loop(tmp_path: Path) -> None:
+    heard: list[Alert] = []
+    writer = ClipWriter(tmp_path, model(2), on_alert=heard.append)
+    writer._collect_every_step = False  # as on a GPU
+    for step in range(200):
+        writer.step(2.0 if step < 100 else float("nan"))
+        if step > 100:
+            time.sleep(0.02)
+    writer.close()
+    assert [alert.step for alert in heard] == [100]
+
+
+def test_the_time_recording_takes_is_measured(tmp_path: Path) -> None:
+    with ClipWriter(tmp_path, model(4)) as writer:
+        for _ in range(200):
+            time.sleep(0.001)
+            writer.step(1.0)
+    overhead = tb_gradclip.read(tmp_path)["."].overhead
+    assert overhead is not None
+    assert 0 < overhead < 1
+
+
+HANGS = """
+import sys, time
+import tb_gradclip.collector, tb_gradclip.recorder
+from tests.test_torch_cost import ClipWriter, model
+tb_gradclip.recorder.SECONDS_PER_RECORD = 0.2
+writer = ClipWriter(sys.argv[1], model(2))
+for step in range(20):
+    writer.step(float(step))
+print("hangs", flush=True)
+time.sleep(60)
+"""
+
+
+def test_steps_before_one_that_hangs_survive_a_kill(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", HANGS, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"hangs\n"
+    time.sleep(2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == 20
