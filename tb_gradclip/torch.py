@@ -88,12 +88,12 @@ class ClipWriter:
             histogram_every=histogram_every,
             start_step=start_step,
         )
-        device = self._parameters[0].device
+        devices = {parameter.device for parameter in self._parameters}
         self._own = Stopwatch()
-        self._outbox = Outbox(len(named), device)
+        self._outbox = Outbox(len(named), devices)
         self._collector = Collector(self._recorder, self._outbox.fetch, self._own)
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
-        self._collect_every_step = on_alert is not None and device.type == "cpu"
+        self._collect_every_step = on_alert is not None and devices == {torch.device("cpu")}
         self._step = start_step
         self._known: tuple[list[int], list[int]] = [], []
         self._calls: list[Call] = []
@@ -253,7 +253,7 @@ class ClipWriter:
             self._count_before(grads)
             self._calls.append(Call(Rule("none"), grads.indices, grads.norms()))
         if isinstance(loss, torch.Tensor):
-            loss = loss.detach().clone() if loss.device.type == "cpu" else loss.detach()
+            loss = loss.detach().clone()  # what it becomes afterwards, a running sum perhaps, is not this step's
         if not self._collector.closed:
             self._outbox.put(Step(self._step, time.time(), loss, self._calls, self._histogram))
         self._step += 1

@@ -6,6 +6,7 @@ joins the vectors of several steps to one, brings that to the host and takes it 
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -118,7 +119,7 @@ class Step:
     loss: torch.Tensor | float | None
     calls: list[Call]
     histogram: Histogram
-    ready: torch.cuda.Event | None = None  # behind its numbers in the queue of their device
+    ready: list[torch.cuda.Event] = field(default_factory=list)  # behind its numbers in the queues of their devices
 
     def vectors(self) -> list[torch.Tensor]:
         """Everything that has to reach the host, in a fixed order."""
@@ -133,24 +134,22 @@ class Outbox:
 
     Args:
       parameters: number of tensors of the model.
-      device: where the model is; a step's numbers may lie elsewhere, that only costs time.
+      devices: where they are.
     """
 
-    def __init__(self, parameters: int, device: torch.device) -> None:
+    def __init__(self, parameters: int, devices: set[torch.device]) -> None:
         self._parameters = parameters
         self._steps: deque[Step] = deque()
-        self._stream: torch.cuda.Stream | None = None
-        if device.type == "cuda":
-            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        cuda = [device for device in devices if device.type == "cuda"]
+        self._streams = [torch.cuda.Stream(device) for device in cuda]  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def put(self, step: Step) -> None:
         """Add a step; waits for nothing."""
-        if self._stream is not None:
-            step.ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            step.ready.record(torch.cuda.current_stream(self._stream.device))
+        for stream in self._streams:
+            step.ready.append(torch.cuda.current_stream(stream.device).record_event())
         self._steps.append(step)
 
     def fetch(self) -> Iterator[HistogramCounts | Measurements]:
@@ -173,14 +172,18 @@ class Outbox:
         """All vectors and all tensors of these steps, on the host; on a CUDA device on a stream of their own."""
         vectors = [vector for step in steps for vector in step.vectors()]
         tensors = [tensor for step in steps for tensor in step.histogram.tensors()]
-        if self._stream is None:
-            return Numbers(_joint(vectors).double().numpy()), iter([tensor.cpu() for tensor in tensors])
-        with torch.cuda.stream(self._stream):
-            for step in steps:
-                if step.ready is not None:
-                    self._stream.wait_event(step.ready)
+        if not self._streams:
+            return Numbers(_joint(vectors).cpu().double().numpy()), iter([tensor.cpu() for tensor in tensors])
+        with contextlib.ExitStack() as current:
+            for number, stream in enumerate(self._streams):
+                current.enter_context(torch.cuda.stream(stream))
+                for step in steps:
+                    stream.wait_event(step.ready[number])
             host = [_pinned(tensor) for tensor in (_joint(vectors), *tensors)]
-        self._stream.synchronize()
+        for stream in self._streams:
+            copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # sleeps instead of spinning
+            stream.record_event(copied)
+            copied.synchronize()
         return Numbers(host[0].double().numpy()), iter(host[1:])
 
 

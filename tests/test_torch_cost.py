@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,10 @@ class Operations(TorchDispatchMode):
         return WAITING & self.seen.keys()
 
 
-def model(tensors: int) -> list[tuple[str, torch.nn.Parameter]]:
-    named = [(f"p{i}", torch.nn.Parameter(torch.zeros(3, 2))) for i in range(tensors)]
+def model(tensors: int, device: str = "cpu") -> list[tuple[str, torch.nn.Parameter]]:
+    named = [(f"p{i}", torch.nn.Parameter(torch.zeros((3, 2), device=device))) for i in range(tensors)]
     for _, parameter in named:
-        parameter.grad = torch.randn(3, 2)
+        parameter.grad = torch.randn((3, 2), device=device)
     return named
 
 
@@ -60,12 +62,26 @@ def clip(writer: ClipWriter, rule: str, parameters: list[torch.nn.Parameter]) ->
 RULES = ("global_norm", "value", "custom", "none")
 
 
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+
+
+@contextlib.contextmanager
+def refusing_to_wait(device: str) -> Iterator[None]:
+    """Let PyTorch itself raise where the program waits for the device, as far as it notices."""
+    if device == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    yield
+    if device == "cuda":
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("rule", RULES)
-def test_a_thousand_steps_never_wait_for_a_number(tmp_path: Path, rule: str) -> None:
-    named = model(6)
+def test_a_thousand_steps_never_wait_for_a_number(tmp_path: Path, rule: str, device: str) -> None:
+    named = model(6, device)
     parameters = [parameter for _, parameter in named]
-    loss = torch.tensor(2.0)
-    with ClipWriter(tmp_path, named) as writer, Operations() as operations:
+    loss = torch.tensor(2.0, device=device)
+    with ClipWriter(tmp_path, named) as writer, Operations() as operations, refusing_to_wait(device):
         for _ in range(1000):
             clip(writer, rule, parameters)
             writer.step(loss)
