@@ -19,10 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "storage": {"core", "storage"},
     "recorder": {"core", "storage.write"},
     "collector": {"core", "recorder"},
-    "torch": {"core", "collector", "recorder", "storage.write", "torch_capture", "torch_gradients"},
-    "torch_capture": {"core", "recorder", "torch_counts"},
-    "torch_gradients": {"core", "torch_counts"},
-    "torch_counts": {"core"},
+    "torch": {"core", "collector", "recorder", "storage.write", "torch"},
     "tensorflow": {"core", "recorder", "storage.write", "tensorflow_capture"},
     "tensorflow_capture": {"core", "recorder"},
     "keras": {"core", "recorder", "storage.write", "keras_capture"},
@@ -34,9 +31,6 @@ ALLOWED: dict[str, set[str]] = {
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
 MAY_IMPORT_FRAMEWORK = {
     "torch": {"torch"},
-    "torch_capture": {"torch"},
-    "torch_gradients": {"torch"},
-    "torch_counts": {"torch"},
     "tensorflow": {"tensorflow"},
     "tensorflow_capture": {"tensorflow"},
     "keras": {"keras"},

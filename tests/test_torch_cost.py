@@ -111,8 +111,8 @@ def test_operations_of_a_step_do_not_grow_in_number_with_the_tensors(tmp_path: P
 
 
 def test_nothing_is_dropped_when_recording_cannot_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tb_gradclip.torch.MOST_WAITING", 50)
-    monkeypatch.setattr("tb_gradclip.torch.STEPS_PER_ROUND", 10_000)  # nobody wakes the thread
+    monkeypatch.setattr("tb_gradclip.torch.writer.MOST_WAITING", 50)
+    monkeypatch.setattr("tb_gradclip.torch.writer.STEPS_PER_ROUND", 10_000)  # nobody wakes the thread
     with ClipWriter(tmp_path, model(2)) as writer:
         for step in range(500):
             writer.step(float(step))

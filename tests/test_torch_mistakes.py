@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,9 @@ def test_something_else_than_a_path_or_a_writer_is_refused() -> None:
 def test_a_disk_that_fails_during_training_warns_once_and_training_goes_on(tmp_path: Path) -> None:
     named = model()
     writer = ClipWriter(tmp_path, named)
-    writer._recorder._sink._file.close()  # as a full disk would, under the writer's feet
+    writer.flush()
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, writer._recorder._sink._file.fileno())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(100):

@@ -9,7 +9,7 @@ from operator import attrgetter
 import torch
 
 from tb_gradclip.core.rules import TORCH_EPSILON
-from tb_gradclip.torch_counts import Counting, begin
+from tb_gradclip.torch.counts import Counting, begin
 
 _sort = attrgetter("dtype", "device", "layout")
 

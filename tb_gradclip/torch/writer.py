@@ -1,9 +1,4 @@
-"""PyTorch: clip through a `ClipWriter` and every step is recorded.
-
-Strategy: the clip call needs the norm of every gradient anyway, so recording costs no further pass over them. Norms
-and loss stay on the device, and the step puts them into an outbox. A thread of our own takes several steps together,
-brings them to the host, and works out there what they mean.
-"""
+"""What users of PyTorch call."""
 
 from __future__ import annotations
 
@@ -17,16 +12,16 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from tb_gradclip.collector import Collector, Stopwatch
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
-from tb_gradclip.torch_capture import Call, Histogram, Outbox, Step
-from tb_gradclip.torch_gradients import Gradients
-
-import torch  # isort: skip  # after torch_capture, which explains its absence
+from tb_gradclip.torch.gradients import Gradients
+from tb_gradclip.torch.outbox import Call, Histogram, Outbox, Step
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

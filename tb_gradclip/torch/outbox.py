@@ -1,4 +1,4 @@
-"""Measurements of gradients on the device, and their way to the host; the lower half of `tb_gradclip.torch`.
+"""Steps and what was measured at them, on their way from the device to the host.
 
 A clip call leaves vectors of norms on the device, and a step puts them into an outbox. Another thread empties it: it
 joins the vectors of several steps to one, brings that to the host and takes it apart again, into `Measurements`.
@@ -13,19 +13,14 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Floats, Rule, joint_norm, outcome
 from tb_gradclip.recorder import HistogramCounts
-
-try:
-    import torch
-except ImportError as error:
-    raise ImportError('tb_gradclip.torch needs PyTorch. Install it with: pip install "tb_gradclip[torch]"') from error
-
-from tb_gradclip.torch_counts import Counting
+from tb_gradclip.torch.counts import Counting
 
 
 @dataclass
