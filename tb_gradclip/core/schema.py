@@ -12,7 +12,8 @@ keeps only a sample of longer series: 10 records a tag in the slower of its two 
 - `run`: framework, library, parameters (name, shape), rule, start_step. No body.
 - `steps`: first_row, rows, own_seconds, elapsed_seconds. Body: rows of `STEP_DTYPE`, byte planes, zlib.
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
-- `histograms`: step, wall_time, rule, parameters, and for each block its dtype and columns. Body: the blocks, zlib.
+- `histograms`: step, wall_time, rule, parameters, and for each block its dtype and number of codes. Body: for each
+  block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
 - `alerts`: a list of step, wall_time, kind, severity, message, parameter. No body.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
@@ -148,6 +149,17 @@ def content_version(content: bytes) -> int:
         return 0
 
 
+def _planes(array: NDArray[Any]) -> bytes:
+    """Byte 0 of every item, then byte 1 of every item, and so on: compresses far better than item after item."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T.tobytes()
+
+
+def _from_planes(planes: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The items, as one dimension."""
+    array = np.frombuffer(planes, np.uint8).reshape(dtype.itemsize, -1)
+    return np.ascontiguousarray(array.T).reshape(-1).view(dtype)
+
+
 def encode_run(run: RunRecord) -> bytes:
     """Frame of a `run` record."""
     parameters = [{"name": p.name, "shape": list(p.shape)} for p in run.parameters]
@@ -182,20 +194,17 @@ class StepsRecord:
 def encode_steps(record: StepsRecord) -> bytes:
     """Frame of a `steps` record.
 
-    The body holds byte 0 of every row, then byte 1 of every row, and so on: what rows have in common lies together,
-    and zlib brings 61 bytes a step down to about 21.
+    What rows have in common lies together in planes of bytes, and zlib brings 61 bytes a step down to about 21.
     """
     fields = {name: getattr(record, name) for name in ("first_row", "own_seconds", "elapsed_seconds")}
     rows = record.rows.astype(STEP_DTYPE, copy=False)
-    planes = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), STEP_DTYPE.itemsize).T
-    return pack({**fields, "rows": len(rows)}, zlib.compress(planes.tobytes(), 1))
+    return pack({**fields, "rows": len(rows)}, zlib.compress(_planes(rows), 1))
 
 
 def decode_steps(frame: bytes) -> StepsRecord:
     """The record that `encode_steps` framed."""
     header, body = unpack(frame)
-    planes = np.frombuffer(zlib.decompress(body), np.uint8).reshape(STEP_DTYPE.itemsize, header["rows"])
-    rows = np.ascontiguousarray(planes.T).reshape(-1).view(STEP_DTYPE)
+    rows = _from_planes(zlib.decompress(body), STEP_DTYPE)
     return StepsRecord(rows, header["first_row"], header.get("own_seconds"), header.get("elapsed_seconds"))
 
 
@@ -213,21 +222,21 @@ def decode_window(frame: bytes) -> Window:
 
 
 def encode_histogram(histogram: GradientHistogram) -> bytes:
-    """Frame of a `histograms` record. Only columns between the first and last used code are kept."""
+    """Frame of a `histograms` record. Only codes that occur are kept."""
     blocks: dict[str, Any] = {}
     body = b""
     for name in ("counts", "counts_after", "coefficients", "clipped"):
         block = getattr(histogram, name)
         if block is None:
             continue
-        columns = [0, 1]
-        if block.ndim == 2:
-            used = np.flatnonzero(block.any(axis=0))
-            columns = [int(used[0]), int(used[-1]) + 1] if len(used) else [0, 0]
-            block = block[:, columns[0] : columns[1]]
         dtype = "<f8" if name == "coefficients" else "<u4" if not block.size or block.max() < 2**32 else "<u8"
-        blocks[name] = {"dtype": dtype, "columns": columns}
-        body += np.ascontiguousarray(block, dtype).tobytes()
+        blocks[name] = {"dtype": dtype}
+        if block.ndim == 2:
+            codes = np.flatnonzero(block.any(axis=0))
+            blocks[name]["codes"] = len(codes)
+            body += codes.astype("<u2").tobytes()
+            block = block[:, codes]
+        body += _planes(np.ascontiguousarray(block, dtype))
     header = {"step": histogram.step, "wall_time": histogram.wall_time, "rule": histogram.rule.to_json()}
     return pack({**header, "parameters": len(histogram.counts), "blocks": blocks}, zlib.compress(body, 1))
 
@@ -235,15 +244,16 @@ def encode_histogram(histogram: GradientHistogram) -> bytes:
 def decode_histogram(frame: bytes, parameters: tuple[str, ...]) -> GradientHistogram:
     """The histogram that `encode_histogram` framed; names of parameters come from the `run` record."""
     header, compressed = unpack(frame)
-    body, offset, fields = zlib.decompress(compressed), 0, {}
+    body, rows = zlib.decompress(compressed), header["parameters"]
+    fields: dict[str, NDArray[Any]] = {}
     for name, block in header["blocks"].items():
-        low, high = block["columns"]
-        size = header["parameters"] * (high - low)
-        values = np.frombuffer(body, block["dtype"], size, offset)
-        offset += values.nbytes
-        if name.startswith("counts"):
-            whole = np.zeros((header["parameters"], CODES), np.int64)
-            whole[:, low:high] = values.reshape(header["parameters"], high - low)
+        dtype, columns = np.dtype(block["dtype"]), block.get("codes", 1)
+        codes, body = body[: 2 * columns], body[2 * columns :] if "codes" in block else body
+        size = rows * columns * dtype.itemsize
+        values, body = _from_planes(body[:size], dtype), body[size:]
+        if "codes" in block:
+            whole = np.zeros((rows, CODES), np.int64)
+            whole[:, np.frombuffer(codes, "<u2")] = values.reshape(rows, columns)
             fields[name] = whole
         else:
             fields[name] = values.astype(np.float64 if name == "coefficients" else np.int64)
