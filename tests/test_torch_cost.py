@@ -110,13 +110,18 @@ def test_operations_of_a_step_do_not_grow_in_number_with_the_tensors(tmp_path: P
     assert counts[0] == counts[1]
 
 
-def test_nothing_is_dropped_when_recording_cannot_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tb_gradclip.torch.writer.MOST_WAITING", 50)
-    monkeypatch.setattr("tb_gradclip.torch.writer.STEPS_PER_ROUND", 10_000)  # nobody wakes the thread
-    with ClipWriter(tmp_path, model(2)) as writer:
+@pytest.mark.parametrize(("limit", "steps", "held"), [("MOST_WAITING", 50, 1 << 20), ("MOST_HELD", 25, 1000)])
+def test_nothing_is_dropped_when_recording_cannot_keep_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, steps: int, held: int
+) -> None:
+    monkeypatch.setattr(f"tb_gradclip.torch.writer.{limit}", 50 if limit == "MOST_WAITING" else 1000)
+    for name in ("STEPS_PER_ROUND", "BYTES_PER_ROUND"):
+        monkeypatch.setattr(f"tb_gradclip.torch.writer.{name}", 1 << 40)  # nobody wakes the thread
+    with ClipWriter(tmp_path, model(2), histogram_every=1) as writer:
         for step in range(500):
             writer.step(float(step))
-            assert len(writer._outbox) <= 50
+            assert len(writer._outbox) <= steps
+            assert writer._outbox.held <= held
     assert tb_gradclip.read(tmp_path)["."].steps["loss"].tolist() == [float(step) for step in range(500)]
 
 

@@ -30,10 +30,14 @@ PIECE = 1 << 24
 
 @dataclass(frozen=True)
 class Counting:
-    """Counts that are not known yet: `finish` makes them of `tensors`, once those are on the host."""
+    """Counts that are not known yet: `finish` makes them of `tensors`, once those are on the host.
+
+    `held`: bytes of memory that wait with it.
+    """
 
     tensors: list[torch.Tensor]
     finish: Callable[[Sequence[torch.Tensor]], Result]
+    held: int
 
 
 def begin(gradients: Sequence[torch.Tensor], bound: float = math.inf) -> Counting:
@@ -48,13 +52,17 @@ def begin(gradients: Sequence[torch.Tensor], bound: float = math.inf) -> Countin
     absent = [gradient.numel() - size for gradient, size in zip(gradients, sizes, strict=True)]  # zeros not stored
     if stored[0].device.type != "cpu":
         counts, beyond = _count_on_device(stored, bound)
-        return Counting([counts, beyond], lambda arrived: _with_absent(arrived[0].numpy(), arrived[1].numpy(), absent))
+        return Counting(
+            [counts, beyond],
+            lambda arrived: _with_absent(arrived[0].numpy(), arrived[1].numpy(), absent),
+            counts.nbytes,
+        )
     if sum(sizes) > MOST_COPIED:
         known = _count_on_host(stored, bound, absent)
-        return Counting([], lambda _: known)
+        return Counting([], lambda _: known, known[0].nbytes)
     flat = _flatten_dense_tensors(stored)  # type: ignore[no-untyped-call]
     copied = flat.clone() if len(stored) == 1 else flat  # one alone is flattened without a copy
-    return Counting([], lambda _: _count_on_host(torch.split(copied, sizes), bound, absent))
+    return Counting([], lambda _: _count_on_host(torch.split(copied, sizes), bound, absent), copied.nbytes)
 
 
 def _count_on_host(parts: Sequence[torch.Tensor], bound: float, absent: list[int]) -> Result:

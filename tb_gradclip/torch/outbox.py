@@ -86,6 +86,11 @@ class Histogram:
     before: list[tuple[list[int], Counting]] = field(default_factory=list)
     after: list[tuple[list[int], Counting]] = field(default_factory=list)
 
+    @property
+    def held(self) -> int:
+        """Bytes of memory that wait with it."""
+        return sum(counting.held for _, counting in (*self.before, *self.after))
+
     def tensors(self) -> list[torch.Tensor]:
         """Everything that has to reach the host, in a fixed order."""
         return [tensor for _, counting in (*self.before, *self.after) for tensor in counting.tensors]
@@ -135,23 +140,35 @@ class Outbox:
     def __init__(self, parameters: int, devices: set[torch.device]) -> None:
         self._parameters = parameters
         self._steps: deque[Step] = deque()
+        self._put = self._taken = 0
         cuda = [device for device in devices if device.type == "cuda"]
         self._streams = [torch.cuda.Stream(device) for device in cuda]  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
         return len(self._steps)
 
+    @property
+    def held(self) -> int:
+        """Bytes of histograms in the box or just being taken out of it."""
+        return self._put - self._taken
+
     def put(self, step: Step) -> None:
         """Add a step; waits for nothing."""
         for stream in self._streams:
             step.ready.append(torch.cuda.current_stream(stream.device).record_event())
+        self._put += step.histogram.held
         self._steps.append(step)
 
     def fetch(self) -> Iterator[HistogramCounts | Measurements]:
         """Empty the box: what each step says, histograms before the steps they belong to. Waits for the device."""
         steps = [self._steps.popleft() for _ in range(len(self._steps))]
-        if not steps:
-            return
+        try:
+            if steps:
+                yield from self._read(steps)
+        finally:
+            self._taken += sum(step.histogram.held for step in steps)
+
+    def _read(self, steps: list[Step]) -> Iterator[HistogramCounts | Measurements]:
         numbers, tensors = self._arrived(steps)
         rows = []
         for step in steps:

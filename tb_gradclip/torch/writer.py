@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 Tensors = torch.Tensor | Iterable[torch.Tensor]
 
-STEPS_PER_ROUND = 32
-"""Steps that are recorded together; a training that takes longer for them is looked after twice a second."""
+STEPS_PER_ROUND, BYTES_PER_ROUND = 32, 32 << 20
+"""Steps that are recorded together, or bytes of their histograms; what takes longer is looked after twice a second."""
 
-MOST_WAITING = 4096
-"""Steps that may wait to be recorded before the training thread has to help: nothing is dropped."""
+MOST_WAITING, MOST_HELD = 4096, 256 << 20
+"""Steps and bytes that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
 class ClipWriter:
@@ -193,9 +193,10 @@ class ClipWriter:
             raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
         with self._harmless(), self._own, torch.no_grad():
             self._finish_step(loss)
-        if self._collect_every_step or len(self._outbox) >= MOST_WAITING:
+        waiting, held = len(self._outbox), self._outbox.held
+        if self._collect_every_step or waiting >= MOST_WAITING or held >= MOST_HELD:
             self._collector.collect()
-        elif len(self._outbox) >= STEPS_PER_ROUND:
+        elif waiting >= STEPS_PER_ROUND or held >= BYTES_PER_ROUND:
             self._collector.wake()
         self._recorder.act()
 
