@@ -10,6 +10,5 @@
 - `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows
 - `schema`      the format on disk
-- `checksum`    of records in event files
 - `reduction`   fewer points that still show every extreme
 """
