@@ -11,7 +11,7 @@ import torch
 from tb_gradclip.core.rules import TORCH_EPSILON
 from tb_gradclip.torch.counts import Counting, begin
 
-_sort = attrgetter("dtype", "device", "layout")
+_dtype, _is_sparse, _is_cpu, _is_cuda = map(attrgetter, ("dtype", "is_sparse", "is_cpu", "is_cuda"))
 
 
 class Gradients:
@@ -20,11 +20,7 @@ class Gradients:
     def __init__(self, indices: list[int], tensors: list[torch.Tensor]) -> None:
         self.indices = indices
         self.tensors = tensors
-        # Whether the library takes them all in one fused call, in this order: plain dense tensors of one sort.
-        self.fused = set(map(type, tensors)) == {torch.Tensor} and len(sorts := set(map(_sort, tensors))) == 1
-        if self.fused:
-            ((_, device, layout),) = sorts
-            self.fused = layout is torch.strided and device.type in ("cpu", "cuda")
+        self.fused = _fused(tensors)
 
     def norms(self, norm_type: float = 2.0) -> torch.Tensor:
         """Norm of each as one vector, shape [k], computed as `clip_grad_norm_` does where that is fused."""
@@ -48,6 +44,15 @@ class Gradients:
             ([self.indices[i] for i in positions], begin([self.tensors[i] for i in positions], bound))
             for positions in by_device.values()
         ]
+
+
+def _fused(tensors: list[torch.Tensor]) -> bool:
+    """Whether the library takes them all in one call, in this order: plain dense tensors of one type on one device."""
+    plain = set(map(type, tensors)) == {torch.Tensor} and len(set(map(_dtype, tensors))) == 1
+    if not plain or any(map(_is_sparse, tensors)):
+        return False
+    # Making device objects to compare them takes longer than the rest.
+    return all(map(_is_cpu, tensors)) or (all(map(_is_cuda, tensors)) and len({t.device for t in tensors}) == 1)
 
 
 def _values(grad: torch.Tensor) -> torch.Tensor:

@@ -39,24 +39,32 @@ class Call:
         given = (self.norms, self.total, self.after, self.changed)
         return [vector.reshape(-1) for vector in given if vector is not None]
 
-    def read(self, numbers: Numbers, parameters: int) -> HostCall:
-        """Take this call's numbers off the front of `numbers`."""
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Calls that agree in this are read together; thresholds may differ."""
+        rule = self.rule
+        bounds = (rule.low, rule.high) if rule.kind == "value" else ()
+        given = [vector is not None for vector in (self.total, self.after, self.changed)]
+        return rule.kind, bounds, rule.norm_type, given, self.indices
+
+    def read(self, numbers: Numbers, thresholds: Floats, parameters: int) -> HostCall:
+        """Take the numbers of T such calls off the front of `numbers`."""
 
         def take() -> Floats:
-            whole = np.zeros(parameters)
-            whole[self.indices] = numbers.take(len(self.indices))
+            whole = np.zeros((len(thresholds), parameters))
+            whole[:, self.indices] = numbers.take(len(self.indices)).T
             return whole
 
         norms = take()
-        total = numbers.take(1)[0] if self.total is not None else joint_norm(norms, self.rule.norm_type)
+        totals = numbers.take(1)[0] if self.total is not None else joint_norm(norms, self.rule.norm_type)
         after = take() if self.after is not None else None
         changed = take() != 0 if self.changed is not None else None
-        return HostCall(self.rule, self.indices, norms, float(total), after, changed)
+        return HostCall(self.rule, thresholds, self.indices, norms, totals, after, changed)
 
 
 @dataclass
 class Numbers:
-    """Numbers that arrived on the host, to be taken off the front."""
+    """Numbers that arrived on the host, to be taken off the front of the first axis."""
 
     values: Floats
     taken: int = 0
@@ -69,12 +77,13 @@ class Numbers:
 
 @dataclass
 class HostCall:
-    """A clip call on the host; vectors have one number for each of the model's parameters."""
+    """The same clip call at T steps, on the host; matrices have a column for each of the model's parameters."""
 
     rule: Rule
+    thresholds: Floats
     indices: list[int]
     norms: Floats
-    total: float
+    totals: Floats
     after: Floats | None
     changed: NDArray[np.bool_] | None
 
@@ -128,6 +137,11 @@ class Step:
             vectors.append(self.loss.detach().reshape(1))
         return vectors
 
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Steps that agree in this are read together."""
+        return self.loss is None, isinstance(self.loss, torch.Tensor), [call.signature for call in self.calls]
+
 
 class Outbox:
     """Steps on their way from the training thread to the one that records them.
@@ -170,15 +184,12 @@ class Outbox:
 
     def _read(self, steps: list[Step]) -> Iterator[HistogramCounts | Measurements]:
         numbers, tensors = self._arrived(steps)
-        rows = []
         for step in steps:
-            calls = [call.read(numbers, self._parameters) for call in step.calls]
-            loss = float(numbers.take(1)[0]) if isinstance(step.loss, torch.Tensor) else step.loss
-            rows.append(_Row(step.step, step.wall_time, loss, _joined(calls, self._parameters)))
             if step.histogram.before:
-                by_value = any(call.rule.kind == "value" for call in calls)
+                by_value = any(call.rule.kind == "value" for call in step.calls)
                 yield step.histogram.finish(step.step, tensors, self._parameters, by_value)
-        yield from _batched(rows)
+        for _, alike in groupby(steps, key=lambda step: step.signature):
+            yield _measurements(list(alike), numbers, self._parameters)
 
     def _arrived(self, steps: list[Step]) -> tuple[Numbers, Iterator[torch.Tensor]]:
         """All vectors and all tensors of these steps, on the host; on a CUDA device on a stream of their own."""
@@ -212,63 +223,43 @@ def _pinned(tensor: torch.Tensor) -> torch.Tensor:
     return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
 
 
-@dataclass
-class _Row:
-    step: int
-    wall_time: float
-    loss: float | None
-    call: HostCall
-
-    @property
-    def group(self) -> tuple[object, ...]:
-        """Steps that agree in this can share one `Measurements`; thresholds may differ."""
-        rule = self.call.rule
-        bounds = (rule.low, rule.high) if rule.kind == "value" else ()
-        return rule.kind, bounds, rule.norm_type, self.loss is None
-
-
-def _joined(calls: list[HostCall], parameters: int) -> HostCall:
-    """The calls of one step as one: before the first of them and after the last, parameter by parameter."""
-    if len(calls) == 1:
-        return calls[0]
-    if not calls:
-        return HostCall(Rule("none"), [], np.zeros(parameters), 0.0, None, None)
-    before, after = np.zeros(parameters), np.zeros(parameters)
-    changed, seen = np.zeros(parameters, bool), np.zeros(parameters, bool)
-    for call in calls:
-        result = outcome(
-            call.rule,
-            np.array([call.rule.threshold]),
-            np.array([call.total]),
-            call.norms[None],
-            None if call.after is None else call.after[None],
-            None if call.changed is None else call.changed[None],
-        )
-        fresh = [i for i in call.indices if not seen[i]]
-        before[fresh] = call.norms[fresh]
-        after[call.indices] = result.norms_after[0, call.indices]
-        changed |= result.parameters_clipped[0]
-        seen[call.indices] = True
-    return HostCall(Rule("custom"), [], before, float(joint_norm(before)), after, changed)
-
-
-def _batched(rows: list[_Row]) -> list[Measurements]:
-    return [_measurements(list(group)) for _, group in groupby(rows, key=lambda row: row.group)]
-
-
-def _measurements(rows: list[_Row]) -> Measurements:
-    calls = [row.call for row in rows]
-    last = calls[-1]
+def _measurements(steps: list[Step], numbers: Numbers, parameters: int) -> Measurements:
+    """What T steps of one signature say, taken off the front of `numbers`."""
+    first = steps[0]
+    width = sum(vector.numel() for vector in first.vectors())
+    columns = Numbers(numbers.take(len(steps) * width).reshape(len(steps), width).T)
+    calls = []
+    for place, call in enumerate(first.calls):
+        thresholds = np.array([step.calls[place].rule.threshold for step in steps])
+        calls.append(call.read(columns, thresholds, parameters))
+    losses = None
+    if first.loss is not None:
+        given = isinstance(first.loss, torch.Tensor)
+        losses = columns.take(1)[0] if given else np.array([step.loss for step in steps], np.float64)
+    joined = calls[0] if len(calls) == 1 else _joined(calls)
     return Measurements(
-        rule=last.rule,
-        steps=np.array([row.step for row in rows], np.int64),
-        wall_times=np.array([row.wall_time for row in rows]),
-        losses=None if rows[0].loss is None else np.array([row.loss for row in rows], np.float64),
-        thresholds=np.array([call.rule.threshold for call in calls]),
-        norm_before=np.array([call.total for call in calls]),
-        norms_before=np.stack([call.norms for call in calls]),
-        norms_after=None if last.after is None else np.stack([call.after for call in calls if call.after is not None]),
-        changed=None
-        if last.changed is None
-        else np.stack([call.changed for call in calls if call.changed is not None]),
+        rule=joined.rule.at(float(joined.thresholds[-1])),
+        steps=np.array([step.step for step in steps], np.int64),
+        wall_times=np.array([step.wall_time for step in steps]),
+        losses=losses,
+        thresholds=joined.thresholds,
+        norm_before=joined.totals,
+        norms_before=joined.norms,
+        norms_after=joined.after,
+        changed=joined.changed,
     )
+
+
+def _joined(calls: list[HostCall]) -> HostCall:
+    """The calls of a step as one: before the first of them and after the last, parameter by parameter."""
+    shape = calls[0].norms.shape
+    before, after = np.zeros(shape), np.zeros(shape)
+    changed, seen = np.zeros(shape, bool), np.zeros(shape[1], bool)
+    for call in calls:
+        result = outcome(call.rule, call.thresholds, call.totals, call.norms, call.after, call.changed)
+        fresh = [i for i in call.indices if not seen[i]]
+        before[:, fresh] = call.norms[:, fresh]
+        after[:, call.indices] = result.norms_after[:, call.indices]
+        changed |= result.parameters_clipped
+        seen[call.indices] = True
+    return HostCall(Rule("custom"), np.full(shape[0], np.nan), [], before, joint_norm(before), after, changed)

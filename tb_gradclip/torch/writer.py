@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Tensors = torch.Tensor | Iterable[torch.Tensor]
 
-STEPS_PER_ROUND, BYTES_PER_ROUND = 32, 32 << 20
+STEPS_PER_ROUND, BYTES_PER_ROUND = 128, 32 << 20
 """Steps that are recorded together, or bytes of their histograms; what takes longer is looked after twice a second."""
 
 MOST_WAITING, MOST_HELD = 4096, 256 << 20
@@ -43,7 +43,7 @@ class ClipWriter:
         writer if you have one: TensorBoard follows only one event file at a time in a directory.
       model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them.
       on_alert: None, "warn", "raise" or a function of the alert; see `tb_gradclip.recorder.Recorder`. On a CPU an alert
-        comes with the step it is about, on a GPU up to 32 steps or half a second later, because nothing waits for it.
+        comes with the step it is about, on a GPU up to 128 steps or half a second later, because nothing waits for it.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
 
@@ -220,11 +220,11 @@ class ClipWriter:
             ids = list(map(id, parameters))
             if ids != self._known[0]:  # the same parameters step after step are looked up once
                 self._known = ids, self._places(parameters)
-            indices, grads = self._known[1], [parameter.grad for parameter in parameters]
-            there = [grad for grad in grads if grad is not None]
-            if len(there) < len(grads):
-                indices = [index for index, grad in zip(indices, grads, strict=True) if grad is not None]
-            return Gradients(indices, there)
+            indices = self._known[1]
+            grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
+            if len(grads) < len(indices):
+                indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
+            return Gradients(indices, grads)
 
     def _places(self, parameters: Sequence[torch.Tensor]) -> list[int]:
         for place, parameter in enumerate(parameters):
