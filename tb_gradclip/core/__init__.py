@@ -10,5 +10,7 @@
 - `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows
 - `schema`      the format on disk
-- `reduction`   fewer points that still show every extreme
+- `growing`     arrays that grow at their end
+- `totals`      counts over all rows of a run
+- `charts`      lines of charts, a folder of its own
 """

@@ -230,12 +230,13 @@ class GradientHistogram:
         if (factors == factors[:1]).all():
             return scaled(self.before(parameter), float(factors[0])) if len(factors) else self.before(parameter)
         return merged(
-            [scaled(distribution(self.counts[row]), factor) for row, factor in zip(rows, factors, strict=True)]
+            [scaled(distribution(row), factor) for row, factor in zip(self.counts[rows], factors, strict=True)]
         )
 
-    def _rows(self, parameter: str | None) -> list[int]:
+    def _rows(self, parameter: str | None) -> slice:
         if parameter is None:
-            return list(range(len(self.parameters)))
+            return slice(None)
         if parameter not in self.parameters:
             raise KeyError(f"unknown parameter {parameter!r}; this run has {', '.join(self.parameters)}")
-        return [self.parameters.index(parameter)]
+        row = self.parameters.index(parameter)
+        return slice(row, row + 1)

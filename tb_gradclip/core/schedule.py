@@ -7,17 +7,17 @@ each doubling of the step count.
 from __future__ import annotations
 
 WINDOWS_PER_DOUBLING = 256
-SHORTEST_WINDOW = 8
+SHORTEST_WINDOW = 16
 
 HISTOGRAM_EVERY = 50
 """Steps between two histograms, unless the user says otherwise."""
 
 
 def window_length(step: int) -> int:
-    """Steps in the window of parameter statistics that starts at `step`: a power of two, 8 or more.
+    """Steps in the window of parameter statistics that starts at `step`: a power of two, 16 or more.
 
     >>> window_length(0), window_length(2_000), window_length(1_000_000)
-    (8, 8, 2048)
+    (16, 16, 2048)
     """
     octave = max(step // WINDOWS_PER_DOUBLING, 1).bit_length() - 1
     return max(SHORTEST_WINDOW, 1 << octave)

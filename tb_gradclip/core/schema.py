@@ -204,7 +204,7 @@ def encode_steps(record: StepsRecord) -> bytes:
 def decode_steps(frame: bytes) -> StepsRecord:
     """The record that `encode_steps` framed."""
     header, body = unpack(frame)
-    rows = _from_planes(zlib.decompress(body), STEP_DTYPE)
+    rows = _from_planes(zlib.decompress(body, bufsize=header["rows"] * STEP_DTYPE.itemsize + 1), STEP_DTYPE)
     return StepsRecord(rows, header["first_row"], header.get("own_seconds"), header.get("elapsed_seconds"))
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tb_gradclip.core import rates, schema
 from tb_gradclip.core.histogram import Distribution, GradientHistogram
-from tb_gradclip.core.reduction import reduced
 from tb_gradclip.core.rules import Floats, Rule
+from tb_gradclip.core.totals import Totals
+from tb_gradclip.storage.provider import Recorded
 from tb_gradclip.storage.read import Run
 
 RECENT = 100
 MOST_ALERTS = 1000
-RECORDED = ("loss", "threshold", "norm_before", "norm_after", "coefficient", "clipped", "nonfinite")
-DERIVED = ("clip_rate", "throttle")
-AXES = ("step", "relative", "wall_time")
+KINDS = ("run", "steps", "histograms", "alerts")
+"""Kinds of record that routes answer from: windows of parameters are for notebooks."""
 
 
 def number(value: float) -> float | None:
@@ -33,12 +32,11 @@ def rule_json(rule: Rule) -> dict[str, Any]:
     return {"kind": rule.kind, **bounds, "text": rule.text}
 
 
-def run_json(run: Run) -> dict[str, Any]:
+def run_json(recorded: Recorded) -> dict[str, Any]:
     """What the list of runs says of one."""
-    rows = run.steps
-    recent = rows[-RECENT:]
-    broken = ~np.isfinite(rows["norm_before"]) | (rows["nonfinite"] > 0)
-    given = ~np.isnan(rows["loss"]).all()
+    run, rows = recorded.run, recorded.run.steps
+    totals, recent = recorded.lines.totals(rows), rows[-RECENT:]
+    clips = run.rule.kind != "none"
     return {
         "name": run.name,
         "framework": run.framework,
@@ -50,20 +48,21 @@ def run_json(run: Run) -> dict[str, Any]:
         "first_wall_time": float(rows["wall_time"][0]),
         "last_wall_time": float(rows["wall_time"][-1]),
         "complete": run.complete,
-        "clip_rate": _clip_rate(run, rows),
-        "recent_clip_rate": _clip_rate(run, recent),
-        "throttle": None if run.rule.kind == "none" else number(rates.windowed_throttle(recent, RECENT)[-1]),
-        "nonfinite_steps": int((broken | (given & ~np.isfinite(rows["loss"]))).sum()),
+        "clip_rate": _clip_rate(totals) if clips else None,
+        "recent_clip_rate": _clip_rate(Totals().plus(recent)) if clips else None,
+        "throttle": number(rates.windowed_throttle(recent, RECENT)[-1]) if clips else None,
+        "overhead": None if run.overhead is None else number(run.overhead),
+        "nonfinite_steps": totals.nonfinite,
         "histogram_steps": len(run.histograms),
-        "alerts": [asdict(alert) for alert in run.alerts[-MOST_ALERTS:]],
+        "alerts": [vars(alert) for alert in run.alerts[-MOST_ALERTS:]],
     }
 
 
-def _clip_rate(run: Run, rows: Any) -> dict[str, float] | None:
-    rate = rates.windowed_clip_rate(rows, len(rows))
-    if run.rule.kind == "none" or not rate.steps[-1]:
+def _clip_rate(totals: Totals) -> dict[str, float] | None:
+    if not totals.counted:
         return None
-    return {"rate": rate.rate[-1], "low": rate.low[-1], "high": rate.high[-1], "steps": int(rate.steps[-1])}
+    rate = rates.wilson(np.array([float(totals.clipped)]), np.array([float(totals.counted)]))
+    return {"rate": rate.rate[0], "low": rate.low[0], "high": rate.high[0], "steps": totals.counted}
 
 
 class Series(NamedTuple):
@@ -81,35 +80,17 @@ class Series(NamedTuple):
         return len(self.numbers[0])
 
 
-def series(run: Run, column: str, axis: str, bounds: tuple[float, float], points: int, window: int) -> Series:
+def series(
+    recorded: Recorded, column: str, *, axis: str, bounds: tuple[float, float], points: int, window: int
+) -> Series:
     """Points of one column between two bounds of an axis, reduced to at most `points`."""
-    rows = run.steps
-    position = _axis(run, axis)
-    start = max(int(np.searchsorted(position, bounds[0], side="left")) - 1, 0)
-    stop = min(int(np.searchsorted(position, bounds[1], side="right")) + 1, len(rows))
-    values, *extra = _values(run, column, window)
-    kept = start + reduced(position[start:stop], values[start:stop], points)
-    fields = ("step", "wall_time", "value", "low", "high")[: 3 + len(extra)]
-    numbers = [rows["step"][kept].astype(float), rows["wall_time"][kept], values[kept], *(e[kept] for e in extra)]
-    return Series(run.name, column, fields, numbers, stop - start)
-
-
-def _values(run: Run, column: str, window: int) -> list[Floats]:
-    """A column at every step, and the bounds of its confidence interval if it has one."""
-    if column in RECORDED:
-        return [run.steps[column].astype(float)]
-    values = [rates.windowed_throttle(run.steps, window)]
-    if column == "clip_rate":
-        values = list(rates.windowed_clip_rate(run.steps, window)[:3])
-    return [np.full(len(v), np.nan) for v in values] if run.rule.kind == "none" else values
-
-
-def _axis(run: Run, axis: str) -> Floats:
-    if axis == "step":
-        return run.steps["step"].astype(float)
-    # Clocks are set back now and then; positions on an axis may not go backwards.
-    wall_time = np.maximum.accumulate(run.steps["wall_time"])
-    return wall_time - wall_time[0] if axis == "relative" else wall_time
+    run, rows = recorded.run, recorded.run.steps
+    line = recorded.lines.line(
+        rows, column, axis=axis, bounds=bounds, points=points, window=window, clips=run.rule.kind != "none"
+    )
+    fields = ("step", "wall_time", "value", "low", "high")[: 2 + len(line.numbers)]
+    numbers = [rows["step"][line.places].astype(float), rows["wall_time"][line.places], *line.numbers]
+    return Series(run.name, column, fields, numbers, line.total)
 
 
 def series_body(lines: Sequence[Series]) -> bytes:

@@ -6,7 +6,8 @@ import functools
 import json
 import logging
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from tensorboard.backend import http_util
 from tensorboard.plugins.base_plugin import FrontendMetadata, TBContext, TBPlugin
 from werkzeug import wrappers
 
+from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
 from tb_gradclip.plugin import answers
-from tb_gradclip.storage.provider import ProviderRuns
-from tb_gradclip.storage.read import Run
+from tb_gradclip.storage.provider import ProviderRuns, Recorded
 
 logger = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -63,6 +64,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
     def __init__(self, context: TBContext) -> None:
         self._provider = context.data_provider
         self._experiments: dict[str, ProviderRuns] = {}
+        self._lock = threading.Lock()
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """Routes by path."""
@@ -83,8 +85,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _runs(self, request: wrappers.Request) -> Answer:
-        runs = self._known_runs(request).values()
-        return _json({"schema": SCHEMA, "runs": [answers.run_json(run) for run in runs]})
+        return _json({"schema": SCHEMA, "runs": [answers.run_json(run) for run in self._known(request).values()]})
 
     @_route
     def _series(self, request: wrappers.Request) -> Answer:
@@ -92,22 +93,23 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         if not 1 <= len(names) <= MOST_RUNS:
             raise errors.InvalidArgumentError(f"`run` must come 1 to {MOST_RUNS} times, got {len(names)}")
         columns = request.args.getlist("column")
-        allowed = answers.RECORDED + answers.DERIVED
+        allowed = lines.RECORDED + lines.DERIVED
         if not columns or set(columns) - set(allowed):
             raise errors.InvalidArgumentError(f"`column` must be among {', '.join(allowed)}, got {columns!r}")
         axis = request.args.get("axis", "step")
-        if axis not in answers.AXES:
-            raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(answers.AXES)}, got {axis!r}")
+        if axis not in lines.AXES:
+            raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(lines.AXES)}, got {axis!r}")
         bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
         points = _whole(request, "points", 1000, 10, 10_000)
         window = _whole(request, "window", answers.RECENT, 1, 1_000_000_000)
-        runs = [self._run(request, name) for name in names]
-        lines = [answers.series(run, column, axis, bounds, points, window) for run in runs for column in columns]
-        return answers.series_body(lines), "application/octet-stream"
+        runs = self._named(request, names)
+        drawn = functools.partial(answers.series, axis=axis, bounds=bounds, points=points, window=window)
+        body = answers.series_body([drawn(run, column) for run in runs for column in columns])
+        return body, "application/octet-stream"
 
     @_route
     def _histogram(self, request: wrappers.Request) -> Answer:
-        run = self._run(request, request.args.get("run", ""))
+        run = self._named(request, [request.args.get("run", "")])[0].run
         step = _whole(request, "step", None, 0, 2**63 - 1)
         if not len(run.histograms):
             raise errors.NotFoundError(f"run {run.name!r} has no histograms yet")
@@ -116,16 +118,18 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
 
-    def _known_runs(self, request: wrappers.Request) -> dict[str, Run]:
+    def _known(self, request: wrappers.Request) -> Mapping[str, Recorded]:
         experiment = plugin_util.experiment_id(request.environ)
-        source = self._experiments.setdefault(experiment, ProviderRuns(self._provider))
+        with self._lock:
+            source = self._experiments.setdefault(experiment, ProviderRuns(self._provider, answers.KINDS))
         return source.runs(plugin_util.context(request.environ), experiment)
 
-    def _run(self, request: wrappers.Request, name: str) -> Run:
-        run = self._known_runs(request).get(name)
-        if run is None:
-            raise errors.NotFoundError(f"no gradclip data in run {name!r}")
-        return run
+    def _named(self, request: wrappers.Request, names: Sequence[str]) -> list[Recorded]:
+        known = self._known(request)
+        for name in names:
+            if name not in known:
+                raise errors.NotFoundError(f"no gradclip data in run {name!r}")
+        return [known[name] for name in names]
 
 
 def _number(request: wrappers.Request, name: str, default: float) -> float:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core import schema
 from tb_gradclip.core.histogram import GradientHistogram
-from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Tag, Window
 from tb_gradclip.storage.events import Shard, event_files, read_shards
+from tb_gradclip.storage.history import History
 
 _UPGRADE = (
     "run {run!r} was recorded in version {theirs} of the gradclip format, this is version {ours}. "
@@ -57,7 +57,8 @@ class Run:
     `steps`: structured array, one row an optimizer step, columns `step`, `wall_time`, `loss`, `threshold`,
     `norm_before`, `norm_after`, `coefficient`, `clipped`, `nonfinite` (see `core.rows.STEP_DTYPE`). `rule`: how
     gradients are clipped, with the newest threshold. `windows`: statistics of every parameter over stretches of steps.
-    `complete`: whether every recorded step is there; False means that a loader sampled some away.
+    `complete`: whether every recorded step is there; False means that a loader sampled some away. `overhead`: share of
+    the training time that recording took, as the newest writer measured it; None where it could not.
     """
 
     name: str
@@ -70,17 +71,21 @@ class Run:
     histograms: Histograms
     windows: list[Window]
     complete: bool
+    overhead: float | None
 
 
 @dataclass
 class _Attempt:
-    """What one writer's life left behind."""
+    """What one writer's life left behind, besides its steps."""
 
     run: RunRecord | None = None
-    steps: dict[int, NDArray[np.void]] = field(default_factory=dict)
     windows: dict[int, Window] = field(default_factory=dict)
     histograms: dict[int, bytes] = field(default_factory=dict)
     alerts: dict[tuple[int, str], Alert] = field(default_factory=dict)
+    early: dict[int, bytes] = field(default_factory=dict)
+    """Frames of `steps` that came before the `run` record, by first row."""
+    own_seconds: float = 0.0
+    elapsed_seconds: float = 0.0
 
     def add(self, kind: str, frame: bytes) -> None:
         if kind == "run":
@@ -88,9 +93,6 @@ class _Attempt:
             # A step without a clip call records a rule of its own; it must not hide the one that clips.
             if self.run is None or record.rule.kind != "none":
                 self.run = record
-        elif kind == "steps":
-            table = schema.decode_steps(frame)
-            self.steps[table.first_row] = table.rows
         elif kind == "parameters":
             window = schema.decode_window(frame)
             self.windows[window.first_step] = window
@@ -101,13 +103,8 @@ class _Attempt:
             self.alerts.update({(alert.step, alert.kind): alert for alert in schema.decode_alerts(frame)})
 
     @property
-    def first_step(self) -> int:
-        return int(self.steps[min(self.steps)]["step"][0])
-
-    @property
-    def complete(self) -> bool:
-        last = max(self.steps)
-        return last + len(self.steps[last]) == sum(map(len, self.steps.values()))
+    def overhead(self) -> float | None:
+        return self.own_seconds / self.elapsed_seconds if self.elapsed_seconds > 0 else None
 
 
 class RunBuilder:
@@ -116,8 +113,14 @@ class RunBuilder:
     def __init__(self, name: str) -> None:
         self._name = name
         self._attempts: dict[str, _Attempt] = defaultdict(_Attempt)
+        self._history = History()
         self._run: Run | None = None
         self._warned = False
+
+    @property
+    def edition(self) -> int:
+        """A number that stays the same as long as `steps` of a new `Run` begins with the rows of the one before."""
+        return self._history.edition
 
     def add(self, tag: Tag, shard: Shard) -> None:
         """Take all records of a shard; taking a shard again, grown or not, does no harm.
@@ -131,44 +134,63 @@ class RunBuilder:
             self._warned = True
             return
         self._run = None
+        attempt = self._attempts[tag.attempt]
+        if tag.kind == "steps":
+            self._add_steps(tag.attempt, shard.frames)
+            return
         for frame in shard.frames:
-            self._attempts[tag.attempt].add(tag.kind, frame)
+            attempt.add(tag.kind, frame)
+        if attempt.run is not None and attempt.early:
+            frames, attempt.early = [frame for _, frame in sorted(attempt.early.items())], {}
+            self._add_steps(tag.attempt, frames)
+
+    def _add_steps(self, name: str, frames: list[bytes]) -> None:
+        """Decode and keep what is new among these frames."""
+        attempt = self._attempts[name]
+        for frame in frames:
+            header, _ = schema.unpack(frame)
+            if self._history.holds(name, header["first_row"], header["rows"]):
+                continue
+            if attempt.run is None:
+                attempt.early[header["first_row"]] = frame
+                continue
+            record = schema.decode_steps(frame)
+            self._history.add(name, record.first_row, record.rows)
+            if record.own_seconds is not None and record.elapsed_seconds is not None:
+                attempt.own_seconds += record.own_seconds
+                attempt.elapsed_seconds += record.elapsed_seconds
 
     def build(self) -> Run | None:
         """The run as far as it is known; None before its first step."""
-        if self._run is None:
-            attempts = [a for _, a in sorted(self._attempts.items()) if a.run is not None and a.steps]
-            self._run = self._merge(attempts) if attempts else None
+        if self._run is None and self._history.attempts:
+            self._run = self._built(self._history.rows, self._history.ends)
         return self._run
 
-    def _merge(self, attempts: list[_Attempt]) -> Run:
-        """Later attempts replace what earlier ones recorded from their first step on."""
-        newest = attempts[-1]
+    def _built(self, steps: NDArray[np.void], ends: dict[str, int]) -> Run:
+        """A run of these rows, and of what each attempt recorded before its end."""
+        newest = self._attempts[max(ends)]
         assert newest.run is not None
-        ends = [attempt.first_step for attempt in attempts[1:]] + [np.iinfo(np.int64).max]
-        ends = np.minimum.accumulate(ends[::-1])[::-1].tolist()
-        tables, windows, histograms, alerts = [], [], {}, []
-        for attempt, end in zip(attempts, ends, strict=True):
-            rows = np.concatenate([rows for _, rows in sorted(attempt.steps.items())])
-            tables.append(rows[rows["step"] < end])
+        windows: list[Window] = []
+        histograms: dict[int, bytes] = {}
+        alerts: list[Alert] = []
+        for name, end in sorted(ends.items()):
+            attempt = self._attempts[name]
             alerts += [alert for alert in attempt.alerts.values() if alert.step < end]
             if attempt.run is not None and attempt.run.parameters == newest.run.parameters:
                 windows += [window for first, window in sorted(attempt.windows.items()) if first < end]
                 histograms.update({step: frame for step, frame in attempt.histograms.items() if step < end})
-        steps = np.concatenate(tables) if tables else np.zeros(0, STEP_DTYPE)
-        thresholds = steps["threshold"][~np.isnan(steps["threshold"])]
-        rule = newest.run.rule
         return Run(
             name=self._name,
             framework=newest.run.framework,
             library=newest.run.library,
-            rule=rule.at(float(thresholds[-1])) if len(thresholds) else rule,
+            rule=newest.run.rule.at(self._history.threshold),
             parameters=newest.run.parameters,
             steps=steps,
             alerts=sorted(alerts, key=lambda alert: alert.step),
             histograms=Histograms(histograms, tuple(p.name for p in newest.run.parameters)),
             windows=windows,
-            complete=all(attempt.complete for attempt in attempts),
+            complete=self._history.complete,
+            overhead=newest.overhead,
         )
 
 

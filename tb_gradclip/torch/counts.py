@@ -76,9 +76,8 @@ def _count_on_host(parts: Sequence[torch.Tensor], bound: float, absent: list[int
 
 
 def _with_absent(counts: Counts, beyond: Counts, absent: list[int]) -> Result:
-    counts = counts.astype(np.int64)
     counts[:, ZERO] += absent
-    return counts, beyond.astype(np.int64)
+    return counts, beyond
 
 
 def _count_on_device(stored: list[torch.Tensor], bound: float) -> tuple[torch.Tensor, torch.Tensor]:

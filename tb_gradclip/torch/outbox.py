@@ -20,7 +20,7 @@ from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Floats, Rule, joint_norm, outcome
 from tb_gradclip.recorder import HistogramCounts
-from tb_gradclip.torch.counts import Counting
+from tb_gradclip.torch.counts import Counting, Result
 
 
 @dataclass
@@ -105,18 +105,23 @@ class Histogram:
         return [tensor for _, counting in (*self.before, *self.after) for tensor in counting.tensors]
 
     def finish(self, step: int, arrived: Iterator[torch.Tensor], parameters: int, by_value: bool) -> HistogramCounts:
-        """The counts, off the front of `arrived`. Of two counts of one parameter the first is of its raw gradient."""
-        blocks = []
-        for countings in (self.before, self.after):
-            counts, beyond = np.zeros((parameters, CODES), np.int64), np.zeros(parameters, np.int64)
-            for indices, counting in countings:
-                found, cut = counting.finish([next(arrived) for _ in counting.tensors])
-                fresh = ~counts[indices].any(axis=1)
-                places = np.array(indices, np.int64)[fresh]
-                counts[places], beyond[places] = found[fresh], cut[fresh]
-            blocks.append((counts, beyond))
-        (before, beyond), (after, _) = blocks
-        return HistogramCounts(step, before, after if self.after else None, beyond if by_value else None)
+        """The counts, off the front of `arrived`."""
+        before, beyond = _merged(self.before, arrived, parameters)
+        after = _merged(self.after, arrived, parameters)[0] if self.after else None
+        return HistogramCounts(step, before, after, beyond if by_value else None)
+
+
+def _merged(countings: list[tuple[list[int], Counting]], arrived: Iterator[torch.Tensor], parameters: int) -> Result:
+    """Counts of all parameters. Of two counts of one parameter the first is of its raw gradient."""
+    finished = [
+        (indices, counting.finish([next(arrived) for _ in counting.tensors])) for indices, counting in countings
+    ]
+    if len(finished) == 1 and finished[0][0] == list(range(parameters)):
+        return finished[0][1]
+    counts, beyond = np.zeros((parameters, CODES), np.int64), np.zeros(parameters, np.int64)
+    for indices, (found, cut) in reversed(finished):
+        counts[indices], beyond[indices] = found, cut
+    return counts, beyond
 
 
 @dataclass

@@ -12,10 +12,22 @@ from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
 import tb_gradclip
-from tb_gradclip.core.schema import Tag, pack
+from tb_gradclip.core.rules import Rule
+from tb_gradclip.core.schema import (
+    Parameter,
+    RunRecord,
+    StepsRecord,
+    Tag,
+    encode_run,
+    encode_steps,
+    metadata_content,
+    pack,
+    unpack,
+)
 from tb_gradclip.storage.events import Shard, event_files, read_events, read_shards
 from tb_gradclip.storage.read import RunBuilder
 from tb_gradclip.storage.write import EventFile, RecordLog
+from tests.core.tables import table
 from tests.test_recorder import measured, recorder
 
 
@@ -91,6 +103,83 @@ def test_shards_in_any_order_and_more_than_once_make_the_same_run(tmp_path: Path
     assert run.steps.tobytes() == tb_gradclip.read(tmp_path)["."].steps.tobytes()
 
 
+def frames(kind: str, *records: bytes) -> Shard:
+    return Shard(metadata_content(kind), list(records))
+
+
+RULE_SET = encode_run(RunRecord("torch", "torch 2", (Parameter("weight"),), Rule("global_norm", 1.0)))
+
+
+def steps(first_row: int, own: float | None = None, elapsed: float | None = None) -> bytes:
+    rows = table(10)
+    rows["step"] = np.arange(first_row, first_row + 10)
+    return encode_steps(StepsRecord(rows, first_row, own, elapsed))
+
+
+def test_overhead_is_the_share_of_time_that_the_newest_writer_measured() -> None:
+    builder = RunBuilder("run")
+    for attempt in ("1", "2"):
+        builder.add(Tag("run", attempt, 0), frames("run", RULE_SET))
+    builder.add(Tag("steps", "1", 0), frames("steps", steps(0, own=5.0, elapsed=10.0)))
+    run = builder.build()
+    assert run is not None
+    assert run.overhead == 0.5
+    builder.add(Tag("steps", "2", 0), frames("steps", steps(0)))
+    run = builder.build()
+    assert run is not None
+    assert run.overhead is None
+    shard = frames("steps", steps(0), steps(10, 0.5, 10.0), steps(20, None, 10.0), steps(30, 0.1, 20.0))
+    for _ in range(3):
+        builder.add(Tag("steps", "2", 0), shard)
+    run = builder.build()
+    assert run is not None
+    assert run.overhead == pytest.approx(0.6 / 30)
+
+
+def test_overhead_of_no_time_is_not_known() -> None:
+    builder = RunBuilder("run")
+    builder.add(Tag("run", "1", 0), frames("run", RULE_SET))
+    builder.add(Tag("steps", "1", 0), frames("steps", steps(0, own=0.0, elapsed=0.0)))
+    run = builder.build()
+    assert run is not None
+    assert run.overhead is None
+
+
+def test_a_record_that_was_taken_is_not_decoded_again() -> None:
+    builder = RunBuilder("run")
+    builder.add(Tag("run", "1", 0), frames("run", RULE_SET))
+    builder.add(Tag("steps", "1", 0), frames("steps", steps(0)))
+    header, _ = unpack(steps(0))
+    builder.add(Tag("steps", "1", 0), frames("steps", pack(header, b"nobody looks here"), steps(10)))
+    run = builder.build()
+    assert run is not None
+    assert run.steps["step"].tolist() == list(range(20))
+
+
+def test_steps_without_their_run_record_wait_for_it() -> None:
+    builder = RunBuilder("run")
+    for _ in range(2):
+        builder.add(Tag("steps", "1", 0), frames("steps", steps(10), steps(0)))
+    assert builder.build() is None
+    builder.add(Tag("run", "1", 0), frames("run", RULE_SET))
+    run = builder.build()
+    assert run is not None
+    assert run.steps["step"].tolist() == list(range(20))
+
+
+def test_tables_handed_out_earlier_stay_as_they_were() -> None:
+    builder = RunBuilder("run")
+    builder.add(Tag("run", "1", 0), frames("run", RULE_SET))
+    handed = []
+    for first_row in range(0, 500, 10):
+        builder.add(Tag("steps", "1", first_row // 80), frames("steps", steps(first_row)))
+        run = builder.build()
+        assert run is not None
+        handed.append((run, run.steps.tobytes()))
+    assert all(run.steps.tobytes() == before for run, before in handed)
+    assert builder.edition == 0
+
+
 def test_the_event_file_is_one_tensorboard_reads(tmp_path: Path) -> None:
     path = write(tmp_path, 30)
     reader, kinds = PyRecordReader_New(str(path)), []
@@ -107,7 +196,7 @@ def test_scalars_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
     sink = EventFile(tmp_path)
     log = RecordLog(sink, "0")
     for step, value in enumerate([1.0, np.nan, np.inf, 1e300, 2.0]):
-        log.write_scalar("norm_before", value, step, 1.0)
+        log.write_scalars({"norm_before": value}, step, 1.0)
     sink.close()
     (path,) = tmp_path.iterdir()
     steps = [event.step for event in read_events(path) if event.summary.value]

@@ -1,0 +1,8 @@
+"""Lines of charts over a step table that grows: whatever part of it is asked for, at the cost of what is new.
+
+- `lines`        what a chart asks for
+- `axis`         where rows lie on it
+- `columns`      the number at every row, recorded or derived
+- `extremes`     what stands out in every block of rows
+- `reduction`    fewer points that still show every extreme
+"""

@@ -1,0 +1,46 @@
+"""An array that grows at its end, at a cost in proportion to what is added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+GROWTH = 2.0
+"""How much larger a new buffer is than what it must hold; pages nobody wrote to take no memory."""
+
+
+class Growing:
+    """Values of one dtype, shape [n]. What was added never changes, so that earlier views stay as they were."""
+
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._buffer: NDArray[Any] = np.empty(0, dtype)
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """All values so far: a view, not a copy."""
+        return self._buffer[: self._length]
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Add values at the end."""
+        end = self._length + len(values)
+        if end > len(self._buffer):
+            buffer = np.empty(int(end * GROWTH), self._buffer.dtype)
+            _copy(buffer[: self._length], self.values)
+            self._buffer = buffer
+        _copy(self._buffer[self._length : end], np.asarray(values, self._buffer.dtype))
+        self._length = end
+
+
+def _copy(target: NDArray[Any], source: NDArray[Any]) -> None:
+    """Copy rows as bytes: NumPy would copy a structured array field by field, in seven times the time."""
+    if target.dtype.fields is None:
+        target[:] = source
+    else:
+        whole = np.dtype(("V", target.dtype.itemsize))
+        target.view(whole)[:] = source.view(whole)
