@@ -21,7 +21,7 @@ from tb_gradclip.recorder import HistogramCounts, Recorder
 from tb_gradclip.storage.write import Sink
 from tests.benchmarks.contest import Floats
 
-BATCH = 32
+BATCH = 128
 """Steps that reach the recorder together, as from a device."""
 
 MATRIX, VECTOR = (512, 512), (512,)
@@ -56,10 +56,10 @@ class Training:
             sink, framework="torch", library="torch 2", parameters=self.parameters, histogram_every=histogram_every
         )
 
-    def batches(self, steps: int) -> Iterator[Measurements]:
-        """That many steps from 0 on, some at a time; `histogram` then gives gradients of the last of them."""
-        for first in range(0, steps, BATCH):
-            yield self._measured(np.arange(first, min(first + BATCH, steps)))
+    def batches(self, steps: int, first: int = 0) -> Iterator[Measurements]:
+        """That many steps from `first` on, some at a time; `histogram` then gives gradients of the last of them."""
+        for start in range(first, first + steps, BATCH):
+            yield self._measured(np.arange(start, min(start + BATCH, first + steps)))
 
     def _measured(self, steps: NDArray[np.int64]) -> Measurements:
         count, random = len(steps), self._random
@@ -98,10 +98,10 @@ def _single(values: Floats) -> Floats:
     return values.astype(np.float32).astype(np.float64)
 
 
-def record(training: Training, recorder: Recorder, steps: int, flush_every: int = 0) -> float:
+def record(training: Training, recorder: Recorder, steps: int, flush_every: int = 0, first: int = 0) -> float:
     """Feed a recorder; seconds it took, without making up the numbers. 0: flush at the end only."""
     spent = 0.0
-    for measured in training.batches(steps):
+    for measured in training.batches(steps, first):
         start = time.perf_counter()
         due = [step for step in measured.steps.tolist() if recorder.histogram_due(step)]
         spent += time.perf_counter() - start
