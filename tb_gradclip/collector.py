@@ -61,7 +61,7 @@ class Collector:
         self._process = os.getpid()
         self._thread = threading.Thread(target=self._run, name="gradclip", daemon=True)
         self._thread.start()
-        _open.add(self)
+        _remember(self)
 
     def wake(self) -> None:
         """Have a round soon."""
@@ -127,7 +127,14 @@ class Collector:
 _open: weakref.WeakSet[Collector] = weakref.WeakSet()
 
 
-@atexit.register
+def _remember(collector: Collector) -> None:
+    """Have it closed when the program ends, before the framework that was loaded before it shuts down."""
+    if not _open:
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)
+    _open.add(collector)
+
+
 def _close_all() -> None:
     for collector in list(_open):
         collector.close()

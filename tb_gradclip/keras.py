@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tb_gradclip.collector import Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.keras_capture import StepRing
@@ -23,7 +24,7 @@ from tb_gradclip.storage.write import EventFile
 import keras  # isort: skip  # after keras_capture, which explains its absence
 from keras import ops  # isort: skip
 
-BATCHES_PER_READ = 32
+BATCHES_PER_DRAIN = 32
 
 CLIP = "_clip_gradients"
 """Where Keras 3 clips: after loss scale and accumulation, before weight decay. Not public, so looked for before use."""
@@ -76,6 +77,7 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._histogram_every, self._start_step = histogram_every, start_step
         self._file: EventFile | None = EventFile(logdir)
         self._recorder: Recorder | None = None
+        self._collector: Collector | None = None
         self._ring: StepRing | None = None
         self._trained: Any = None
         self._replaced: list[tuple[Any, str]] = []
@@ -106,19 +108,22 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
             start_step=start,
         )
         self._file = None
-        batches = BATCHES_PER_READ if self._on_alert is None else 1
-        self._ring = StepRing(
-            self._recorder, len(self._variables), self._histogram_every, start, batches, model.steps_per_execution
-        )
+        batches = BATCHES_PER_DRAIN if self._on_alert is None else 1
+        self._ring = StepRing(len(self._variables), self._histogram_every, start, batches, model.steps_per_execution)
+        self._collector = Collector(self._recorder, self._ring.fetch)
         self._install(model, outer, optimizer)
-        _open.add(self)
+        _remember(self)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Read what the last batches wrote: called by `fit`."""
         del batch, logs
-        if self._ring is None or self._recorder is None:
+        if self._ring is None or self._recorder is None or self._collector is None:
             return
-        self._ring.after_batches(self.model.steps_per_execution)
+        if self._ring.drain_if_due(self.model.steps_per_execution):
+            if self._on_alert is None:
+                self._collector.wake()
+            else:
+                self._collector.collect()
         try:
             self._recorder.act()
         except BaseException:
@@ -141,13 +146,13 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if self._replaced:
             self._replaced = []
             self._trained.make_train_function(force=True)
-        ring, recorder = self._ring, self._recorder
-        self._ring = self._recorder = None
-        if ring is not None and recorder is not None:
+        ring, collector = self._ring, self._collector
+        self._ring = self._recorder = self._collector = None
+        if ring is not None and collector is not None:
             try:
-                ring.read()
+                ring.drain()
             finally:
-                recorder.close()
+                collector.close()
 
     def _install(self, model: Any, outer: Any, optimizer: Any) -> None:
         self._trained = model
@@ -262,7 +267,14 @@ def _check(model: Any, optimizer: Any, variables: list[Any]) -> None:
 _open: weakref.WeakSet[ClipCallback] = weakref.WeakSet()
 
 
-@atexit.register
+def _remember(callback: ClipCallback) -> None:
+    """Have it finished when the program ends in the middle of a `fit`, before its collector is closed."""
+    if not _open:
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)
+    _open.add(callback)
+
+
 def _close_all() -> None:
     for callback in list(_open):
         callback._finish()

@@ -1,7 +1,7 @@
 """Measurements of gradients in Keras, and their way to the host; the lower half of `tb_gradclip.keras`.
 
 Written in `keras.ops`, so that one text serves every backend and compiler. The optimizer's update writes a row into a
-ring (see `core.ring`) that holds the steps of a few batches, and the callback reads it between batches. The variables
+ring (see `core.ring`) that holds the steps of a few batches, and the callback drains it between batches. The variables
 belong neither to model nor to optimizer, so no checkpoint contains them.
 """
 
@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tb_gradclip.core.histogram import CODES, SHIFT, ZERO
 from tb_gradclip.core.ring import STEP_BASE, RingLayout, RingReader, histograms
+from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
-from tb_gradclip.recorder import HistogramCounts, Recorder
+from tb_gradclip.recorder import HistogramCounts
 
 try:
     import keras
@@ -30,6 +32,7 @@ except ImportError as error:
     ) from error
 
 SLOTS = 4
+SECONDS_PER_DRAIN = 1.0
 
 
 def values(gradient: Any) -> Any:
@@ -43,6 +46,27 @@ def widened(tensor: Any) -> Any:
 
 
 HALVES = ("float16", "bfloat16")
+
+
+def squared(tensors: list[Any]) -> list[Any]:
+    """Sum of squares of each tensor, in float32 at least."""
+    if keras.backend.backend() == "tensorflow":
+        from tb_gradclip.tensorflow_ops import half_squares
+
+        return [2 * half for half in half_squares(tensors)]
+    return [_square(widened(t)) for t in tensors]
+
+
+def clamped(before: list[Any], after: list[Any], threshold: float) -> tuple[list[Any], list[Any], list[Any]]:
+    """Sums of squares before and after clamping, and whether it changed any element."""
+    if keras.backend.backend() == "tensorflow":
+        # Its module knows which ops are fast where: booleans reduced as in the last line take a fifth of a step.
+        from tb_gradclip.tensorflow_ops import clamped as measured
+
+        halves, halves_after, flags = measured(before, after, -threshold, threshold)
+        return [2 * half for half in halves], [2 * half for half in halves_after], flags
+    flags = [ops.any(ops.not_equal(one, other)) for one, other in zip(before, after, strict=True)]
+    return squared(before), squared(after), flags
 
 
 def codes(tensor: Any) -> Any:
@@ -69,31 +93,30 @@ class StepRing:
     """The variables that take down one `fit`, what the training step does to them, and the reading of them.
 
     Args:
-      recorder: takes what is read.
       parameters: their number.
       histogram_every, start_step: as the recorder has them.
-      batches: batches between two readings.
-      steps_per_execution: batches Keras runs in one call, so the least that can lie between two readings.
+      batches: most batches between two times the ring is drained.
+      steps_per_execution: batches Keras runs in one call, so the least that can lie between two.
     """
 
     def __init__(
         self,
-        recorder: Recorder,
         parameters: int,
         histogram_every: int,
         start_step: int,
         batches: int,
         steps_per_execution: int,
     ) -> None:
-        self._recorder = recorder
         self._layout = RingLayout(parameters)
         self._every = histogram_every
         interval = min(batches, (SLOTS - 1) * histogram_every) if histogram_every else batches
-        self._batches_per_read = max(interval, steps_per_execution)
-        rows = self._batches_per_read + steps_per_execution + 1
+        self._batches_per_drain = max(interval, steps_per_execution)
+        rows = self._batches_per_drain + steps_per_execution + 1
         self._reader = RingReader(self._layout, rows, start_step, time.time())
         self._slots = max(SLOTS, math.ceil(rows / histogram_every)) if histogram_every else 0
         self._batches = self._counted_seen = 0
+        self._drained_at = time.monotonic()
+        self._inbox: deque[tuple[list[Measurements], Any]] = deque()
         self._ring = _variable(np.full((rows, self._layout.columns), -1, np.float32))
         self._step = _variable(np.int64(start_step))
         self._loss = _variable(np.zeros(2, np.float32))
@@ -110,30 +133,44 @@ class StepRing:
     def record(self, kind: str, threshold: float, grads: Sequence[Any], clipped: Sequence[Any]) -> None:
         """Write the row of an update: gradients before and after clipping, None for parameters without."""
         tensors = [None if g is None else values(g) for g in grads]
-        # The norm kinds compare norms in the gradient's own type, so that is what they are recorded in.
-        own = [] if kind not in ("norm", "global_norm") else [_square(t) for t in tensors if t is not None]
-        squares = self._vector(None if t is None else _square(t if kind == "norm" else widened(t)) for t in tensors)
-        joint = ops.sqrt(ops.sum(ops.stack(own)) if kind == "global_norm" else ops.sum(squares))
-        after = flags = ops.zeros_like(squares)
-        if kind == "value":
-            results = [None if c is None else values(c) for c in clipped]
-            after = ops.sqrt(self._vector(None if c is None else _square(widened(c)) for c in results))
-            pairs = zip(tensors, results, strict=True)
-            flags = self._vector(None if t is None else ops.any(ops.not_equal(t, c)) for t, c in pairs)
+        results = [None if c is None else values(c) for c in clipped]
+        joint, norms, after, flags = self._measured(kind, threshold, tensors, results)
         self._put_histogram(kind, tensors, threshold)
         low = -threshold if kind == "value" else math.nan
         given = ops.sign(self._loss[1])
         loss = ops.where(given > 0, self._loss[0] / ops.maximum(self._loss[1], 1.0), 0.0)
         step = ops.convert_to_tensor(self._step)
         head = [step // STEP_BASE, step % STEP_BASE, given, loss, float(KINDS.index(kind)), low, threshold, joint]
-        row = ops.concatenate([ops.stack([ops.cast(h, "float32") for h in head]), ops.sqrt(squares), after, flags])
+        row = ops.concatenate([ops.stack([ops.cast(h, "float32") for h in head]), norms, after, flags])
         _put(self._ring, step % self._reader.rows, row)
         self._loss.assign(ops.zeros_like(self._loss))
         self._step.assign(step + 1)
 
-    def _vector(self, numbers: Any) -> Any:
-        """P scalars as a float32 vector, 0 for None."""
-        return ops.stack([ops.cast(0.0 if n is None else n, "float32") for n in numbers])
+    def _measured(self, kind: str, threshold: float, before: list[Any], after: list[Any]) -> tuple[Any, Any, Any, Any]:
+        """Joint norm, and for each parameter the norm before, the norm after and whether an element was changed."""
+        present = [t for t in before if t is not None]
+        nothing = ops.zeros((len(before),), "float32")
+        if kind == "value":
+            sums, sums_after, flags = clamped(present, [t for t in after if t is not None], threshold)
+            squares, norms_after = self._placed(before, sums), ops.sqrt(self._placed(before, sums_after))
+            return ops.sqrt(ops.sum(squares)), ops.sqrt(squares), norms_after, self._placed(before, flags)
+        if kind == "none":
+            squares = self._placed(before, squared(present))
+            return ops.sqrt(ops.sum(squares)), ops.sqrt(squares), nothing, nothing
+        # The norm kinds compare norms in the gradient's own type, so that is what they are recorded in: by the ops of
+        # Keras's own clipping, which TensorFlow merges with these.
+        own = [_square(t, keepdims=kind == "norm") for t in present]
+        if kind == "norm":
+            squares = self._placed(before, [ops.reshape(s, ()) for s in own])
+            return ops.sqrt(ops.sum(squares)), ops.sqrt(squares), nothing, nothing
+        pairs = zip(present, own, strict=True)
+        squares = self._placed(before, [s if widened(t) is t else _square(widened(t)) for t, s in pairs])
+        return ops.sqrt(ops.sum(ops.stack(own))), ops.sqrt(squares), nothing, nothing
+
+    def _placed(self, tensors: list[Any], numbers: list[Any]) -> Any:
+        """One float32 for each parameter: the numbers in turn for those that are there, 0 for None."""
+        each = iter(numbers)
+        return ops.stack([ops.cast(0.0 if t is None else next(each), "float32") for t in tensors])
 
     def _put_histogram(self, kind: str, tensors: Sequence[Any], threshold: float) -> None:
         if not self._every:
@@ -160,15 +197,18 @@ class StepRing:
 
     # What the host does
 
-    def after_batches(self, batches: int) -> None:
-        """Read if these batches make it time to."""
+    def drain_if_due(self, batches: int) -> bool:
+        """Take the steps of these batches out of the ring if it is time to; whether it was."""
         self._batches += batches
-        if self._batches >= self._batches_per_read:
-            self.read()
+        late = time.monotonic() - self._drained_at >= SECONDS_PER_DRAIN
+        if not late and self._batches < self._batches_per_drain:
+            return False
+        self.drain()
+        return True
 
-    def read(self) -> None:
-        """Bring every step from the ring into the recorder. Not while a training step runs."""
-        self._batches = 0
+    def drain(self) -> None:
+        """Take every step out of the ring, for `fetch` to pass on. Not while a training step runs."""
+        self._batches, self._drained_at = 0, time.monotonic()
         end = int(ops.convert_to_numpy(self._step))
         steps = self._reader.wanted(end)
         if not len(steps):
@@ -176,20 +216,25 @@ class StepRing:
         matrix = ops.convert_to_numpy(self._ring)[steps % self._reader.rows]
         counted = int(ops.convert_to_numpy(self._counted))
         new = np.arange(max(self._counted_seen, counted - self._slots), counted)
-        if len(new):
-            self._counted_seen = counted
-            for found in histograms(self._layout, ops.convert_to_numpy(self._histograms)[new % self._slots]):
-                self._recorder.add_histogram(HistogramCounts(found.step, found.counts, clipped=found.cut))
-        for part in self._reader.take(matrix, steps, end, time.time()):
-            self._recorder.add_steps(part)
+        self._counted_seen = counted
+        slots = ops.convert_to_numpy(self._histograms)[new % self._slots] if len(new) else None
+        self._inbox.append((self._reader.take(matrix, steps, end, time.time()), slots))
+
+    def fetch(self) -> Iterator[HistogramCounts | Measurements]:
+        """Steps that were taken out of the ring, a step's histogram before the step. Does not touch the device."""
+        while self._inbox:
+            parts, slots = self._inbox.popleft()
+            for found in [] if slots is None else histograms(self._layout, slots):
+                yield HistogramCounts(found.step, found.counts, clipped=found.cut)
+            yield from parts
 
 
 def _variable(value: Any) -> Any:
     return keras.Variable(value, trainable=False, dtype=str(value.dtype), autocast=False, name="gradclip")
 
 
-def _square(tensor: Any) -> Any:
-    return ops.sum(ops.square(tensor))
+def _square(tensor: Any, keepdims: bool = False) -> Any:
+    return ops.sum(ops.square(tensor), keepdims=keepdims)
 
 
 def _number_cut(tensor: Any, threshold: float) -> Any:

@@ -10,16 +10,22 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from tb_gradclip.collector import Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
-from tb_gradclip.tensorflow_capture import STEPS_PER_READ, DeviceRing, changed, half_squares, values
+from tb_gradclip.tensorflow_capture import STEPS_PER_DRAIN, DeviceRing
+from tb_gradclip.tensorflow_ops import clamped, half_squares, shared_half_squares, values
 
-import tensorflow as tf  # isort: skip  # after tensorflow_capture, which explains its absence
+import tensorflow as tf  # isort: skip  # after tensorflow_ops, which explains its absence
+
+
+MOST_WAITING = 64
+"""Drained rings that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
 class ClipWriter:
@@ -71,7 +77,7 @@ class ClipWriter:
         if capacity is not None and (not isinstance(capacity, int) or capacity < 2):
             raise ValueError(f"`capacity` must be a whole number of steps, 2 or more, got {capacity!r}. Leave it out.")
         check_settings(on_alert, histogram_every, start_step)
-        recorder = Recorder(
+        self._recorder = Recorder(
             EventFile(logdir),
             framework="tensorflow",
             library=f"tensorflow {tf.__version__}",
@@ -81,12 +87,12 @@ class ClipWriter:
             start_step=start_step,
         )
         wide = any(tf.as_dtype(variable.dtype) == tf.float64 for variable in variables)
-        self._ring = DeviceRing(recorder, len(parameters), histogram_every, start_step, capacity, wide)
-        self._recorder = recorder
-        self._eager_steps_per_read = STEPS_PER_READ if on_alert is None else 1
+        self._ring = DeviceRing(len(parameters), histogram_every, start_step, capacity, wide)
+        self._collector = Collector(self._recorder, self._ring.fetch)
+        self._ring.drained = _passing_on(self._ring, self._collector, self._recorder, at_once=on_alert is not None)
+        self._eager_steps_per_drain = STEPS_PER_DRAIN if on_alert is None else 1
         self._eager_steps = 0
-        self._abandoned = weakref.finalize(self, self._ring.close)
-        self._abandoned.atexit = False  # the ring's own exit hook runs before the recorder's
+        weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
 
     def clip_by_value(self, grads: Sequence[Any], clip_value_min: Any, clip_value_max: Any) -> list[Any]:
         """`tf.clip_by_value` of each gradient, recorded: max(min(g, clip_value_max), clip_value_min).
@@ -108,10 +114,10 @@ class ClipWriter:
                 f"`clip_value_min` must not be above `clip_value_max`, got {low!r} and {high!r}. Exchange them."
             )
         clipped = [None if g is None else tf.clip_by_value(g, clip_value_min, clip_value_max) for g in grads]
-        before, after = _present(grads), _present(clipped)
-        squares, squares_after = (2 * self._placed(grads, half_squares(tensors)) for tensors in (before, after))
-        flags = self._placed(grads, [changed(one, other) for one, other in zip(before, after, strict=True)])
-        blocks = [tf.sqrt(squares), tf.sqrt(squares_after), flags]
+        measured = clamped(_present(grads), _present(clipped), clip_value_min, clip_value_max)
+        halves, halves_after, flags = (self._placed(grads, numbers) for numbers in measured)
+        squares = 2 * halves
+        blocks = [tf.sqrt(squares), tf.sqrt(2 * halves_after), flags]
         self._ring.record("value", clip_value_min, clip_value_max, tf.sqrt(tf.reduce_sum(squares)), blocks)
         self._count("value", grads, (clip_value_min, clip_value_max))
         return clipped
@@ -162,7 +168,9 @@ class ClipWriter:
         grads = self._matching(t_list)
         _check_norm(clip_norm)
         clipped, norm = tf.clip_by_global_norm(grads, clip_norm, use_norm)
-        squares = 2 * self._placed(grads, half_squares(_present(grads)))
+        # Given a norm, the library takes no squares that these could be shared with.
+        halves = (shared_half_squares if use_norm is None else half_squares)(_present(grads))
+        squares = 2 * self._placed(grads, halves)
         self._ring.record("global_norm", math.nan, clip_norm, norm, [tf.sqrt(squares), None, None])
         self._count("global_norm", grads)
         return clipped, norm
@@ -198,26 +206,26 @@ class ClipWriter:
         self._ring.step(loss)
         if not tf.inside_function():
             self._eager_steps += 1
-            if self._eager_steps % self._eager_steps_per_read == 0:
-                self._ring.read()
+            if self._eager_steps % self._eager_steps_per_drain == 0:
+                self._ring.drain()
+                self._ring.drained()
             self._recorder.act()
 
     def flush(self) -> None:
         """Bring every step recorded so far into the file. To be called from eager code."""
-        self._ring.read()
-        self._recorder.flush()
+        self._collector.flush()
         self._recorder.act()
 
     def close(self) -> None:
         """Record what is left and close the file; closing twice is fine. Also done at exit."""
-        self._ring.close()
+        self._collector.close()
         self._recorder.act()
 
     def __enter__(self) -> ClipWriter:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._ring.close()
+        self._collector.close()
         if error is None:
             self._recorder.act()
 
@@ -237,6 +245,19 @@ class ClipWriter:
 
     def _count(self, kind: str, grads: list[Any], bounds: tuple[Any, Any] | None = None) -> None:
         self._ring.count(kind, [None if g is None else values(g) for g in grads], bounds)
+
+
+def _passing_on(ring: DeviceRing, collector: Collector, recorder: Recorder, at_once: bool) -> Callable[[], None]:
+    """What to do with steps that left the ring. Refers to no writer, so that one can be freed."""
+
+    def drained() -> None:
+        if at_once or len(ring) >= MOST_WAITING:
+            collector.collect()
+        else:
+            collector.wake()
+        recorder.act()
+
+    return drained
 
 
 def _present(grads: Sequence[Any]) -> list[Any]:

@@ -1,120 +1,32 @@
-"""Measurements of gradients in TensorFlow, and their way to the host; the lower half of `tb_gradclip.tensorflow`.
+"""The ring of one writer: what a TensorFlow graph puts into it, and how the host takes it out.
 
-Everything here is made of ops that XLA compiles, so it may stand in any `tf.function`. A clip call assigns what it
-measured to the *pending* row, a step stamps that row and puts it into the ring (see `core.ring`). The host reads the
-ring in eager steps, in host calls out of graphs every `STEPS_PER_READ` steps, and from a thread once a second, which
-is the only way while XLA runs. (Longer than other files, because who writes a ring and who reads it must agree.)
+What is written here by ops may stand in any `tf.function`, also under XLA. A clip call assigns what it measured to the
+*pending* row, a step stamps that row and puts it into the ring (see `core.ring`). The host drains the ring in eager
+steps, in host calls out of graphs every `STEPS_PER_DRAIN` steps, and whenever the collector comes by, which is the
+only way while XLA runs.
 """
 
 from __future__ import annotations
 
-import atexit
 import threading
 import time
 import warnings
-import weakref
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tb_gradclip.core.histogram import CODES, SHIFT, ZERO
 from tb_gradclip.core.ring import HIGH, KIND, LOW, STEP_BASE, Counted, RingLayout, RingReader, histograms
+from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
-from tb_gradclip.recorder import HistogramCounts, Recorder
+from tb_gradclip.recorder import HistogramCounts
+from tb_gradclip.tensorflow_ops import counts, host_is_in_reach, number_cut
 
-try:
-    import tensorflow as tf
-except ImportError as error:
-    raise ImportError(
-        'tb_gradclip.tensorflow needs TensorFlow. Install it with: pip install "tb_gradclip[tensorflow]"'
-    ) from error
+import tensorflow as tf  # isort: skip  # after tensorflow_ops, which explains its absence
 
-LARGEST_GROUP, MOST_IN_GROUP = 1 << 16, 128
-"""Elements whose codes may exist at the same time, and tensors counted together: each thread has counts of its own."""
-
-STEPS_PER_READ = 64
-SECONDS_PER_READ = 1.0
-
-
-def host_is_in_reach() -> bool:
-    """Whether the function being traced may call back to the host: not under XLA, which has no such op."""
-    try:
-        from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
-    except ImportError:
-        return False
-    return not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
-
-
-def values(gradient: Any) -> Any:
-    """Elements of a gradient as the library's own clipping sees them: rows that `IndexedSlices` repeats stay apart."""
-    return gradient.values if isinstance(gradient, tf.IndexedSlices) else tf.convert_to_tensor(gradient)
-
-
-def half_squares(tensors: Sequence[Any]) -> list[Any]:
-    """Half the sum of squares of each tensor, in float32 at least.
-
-    In a graph the ops stand where `tf.linalg.global_norm` puts its own, so that TensorFlow merges the two.
-    """
-    found = []
-    for tensor in tensors:
-        beside = tf.compat.v1.get_default_graph().colocate_with(tensor) if tf.inside_function() else nullcontext()
-        with beside:
-            half = tensor.dtype in (tf.float16, tf.bfloat16)
-            found.append(tf.nn.l2_loss(tf.cast(tensor, tf.float32) if half else tensor))
-    return found
-
-
-def codes(tensor: Any) -> Any:
-    """Code of every element, shape [n]; see `core.histogram.codes`.
-
-    Zero is recognised by its bits: comparing would take subnormal numbers for zero where the processor flushes them.
-    """
-    if tensor.dtype == tf.float64:
-        limit = np.float64(np.finfo(np.float32).max)
-        tensor = tf.where(tf.math.is_finite(tensor), tf.clip_by_value(tensor, -limit, limit), tensor)
-    bits = tf.bitcast(tf.reshape(tf.cast(tensor, tf.float32), [-1]), tf.int32)
-    code = tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, SHIFT), 1023)
-    return tf.where(tf.equal(tf.bitwise.bitwise_and(bits, 0x7FFFFFFF), 0), ZERO, code)
-
-
-def counts(tensors: Sequence[Any]) -> Any:
-    """Counts of the codes of P tensors (None for one that is not there), int32 of shape [P, CODES].
-
-    Small tensors are counted in one op, as codes of their own range: XLA takes long to compile many. Large ones are
-    not, because the codes of a whole model would take as much memory as the model.
-    """
-    rows: list[Any] = []
-    group: list[Any] = []
-    size = 0
-    for tensor in tensors:
-        length = 0 if tensor is None else tensor.shape.num_elements() or 0
-        if group and (size + length > LARGEST_GROUP or len(group) == MOST_IN_GROUP):
-            rows.append(_count_together(group))
-            group, size = [], 0
-        group.append(tensor)
-        size += length
-    return tf.concat([*rows, _count_together(group)], 0)
-
-
-def _count_together(tensors: Sequence[Any]) -> Any:
-    found = [codes(t) + CODES * i for i, t in enumerate(tensors) if t is not None]
-    code = tf.concat([tf.zeros([0], tf.int32), *found], 0)
-    length = CODES * len(tensors)
-    counted = tf.raw_ops.DenseBincount(input=code, size=length, weights=tf.constant([], tf.int32), binary_output=False)
-    return tf.reshape(counted, [len(tensors), CODES])
-
-
-def changed(before: Any, after: Any) -> Any:
-    """Whether a gradient was changed in any element; a NaN counts as change, which its norm tells from a real one."""
-    return tf.reduce_any(tf.not_equal(before, after))
-
-
-def number_cut(tensor: Any, low: Any, high: Any) -> Any:
-    """How many elements lie outside [low, high], int32."""
-    return tf.reduce_sum(tf.cast((tensor < low) | (tensor > high), tf.int32))
+STEPS_PER_DRAIN = 64
 
 
 def _write(matrix: Any, place: Any, row: Any, after: Any, then: Any, by: Any = 1) -> None:
@@ -133,30 +45,30 @@ class DeviceRing:
     """The variables of one writer, what a graph does to them, and the reading of them.
 
     Args:
-      recorder: takes what is read.
       parameters: their number.
       histogram_every, start_step: as the recorder has them.
       capacity: steps the ring holds; None for a default by the number of parameters.
       wide: whether any gradient is float64, so that its norms need a ring of that type.
+
+    `drained`, if set, is called on the host after a graph had steps taken out of the ring, for `fetch` to pass on.
     """
 
     def __init__(
         self,
-        recorder: Recorder,
         parameters: int,
         histogram_every: int,
         start_step: int,
         capacity: int | None,
         wide: bool,
     ) -> None:
-        self.recorder = recorder
+        self.drained: Callable[[], None] = lambda: None
         self.dtype = tf.float64 if wide else tf.float32
         self.layout = RingLayout(parameters)
         self._every = histogram_every
         rows = self.layout.rows(self.dtype.size) if capacity is None else capacity + 1
         self._reader = RingReader(self.layout, rows, start_step, time.time())
         self._slots = self.layout.slots() if histogram_every else 0
-        self._steps_per_read = min(STEPS_PER_READ, rows // 2)
+        self._steps_per_drain = min(STEPS_PER_DRAIN, rows // 2)
         self._ring = _variable(tf.fill([rows, self.layout.columns], tf.constant(-1, self.dtype)))
         self._empty = np.zeros(self.layout.columns - KIND, self.dtype.as_numpy_dtype)
         self._empty[[LOW - KIND, HIGH - KIND]] = np.nan
@@ -166,13 +78,14 @@ class DeviceRing:
         self._histograms = _variable(tf.zeros([self._slots + 1, self.layout.slot], tf.int32))
         self._counted = _variable(tf.constant(0, tf.int64))
         self._counted_seen = 0
+        self._inbox: deque[tuple[list[Measurements], Any]] = deque()
         self._waiting: list[Counted] = []
         self._warned = False
         self._lock = threading.RLock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="gradclip-reader", daemon=True)
-        self._thread.start()
-        _open.add(self)
+
+    def __len__(self) -> int:
+        """Times the ring was drained since `fetch` last took something."""
+        return len(self._inbox)
 
     # What a graph does
 
@@ -206,8 +119,8 @@ class DeviceRing:
         step = self._count.read_value()
         room = tf.constant(0)
         if tf.inside_function() and host_is_in_reach():
-            due = tf.equal(step % self._steps_per_read, 0)
-            room = tf.cond(due, lambda: self._read_from_graph(step), lambda: tf.constant(0))
+            due = tf.equal(step % self._steps_per_drain, 0)
+            room = tf.cond(due, lambda: self._drain_from_graph(step), lambda: tf.constant(0))
         given, value = (0.0, 0.0) if loss is None else (1.0, loss)
         head = [self._number(x) for x in (step // STEP_BASE, step % STEP_BASE, given, value)]
         row = tf.concat([tf.stack(head), self._pending.read_value()], 0)
@@ -236,50 +149,60 @@ class DeviceRing:
 
     def _put_slot(self, step: Any, kind: str, tensors: Sequence[Any], bounds: tuple[Any, Any] | None) -> Any:
         place = self._counted.read_value() % self._slots
-        room = tf.cond(tf.equal(place, 0), lambda: self._read_from_graph(step), lambda: tf.constant(0))
+        room = tf.cond(tf.equal(place, 0), lambda: self._drain_from_graph(step), lambda: tf.constant(0))
         slot = self._slot(step, kind, tensors, bounds)
         _write(self._histograms, place, slot, after=room, then=self._counted)
         return tf.constant(0)
 
-    def _read_from_graph(self, step: Any) -> Any:
+    def _drain_from_graph(self, step: Any) -> Any:
         if not tf.inside_function():
-            self.read()
+            self.drain()
             return tf.constant(0)
-        return tf.numpy_function(self._read_and_act, [step], tf.int32)
+        return tf.numpy_function(self._drain_and_tell, [step], tf.int32)
 
-    def _read_and_act(self, step: np.int64) -> np.int32:
-        self.read()
-        self.recorder.act()
+    def _drain_and_tell(self, step: np.int64) -> np.int32:
+        del step
+        self.drain()
+        self.drained()
         return np.int32(0)
 
     # What the host does
 
-    def read(self) -> None:
-        """Bring every complete step from the ring into the recorder."""
-        with self._lock:
+    def drain(self) -> None:
+        """Copy every complete step that is new out of the ring.
+
+        Also while a graph is traced: Python may drop another writer at any moment, which empties its ring.
+        """
+        with self._lock, tf.init_scope():
             count = int(self._count)
             steps = self._reader.wanted(count)
             if not len(steps):
                 return
             matrix = self._ring.sparse_read(steps % self._reader.rows).numpy()
-            self._read_histograms()
-            for part in self._reader.take(matrix, steps, int(self._count), time.time()):
-                for histogram in self._waiting:
-                    if part.steps[0] <= histogram.step <= part.steps[-1]:
-                        counts = HistogramCounts(histogram.step, histogram.counts, clipped=histogram.cut)
-                        self.recorder.add_histogram(counts)
-                self.recorder.add_steps(part)
-            self._waiting = [histogram for histogram in self._waiting if histogram.step >= count]
+            slots = self._new_slots()
+            self._inbox.append((self._reader.take(matrix, steps, int(self._count), time.time()), slots))
             self._warn_of_loss()
 
-    def _read_histograms(self) -> None:
-        """Fetch the slots that are new. A slot written meanwhile is whole and says its step, so it does no harm."""
+    def fetch(self) -> Iterator[HistogramCounts | Measurements]:
+        """All steps up to now, a step's histogram before the step."""
+        self.drain()
+        while self._inbox:
+            parts, slots = self._inbox.popleft()
+            if slots is not None:
+                self._waiting += histograms(self.layout, slots)
+            for part in parts:
+                for found in self._waiting:
+                    if part.steps[0] <= found.step <= part.steps[-1]:
+                        yield HistogramCounts(found.step, found.counts, clipped=found.cut)
+                yield part
+                self._waiting = [found for found in self._waiting if found.step > part.steps[-1]]
+
+    def _new_slots(self) -> Any:
+        """Slots that are new, None for none. One written meanwhile is whole and says its step, so it does no harm."""
         counted = int(self._counted)
         new = np.arange(max(self._counted_seen, counted - self._slots), counted)
         self._counted_seen = counted
-        if len(new):
-            slots = self._histograms.sparse_read(new % self._slots).numpy()
-            self._waiting += histograms(self.layout, slots)
+        return self._histograms.sparse_read(new % self._slots).numpy() if len(new) else None
 
     def _warn_of_loss(self) -> None:
         if self._reader.lost and not self._warned:
@@ -290,31 +213,3 @@ class DeviceRing:
                 f"Pass ClipWriter(..., capacity=...), now {self._reader.rows - 1}.",
                 stacklevel=2,
             )
-
-    def _poll(self) -> None:
-        while not self._stop.wait(SECONDS_PER_READ):
-            try:
-                self.read()
-            except Exception as error:  # noqa: BLE001 - reading goes on in the training thread, which will say it
-                warnings.warn(f"gradclip could not read its ring: {error}", stacklevel=1)
-                return
-
-    def close(self) -> None:
-        """Read what is left, stop the thread and close the recorder; closing twice is fine."""
-        _open.discard(self)
-        self._stop.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
-        try:
-            self.read()
-        finally:
-            self.recorder.close()
-
-
-_open: weakref.WeakSet[DeviceRing] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for ring in list(_open):
-        ring.close()

@@ -126,10 +126,25 @@ for i in range(5):
 def test_a_writer_that_is_dropped_stops_its_thread(tmp_path: Path) -> None:
     writer = ClipWriter(tmp_path, pair())
     writer.step(1.0)
-    thread = writer._ring._thread
+    thread = writer._collector._thread
     del writer
     gc.collect()
     assert not thread.is_alive()
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == 1
+
+
+def test_a_writer_may_be_dropped_while_another_function_is_traced(tmp_path: Path) -> None:
+    held = [ClipWriter(tmp_path, pair())]
+    held[0].step(1.0)
+
+    def traced() -> Any:
+        held.clear()
+        gc.collect()
+        return tf.constant(1.0)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tf.function(traced)()
     assert len(tb_gradclip.read(tmp_path)["."].steps) == 1
 
 
