@@ -10,6 +10,7 @@ its edges times the factor. Clamped to [low, high], the bins beyond a bound empt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,21 +64,48 @@ def _single(values: ArrayLike) -> NDArray[np.float32]:
 
 
 def count(values: ArrayLike) -> NDArray[np.int64]:
-    """Vector of `CODES` counts of these values; all zeros for an empty array.
+    """Vector of `CODES` counts of these values; all zeros for an empty array."""
+    flat = np.ravel(values)
+    return count_each(flat, [len(flat)])[0]
 
-    Ten bits are a code, except that zero shares its ten with the numbers next to it: where there are such numbers, a
-    second look tells zero from them by its other bits. Taken in pieces that fit into a processor's cache.
+
+def count_each(values: NDArray[Any], sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Counts of k arrays that lie one after the other in `values`, with these sizes; shape [k, CODES].
+
+    Taken in pieces that fit into a processor's cache: part of a large array, or many small ones together, whose codes
+    are then told apart by an offset.
     """
-    bits = np.ravel(_single(values)).view(np.uint32)
-    counts = np.bincount(bits[:PIECE] >> SHIFT, minlength=CODES)
-    for start in range(PIECE, len(bits), PIECE):
-        counts += np.bincount(bits[start : start + PIECE] >> SHIFT, minlength=CODES)
-    for code, zero in ((0, 0), (SIGN, 1 << 31)):
-        if counts[code]:
-            zeros = np.count_nonzero(bits == zero)
-            counts[code] -= zeros
-            counts[ZERO] += zeros
+    counts = np.zeros((len(sizes), CODES), np.int64)
+    bits = _single(values).view(np.uint32)
+    ends = np.cumsum(sizes)
+    first = start = 0
+    while start < len(bits):
+        first = int(np.searchsorted(ends, start, side="right"))
+        last = max(int(np.searchsorted(ends, start + PIECE, side="right")), first + 1)
+        stop = min(int(ends[last - 1]), start + PIECE)
+        _count_piece(bits[start:stop], ends[first:last] - start, counts[first:last])
+        start = stop
     return counts
+
+
+def _count_piece(bits: NDArray[np.uint32], ends: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+    """Add to `counts` those of the arrays that end at `ends` in this piece.
+
+    Ten bits are a code, except that zero shares its ten with the smallest numbers next to it: where there are any of
+    these, a second look finds the numbers among them, which are rare.
+    """
+    code = bits >> SHIFT
+    if len(ends) > 1:
+        rows = np.arange(len(ends), dtype=np.uint32) * np.uint32(CODES)
+        code += np.repeat(rows, np.diff(ends, prepend=0))
+    found = np.bincount(code, minlength=counts.size).reshape(counts.shape)
+    for smallest, zero in ((0, 0), (SIGN, 1 << 31)):
+        if found[:, smallest].any():
+            numbers = np.flatnonzero(bits - np.uint32(zero + 1) < (1 << SHIFT) - 1)  # zero itself wraps around
+            not_zero = np.bincount(np.searchsorted(ends, numbers, side="right"), minlength=len(ends))
+            found[:, ZERO] += found[:, smallest] - not_zero
+            found[:, smallest] = not_zero
+    counts += found
 
 
 @dataclass(frozen=True)

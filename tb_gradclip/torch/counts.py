@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch._utils import _flatten_dense_tensors
 
-from tb_gradclip.core.histogram import CODES, SHIFT, ZERO, count
+from tb_gradclip.core.histogram import CODES, SHIFT, ZERO, count_each
 
 Counts = NDArray[np.int64]
 Result = tuple[Counts, Counts]
@@ -51,28 +51,27 @@ def begin(gradients: Sequence[torch.Tensor], bound: float = math.inf) -> Countin
     sizes = [tensor.numel() for tensor in stored]
     absent = [gradient.numel() - size for gradient, size in zip(gradients, sizes, strict=True)]  # zeros not stored
     if stored[0].device.type != "cpu":
-        counts, beyond = _count_on_device(stored, bound)
+        found = list(_count_on_device(stored, bound))
         return Counting(
-            [counts, beyond],
-            lambda arrived: _with_absent(arrived[0].numpy(), arrived[1].numpy(), absent),
-            counts.nbytes,
+            found, lambda arrived: _with_absent(arrived[0].numpy(), arrived[1].numpy(), absent), found[0].nbytes
         )
     if sum(sizes) > MOST_COPIED:
-        known = _count_on_host(stored, bound, absent)
-        return Counting([], lambda _: known, known[0].nbytes)
+        parts = [_count_on_host(tensor.reshape(-1), [size], bound) for tensor, size in zip(stored, sizes, strict=True)]
+        counts, beyond = (np.concatenate(blocks) for blocks in zip(*parts, strict=True))
+        known = _with_absent(counts, beyond, absent)
+        return Counting([], lambda _: known, counts.nbytes)
     flat = _flatten_dense_tensors(stored)  # type: ignore[no-untyped-call]
     copied = flat.clone() if len(stored) == 1 else flat  # one alone is flattened without a copy
-    return Counting([], lambda _: _count_on_host(torch.split(copied, sizes), bound, absent), copied.nbytes)
+    return Counting([], lambda _: _with_absent(*_count_on_host(copied, sizes, bound), absent), copied.nbytes)
 
 
-def _count_on_host(parts: Sequence[torch.Tensor], bound: float, absent: list[int]) -> Result:
-    counts, beyond = np.zeros((len(parts), CODES), np.int64), np.zeros(len(parts), np.int64)
-    for row, part in enumerate(parts):
-        wide = part.float() if part.dtype in (torch.float16, torch.bfloat16) else part
-        counts[row] = count(wide.numpy())
-        if bound < math.inf:
-            beyond[row] = int((part.abs() > bound).count_nonzero())
-    return _with_absent(counts, beyond, absent)
+def _count_on_host(flat: torch.Tensor, sizes: list[int], bound: float) -> Result:
+    wide = flat.float() if flat.dtype in (torch.float16, torch.bfloat16) else flat
+    beyond = np.zeros(len(sizes), np.int64)
+    if bound < math.inf:
+        places = np.flatnonzero((flat.abs() > bound).numpy())
+        beyond = np.bincount(np.searchsorted(np.cumsum(sizes), places, side="right"), minlength=len(sizes))
+    return count_each(wide.numpy(), sizes), beyond
 
 
 def _with_absent(counts: Counts, beyond: Counts, absent: list[int]) -> Result:

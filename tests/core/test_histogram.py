@@ -1,5 +1,7 @@
 """Bins, against sorting every value by hand."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from tb_gradclip.core.histogram import (
     clamped,
     codes,
     count,
+    count_each,
     distribution,
     merged,
     scaled,
@@ -138,3 +141,13 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones() -> None:
 def test_counting_by_halves_equals_counting_codes(bits: np.ndarray) -> None:
     values = bits.view(np.float32)
     assert count(values).tolist() == np.bincount(codes(values), minlength=CODES).tolist()
+
+
+@given(st.lists(st.integers(0, 30), max_size=8), st.integers(1, 20))
+def test_counting_many_arrays_in_pieces_equals_counting_each(sizes: list[int], piece: int) -> None:
+    rng = np.random.default_rng(len(sizes))
+    values = rng.choice(np.array([0.0, -0.0, 1e-42, -1e-42, 1.5, -2.0, np.nan, np.inf], np.float32), sum(sizes))
+    with mock.patch("tb_gradclip.core.histogram.PIECE", piece):
+        found = count_each(values, sizes)
+    parts = np.split(values, np.cumsum(sizes)[:-1]) if sizes else []
+    assert found.tolist() == [np.bincount(codes(part), minlength=CODES).tolist() for part in parts]
