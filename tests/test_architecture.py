@@ -20,11 +20,8 @@ ALLOWED: dict[str, set[str]] = {
     "recorder": {"core", "storage.write"},
     "collector": {"core", "recorder"},
     "torch": {"core", "collector", "recorder", "storage.write", "torch"},
-    "tensorflow": {"core", "recorder", "storage.write", "tensorflow_capture", "tensorflow_ops"},
-    "tensorflow_capture": {"core", "recorder", "tensorflow_ops"},
-    "tensorflow_ops": {"core"},
-    "keras": {"core", "recorder", "storage.write", "keras_capture"},
-    "keras_capture": {"core", "recorder", "tensorflow_ops"},
+    "tensorflow": {"core", "collector", "recorder", "storage.write", "tensorflow"},
+    "keras": {"core", "collector", "recorder", "storage.write", "keras", "tensorflow.ops"},
     "plugin": {"core", "storage", "plugin"},
     "cli": {"core", "storage.read"},
     "__init__": {"recorder", "storage.read"},
@@ -33,10 +30,7 @@ FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
 MAY_IMPORT_FRAMEWORK = {
     "torch": {"torch"},
     "tensorflow": {"tensorflow"},
-    "tensorflow_capture": {"tensorflow"},
-    "tensorflow_ops": {"tensorflow"},
     "keras": {"keras"},
-    "keras_capture": {"keras"},
 }
 
 

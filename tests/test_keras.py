@@ -20,7 +20,7 @@ import tensorflow as tf
 import tb_gradclip
 from tb_gradclip.core.histogram import codes as reference_codes
 from tb_gradclip.keras import ClipCallback
-from tb_gradclip.keras_capture import codes
+from tb_gradclip.keras.ring import codes
 
 X = np.random.default_rng(0).normal(size=(96, 8)).astype(np.float32)
 Y = X @ np.ones((8, 1), np.float32)

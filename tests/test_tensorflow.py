@@ -18,7 +18,7 @@ import tensorflow as tf
 import tb_gradclip
 from tb_gradclip.core.histogram import codes as reference_codes
 from tb_gradclip.tensorflow import ClipWriter
-from tb_gradclip.tensorflow_ops import codes
+from tb_gradclip.tensorflow.ops import codes
 
 Compile = Callable[[Any], Any]
 MODES: dict[str, Compile] = {

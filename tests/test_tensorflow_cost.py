@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import tb_gradclip
 from tb_gradclip.tensorflow import ClipWriter
-from tb_gradclip.tensorflow_ops import clamped
+from tb_gradclip.tensorflow.ops import clamped
 from tests.adapters_tensorflow import clip
 from tests.test_tensorflow import Compile, mode
 

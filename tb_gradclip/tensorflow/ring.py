@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tb_gradclip.core.ring import HIGH, KIND, LOW, STEP_BASE, Counted, RingLayout, RingReader, histograms
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
 from tb_gradclip.recorder import HistogramCounts
-from tb_gradclip.tensorflow_ops import counts, host_is_in_reach, number_cut
-
-import tensorflow as tf  # isort: skip  # after tensorflow_ops, which explains its absence
+from tb_gradclip.tensorflow.ops import counts, host_is_in_reach, number_cut
 
 STEPS_PER_DRAIN = 64
 

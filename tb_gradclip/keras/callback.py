@@ -1,10 +1,4 @@
-"""Keras: a callback for `fit` that records what the optimizer's own clipping does.
-
-Strategy: Keras clips inside `optimizer.apply`, in a step that may be compiled, so the callback replaces four methods
-of the instances for the time of one `fit`. Each calls what it replaces and returns its result untouched: the weights
-are the same to the last bit with the callback and without. (XLA promises that of no two programs; the tests find it
-so but for a `LossScaleOptimizer` under XLA, whose sums may be rounded in another order.)
-"""
+"""What users of Keras add to the callbacks of `fit`."""
 
 from __future__ import annotations
 
@@ -14,15 +8,15 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
+from keras import ops
+
 from tb_gradclip.collector import Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
-from tb_gradclip.keras_capture import StepRing
+from tb_gradclip.keras.ring import StepRing
 from tb_gradclip.recorder import OnAlert, Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
-
-import keras  # isort: skip  # after keras_capture, which explains its absence
-from keras import ops  # isort: skip
 
 BATCHES_PER_DRAIN = 32
 

@@ -18,15 +18,9 @@ from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tb_gradclip.core.histogram import CODES, SHIFT, ZERO
-
-try:
-    import tensorflow as tf
-except ImportError as error:
-    raise ImportError(
-        'tb_gradclip.tensorflow needs TensorFlow. Install it with: pip install "tb_gradclip[tensorflow]"'
-    ) from error
 
 LARGEST_GROUP, MOST_IN_GROUP = 1 << 16, 128
 """Elements whose codes may exist at the same time, and tensors counted together: each thread has counts of its own."""

@@ -1,4 +1,4 @@
-"""Measurements of gradients in Keras, and their way to the host; the lower half of `tb_gradclip.keras`.
+"""Measurements of gradients in Keras, and their way to the host.
 
 Written in `keras.ops`, so that one text serves every backend and compiler. The optimizer's update writes a row into a
 ring (see `core.ring`) that holds the steps of a few batches, and the callback drains it between batches. The variables
@@ -14,7 +14,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
+from keras import ops
 
 from tb_gradclip.core.histogram import CODES, SHIFT, ZERO
 from tb_gradclip.core.ring import STEP_BASE, RingLayout, RingReader, histograms
@@ -22,14 +24,6 @@ from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
 from tb_gradclip.recorder import HistogramCounts
-
-try:
-    import keras
-    from keras import ops
-except ImportError as error:
-    raise ImportError(
-        'tb_gradclip.keras needs Keras. Install it with: pip install "tb_gradclip[tensorflow]"'
-    ) from error
 
 SLOTS = 4
 SECONDS_PER_DRAIN = 1.0
@@ -51,7 +45,7 @@ HALVES = ("float16", "bfloat16")
 def squared(tensors: list[Any]) -> list[Any]:
     """Sum of squares of each tensor, in float32 at least."""
     if keras.backend.backend() == "tensorflow":
-        from tb_gradclip.tensorflow_ops import half_squares
+        from tb_gradclip.tensorflow.ops import half_squares
 
         return [2 * half for half in half_squares(tensors)]
     return [_square(widened(t)) for t in tensors]
@@ -61,7 +55,7 @@ def clamped(before: list[Any], after: list[Any], threshold: float) -> tuple[list
     """Sums of squares before and after clamping, and whether it changed any element."""
     if keras.backend.backend() == "tensorflow":
         # Its module knows which ops are fast where: booleans reduced as in the last line take a fifth of a step.
-        from tb_gradclip.tensorflow_ops import clamped as measured
+        from tb_gradclip.tensorflow.ops import clamped as measured
 
         halves, halves_after, flags = measured(before, after, -threshold, threshold)
         return [2 * half for half in halves], [2 * half for half in halves_after], flags

@@ -1,9 +1,4 @@
-"""TensorFlow: clip through a `ClipWriter` and every step is recorded, in eager code, in graphs and under XLA.
-
-Strategy: norms and loss of a step are written into a ring of the last steps on the device, by ordinary ops that may
-stand anywhere a training step can. The host reads the ring now and then (see `tensorflow_capture`). Clipping itself
-is the library's own call on the gradients as they came, so its result is the library's to the last bit.
-"""
+"""What users of TensorFlow call."""
 
 from __future__ import annotations
 
@@ -13,16 +8,15 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from tb_gradclip.collector import Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
-from tb_gradclip.tensorflow_capture import STEPS_PER_DRAIN, DeviceRing
-from tb_gradclip.tensorflow_ops import clamped, half_squares, shared_half_squares, values
-
-import tensorflow as tf  # isort: skip  # after tensorflow_ops, which explains its absence
-
+from tb_gradclip.tensorflow.ops import clamped, half_squares, shared_half_squares, values
+from tb_gradclip.tensorflow.ring import STEPS_PER_DRAIN, DeviceRing
 
 MOST_WAITING = 64
 """Drained rings that may wait to be recorded before the training thread has to help: nothing is dropped."""
