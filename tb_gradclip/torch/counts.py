@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch._utils import _flatten_dense_tensors
 
 from tb_gradclip.core.histogram import CODES, SHIFT, ZERO, count_each
 
@@ -23,6 +22,9 @@ Result = tuple[Counts, Counts]
 
 MOST_COPIED = 1 << 26
 """Elements that are copied to be counted later; a larger model on a CPU is counted during its step, without a copy."""
+
+MOST_KEPT = 1 << 23
+"""Elements of a copy whose memory is kept for the next one."""
 
 PIECE = 1 << 24
 """Elements counted together on a device, where their codes take 128 MiB for a moment."""
@@ -40,11 +42,39 @@ class Counting:
     held: int
 
 
-def begin(gradients: Sequence[torch.Tensor], bound: float = math.inf) -> Counting:
+class Room:
+    """Memory for copies of gradients, used again and again: the first touch of new memory takes longer than copying."""
+
+    def __init__(self) -> None:
+        self._free: list[tuple[list[torch.Size], torch.Tensor, list[torch.Tensor]]] = []
+
+    def copy(self, tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
+        """One flat copy of dense tensors on the host, and what to call when it is not needed any more."""
+        shapes = [tensor.shape for tensor in tensors]
+        if len({tensor.dtype for tensor in tensors}) > 1 or sum(map(torch.Size.numel, shapes)) > MOST_KEPT:
+            return torch.cat([tensor.reshape(-1) for tensor in tensors]), lambda: None
+        room = self._taken(shapes, tensors[0].dtype)
+        torch._foreach_copy_(room[2], list(tensors))
+        return room[1], lambda: self._free.append(room)
+
+    def _taken(
+        self, shapes: list[torch.Size], dtype: torch.dtype
+    ) -> tuple[list[torch.Size], torch.Tensor, list[torch.Tensor]]:
+        while self._free:
+            room = self._free.pop()
+            if room[0] == shapes and room[1].dtype == dtype:
+                return room
+        sizes = list(map(torch.Size.numel, shapes))
+        flat = torch.empty(sum(sizes), dtype=dtype)
+        return shapes, flat, [part.view(shape) for part, shape in zip(torch.split(flat, sizes), shapes, strict=True)]
+
+
+def begin(gradients: Sequence[torch.Tensor], room: Room, bound: float = math.inf) -> Counting:
     """Do what cannot wait; the gradients may change as soon as this returns.
 
     Args:
       gradients: one or more, on one device, dense or sparse, of any float type.
+      room: for copies on the host.
       bound: elements beyond ±bound are counted apart, as `clamp` would see them.
     """
     stored = [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in gradients]
@@ -60,9 +90,14 @@ def begin(gradients: Sequence[torch.Tensor], bound: float = math.inf) -> Countin
         counts, beyond = (np.concatenate(blocks) for blocks in zip(*parts, strict=True))
         known = _with_absent(counts, beyond, absent)
         return Counting([], lambda _: known, counts.nbytes)
-    flat = _flatten_dense_tensors(stored)  # type: ignore[no-untyped-call]
-    copied = flat.clone() if len(stored) == 1 else flat  # one alone is flattened without a copy
-    return Counting([], lambda _: _with_absent(*_count_on_host(copied, sizes, bound), absent), copied.nbytes)
+    copied, release = room.copy(stored)
+
+    def finish(_: Sequence[torch.Tensor]) -> Result:
+        counts, beyond = _count_on_host(copied, sizes, bound)
+        release()
+        return _with_absent(counts, beyond, absent)
+
+    return Counting([], finish, copied.nbytes)
 
 
 def _count_on_host(flat: torch.Tensor, sizes: list[int], bound: float) -> Result:

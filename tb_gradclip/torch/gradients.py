@@ -9,7 +9,7 @@ from operator import attrgetter
 import torch
 
 from tb_gradclip.core.rules import TORCH_EPSILON
-from tb_gradclip.torch.counts import Counting, begin
+from tb_gradclip.torch.counts import Counting, Room, begin
 
 _dtype, _is_sparse, _is_cpu, _is_cuda = map(attrgetter, ("dtype", "is_sparse", "is_cpu", "is_cuda"))
 
@@ -35,13 +35,13 @@ class Gradients:
         """Multiply each by min(1, max_norm / (total + 1e-6)), by the operations of `clip_grads_with_norm_`."""
         torch._foreach_mul_(self.tensors, torch.clamp(max_norm / (total + TORCH_EPSILON), max=1.0))
 
-    def count(self, bound: float = math.inf) -> list[tuple[list[int], Counting]]:
+    def count(self, room: Room, bound: float = math.inf) -> list[tuple[list[int], Counting]]:
         """Begin to count them, device by device; elements beyond ±bound apart."""
         by_device: dict[torch.device, list[int]] = defaultdict(list)
         for position, tensor in enumerate(self.tensors):
             by_device[tensor.device].append(position)
         return [
-            ([self.indices[i] for i in positions], begin([self.tensors[i] for i in positions], bound))
+            ([self.indices[i] for i in positions], begin([self.tensors[i] for i in positions], room, bound))
             for positions in by_device.values()
         ]
 

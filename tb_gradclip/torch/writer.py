@@ -20,6 +20,7 @@ from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
+from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.gradients import Gradients
 from tb_gradclip.torch.outbox import Call, Histogram, Outbox, Step
 
@@ -93,6 +94,7 @@ class ClipWriter:
         self._known: tuple[list[int], list[int]] = [], []
         self._calls: list[Call] = []
         self._histogram = Histogram()
+        self._room = Room()
         self._warned = False
 
     @torch.no_grad()
@@ -176,7 +178,7 @@ class ClipWriter:
             after = Gradients(call.indices, [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
             call.after = after.norms()
             if counted:
-                self._histogram.after += after.count()
+                self._histogram.after += after.count(self._room)
             self._calls.append(call)
 
     def step(self, loss: torch.Tensor | float | None = None) -> None:
@@ -240,7 +242,7 @@ class ClipWriter:
         due = self._recorder.histogram_due(self._step)
         if due:
             with self._own:
-                self._histogram.before += grads.count(bound)
+                self._histogram.before += grads.count(self._room, bound)
         return due
 
     def _finish_step(self, loss: torch.Tensor | float | None) -> None:
