@@ -23,8 +23,8 @@ Result = tuple[Counts, Counts]
 MOST_COPIED = 1 << 26
 """Elements that are copied to be counted later; a larger model on a CPU is counted during its step, without a copy."""
 
-MOST_KEPT = 1 << 23
-"""Elements of a copy whose memory is kept for the next one."""
+MOST_KEPT, MOST_FREE = 1 << 23, 2
+"""Elements of a copy whose memory is kept for the next one, and how many of those are kept."""
 
 PIECE = 1 << 24
 """Elements counted together on a device, where their codes take 128 MiB for a moment."""
@@ -55,7 +55,7 @@ class Room:
             return torch.cat([tensor.reshape(-1) for tensor in tensors]), lambda: None
         room = self._taken(shapes, tensors[0].dtype)
         torch._foreach_copy_(room[2], list(tensors))
-        return room[1], lambda: self._free.append(room)
+        return room[1], lambda: self._free.append(room) if len(self._free) < MOST_FREE else None
 
     def _taken(
         self, shapes: list[torch.Size], dtype: torch.dtype
