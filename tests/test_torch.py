@@ -17,6 +17,7 @@ import tb_gradclip
 from tb_gradclip.core.schema import Alert
 from tb_gradclip.storage.events import event_files, read_events
 from tb_gradclip.torch import ClipWriter
+from tests.contract import assert_holds
 
 SHAPES = [(64, 32), (33,), (1,), (5, 4, 3)]
 
@@ -180,6 +181,21 @@ def test_two_calls_in_one_step_are_joined(tmp_path: Path) -> None:
     assert run.steps["norm_before"][0] == pytest.approx(norm(original), rel=1e-5)
     assert run.steps["norm_after"][0] == pytest.approx(norm(grads(named)), rel=1e-5)
     assert run.steps["clipped"][0]
+
+
+def test_two_calls_in_one_step_show_in_its_distribution(tmp_path: Path) -> None:
+    named = model()
+    first, second = parameters(named)[:2], parameters(named)[2:]
+    raw = torch.cat([g.flatten() for g in grads(named)]).numpy()
+    with ClipWriter(tmp_path, named) as writer:
+        writer.clip_grad_norm_(first, 0.5)
+        writer.clip_grad_value_(second, 0.1)
+        left = torch.cat([g.flatten() for g in grads(named)]).numpy()
+        writer.step(1.0)
+    (histogram,) = tb_gradclip.read(tmp_path)["."].histograms
+    assert_holds(histogram.before(), raw)
+    assert_holds(histogram.after(), left)
+    assert_holds(histogram.after("p2"), named[2][1].grad.numpy())
 
 
 def test_clipping_that_replaces_gradients_is_measured(tmp_path: Path) -> None:

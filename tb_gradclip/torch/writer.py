@@ -250,6 +250,9 @@ class ClipWriter:
             grads = self._gradients(self._parameters)
             self._count_before(grads)
             self._calls.append(Call(Rule("none"), grads.indices, grads.norms()))
+        elif len(self._calls) > 1 and self._histogram.before and not self._histogram.after:
+            # What several calls did to a parameter no rule tells.
+            self._histogram.after += self._gradients(self._parameters).count(self._room)
         if isinstance(loss, torch.Tensor):
             loss = loss.detach().clone()  # what it becomes afterwards, a running sum perhaps, is not this step's
         if not self._collector.closed:
