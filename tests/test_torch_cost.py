@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import tb_gradclip
 from tb_gradclip.core.schema import Alert
 from tb_gradclip.torch import ClipWriter
+from tests.test_collector import steps, wait_for
 
 WAITING = {"_local_scalar_dense", "item", "is_nonzero", "nonzero", "equal", "unique2", "masked_select", "bincount"}
 """Operations whose result, or its size, has to be on the host before the program goes on."""
@@ -157,12 +158,25 @@ def test_an_alert_on_the_thread_that_records_reaches_the_training_loop(tmp_path:
     heard: list[Alert] = []
     writer = ClipWriter(tmp_path, model(2), on_alert=heard.append)
     writer._collect_every_step = False  # as on a GPU
-    for step in range(200):
+    for step in range(101):
         writer.step(2.0 if step < 100 else float("nan"))
-        if step > 100:
-            time.sleep(0.02)
+
+    def step_and_listen() -> bool:
+        writer.step(float("nan"))
+        return bool(heard)
+
+    wait_for(step_and_listen)
     writer.close()
     assert [alert.step for alert in heard] == [100]
+
+
+def test_an_alert_that_closing_brings_up_is_heard(tmp_path: Path) -> None:
+    heard: list[Alert] = []
+    writer = ClipWriter(tmp_path, model(2), on_alert=heard.append)
+    writer._collect_every_step = False
+    writer.step(float("nan"))
+    writer.close()
+    assert [alert.kind for alert in heard] == ["nonfinite"]
 
 
 def test_the_time_recording_takes_is_measured(tmp_path: Path) -> None:
@@ -192,7 +206,7 @@ def test_steps_before_one_that_hangs_survive_a_kill(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", HANGS, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"hangs\n"
-    time.sleep(2)
+    wait_for(lambda: steps(tmp_path) == 20)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()

@@ -205,16 +205,20 @@ class ClipWriter:
     def flush(self) -> None:
         """Bring every step recorded so far into the event file; waits for the device."""
         self._collector.flush()
+        self._recorder.act()
 
     def close(self) -> None:
         """Flush and stop recording; closing twice is fine. A `SummaryWriter` that was given stays open."""
         self._collector.close()
+        self._recorder.act()
 
     def __enter__(self) -> ClipWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._collector.close()
+        if error is None:  # an alert must not hide it
+            self._recorder.act()
 
     def _gradients(self, parameters: Sequence[torch.Tensor]) -> Gradients:
         """Gradients of those parameters that have one."""
