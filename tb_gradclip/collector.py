@@ -7,12 +7,13 @@ writes; it also looks after steps that are waiting while training hangs, so that
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.recorder import HistogramCounts, Recorder
@@ -50,10 +51,17 @@ class Collector:
       fetch: returns what is new, a step's histogram before the step. Must not refer to the object that owns the
         collector, or that would never be freed.
       own: time the training thread spends for us; None if it cannot be known.
+      drain: brings within reach of `fetch` what it may not touch while training runs; called by `close` alone.
     """
 
-    def __init__(self, recorder: Recorder, fetch: Fetch, own: Stopwatch | None = None) -> None:
-        self._recorder, self._fetch, self._own = recorder, fetch, own
+    def __init__(
+        self,
+        recorder: Recorder,
+        fetch: Fetch,
+        own: Stopwatch | None = None,
+        drain: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._recorder, self._fetch, self._own, self._drain = recorder, fetch, own, drain
         self._reported = 0.0
         self._lock = threading.RLock()
         self._due = threading.Event()
@@ -76,7 +84,12 @@ class Collector:
             if self.closed:
                 return
             start = time.thread_time()
-            self._take()
+            with self._warning():
+                for found in self._fetch():
+                    if isinstance(found, HistogramCounts):
+                        self._recorder.add_histogram(found)
+                    else:
+                        self._recorder.add_steps(found)
             self._recorder.write_if_old()
             if self._own is not None:
                 spent = self._own.seconds
@@ -92,8 +105,10 @@ class Collector:
     def close(self) -> None:
         """Record what is left, stop the thread and close the recorder; closing twice is fine."""
         _open.discard(self)
-        if not self._is_ours():
+        if not self._is_ours() or self.closed:
             return
+        with self._warning():
+            self._drain()
         self.collect()
         self.closed = True
         self._due.set()
@@ -105,14 +120,12 @@ class Collector:
         """Whether this is the process that made it: a forked child has the open file, but not the thread."""
         return os.getpid() == self._process
 
-    def _take(self) -> None:
+    @contextlib.contextmanager
+    def _warning(self) -> Iterator[None]:
+        """Turn failures into one warning: training goes on, and so does what comes after."""
         try:
-            for found in self._fetch():
-                if isinstance(found, HistogramCounts):
-                    self._recorder.add_histogram(found)
-                else:
-                    self._recorder.add_steps(found)
-        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is
             if not self._warned:
                 warnings.warn(f"gradclip missed some steps: {error!r}. Training is not affected.", stacklevel=2)
             self._warned = True

@@ -274,3 +274,23 @@ model.fit(np.ones((96, 8)), np.ones((96, 1)), batch_size=8, verbose=0, callbacks
     assert done.returncode == 0, done.stderr
     run = tb_gradclip.read(tmp_path)["."]
     assert (len(run.steps), run.rule.kind, run.library.split()[-1]) == (12, "value", "torch")
+
+
+ENDS = """
+import sys
+from tests.test_keras import ClipCallback, fit, keras, model
+
+class Leave(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 9:
+            sys.exit(0)
+
+fit(model(), ClipCallback(sys.argv[1]), Leave())
+"""
+
+
+def test_a_program_that_ends_in_the_middle_of_a_fit_keeps_its_steps(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", ENDS, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "gradclip" not in done.stderr
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == 10

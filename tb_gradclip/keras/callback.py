@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -104,9 +102,8 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._file = None
         batches = BATCHES_PER_DRAIN if self._on_alert is None else 1
         self._ring = StepRing(len(self._variables), self._histogram_every, start, batches, model.steps_per_execution)
-        self._collector = Collector(self._recorder, self._ring.fetch)
+        self._collector = Collector(self._recorder, self._ring.fetch, drain=self._ring.drain)
         self._install(model, outer, optimizer)
-        _remember(self)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Read what the last batches wrote: called by `fit`."""
@@ -134,19 +131,15 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _finish(self) -> None:
         """End a `fit`, also one that an exception ended earlier."""
-        _open.discard(self)
         for instance, name in self._replaced:
             vars(instance).pop(name, None)
         if self._replaced:
             self._replaced = []
             self._trained.make_train_function(force=True)
-        ring, collector = self._ring, self._collector
+        collector = self._collector
         self._ring = self._recorder = self._collector = None
-        if ring is not None and collector is not None:
-            try:
-                ring.drain()
-            finally:
-                collector.close()
+        if collector is not None:
+            collector.close()
 
     def _install(self, model: Any, outer: Any, optimizer: Any) -> None:
         self._trained = model
@@ -256,19 +249,3 @@ def _check(model: Any, optimizer: Any, variables: list[Any]) -> None:
             f"the model must train on one replica to be recorded, got {replicas}: Keras clips in each before it adds "
             "gradients up, so no norm there is the model's. Train without a strategy, or without the callback."
         )
-
-
-_open: weakref.WeakSet[ClipCallback] = weakref.WeakSet()
-
-
-def _remember(callback: ClipCallback) -> None:
-    """Have it finished when the program ends in the middle of a `fit`, before its collector is closed."""
-    if not _open:
-        atexit.unregister(_close_all)
-        atexit.register(_close_all)
-    _open.add(callback)
-
-
-def _close_all() -> None:
-    for callback in list(_open):
-        callback._finish()

@@ -4,9 +4,10 @@ Strategy: norms and loss of a step are written into a ring of the last steps on 
 stand anywhere a training step can. The host drains the ring now and then. Clipping itself is the library's own call
 on the gradients as they came, so its result is the library's to the last bit.
 
-- `writer`   what users call
-- `ops`      what is measured of a gradient, by which ops
-- `ring`     the way to the host
+- `writer`     what users call
+- `arguments`  what they pass, checked
+- `ops`        what is measured of a gradient, by which ops
+- `ring`       the way to the host
 """
 
 try:

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from tb_gradclip.collector import Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
+from tb_gradclip.tensorflow.arguments import check_norm, parameters_of, scalar
 from tb_gradclip.tensorflow.ops import clamped, half_squares, shared_half_squares, values
 from tb_gradclip.tensorflow.ring import STEPS_PER_DRAIN, DeviceRing
 
@@ -67,7 +67,7 @@ class ClipWriter:
         start_step: int = 0,
         capacity: int | None = None,
     ) -> None:
-        parameters = _parameters(variables)
+        parameters = parameters_of(variables)
         if capacity is not None and (not isinstance(capacity, int) or capacity < 2):
             raise ValueError(f"`capacity` must be a whole number of steps, 2 or more, got {capacity!r}. Leave it out.")
         check_settings(on_alert, histogram_every, start_step)
@@ -102,7 +102,7 @@ class ClipWriter:
           ValueError: the list does not match the variables, or a bound is not a scalar, NaN, or above the other.
         """
         grads = self._matching(grads)
-        low, high = _scalar("clip_value_min", clip_value_min), _scalar("clip_value_max", clip_value_max)
+        low, high = scalar("clip_value_min", clip_value_min), scalar("clip_value_max", clip_value_max)
         if low is not None and high is not None and not low <= high:
             raise ValueError(
                 f"`clip_value_min` must not be above `clip_value_max`, got {low!r} and {high!r}. Exchange them."
@@ -133,7 +133,7 @@ class ClipWriter:
           ValueError: the list does not match the variables, or `clip_norm` is negative, not finite or not a scalar.
         """
         grads = self._matching(grads)
-        _check_norm(clip_norm)
+        check_norm(clip_norm)
         clipped = [None if g is None else tf.clip_by_norm(g, clip_norm) for g in grads]
         # The library's own formula, in the gradient's own type: what it compares with the threshold is recorded.
         sums = [tf.reduce_sum(t * t, None, keepdims=True) for t in _present(grads)]
@@ -160,7 +160,7 @@ class ClipWriter:
           ValueError: the list does not match the variables, or `clip_norm` is negative, not finite or not a scalar.
         """
         grads = self._matching(t_list)
-        _check_norm(clip_norm)
+        check_norm(clip_norm)
         clipped, norm = tf.clip_by_global_norm(grads, clip_norm, use_norm)
         # Given a norm, the library takes no squares that these could be shared with.
         halves = (shared_half_squares if use_norm is None else half_squares)(_present(grads))
@@ -256,48 +256,3 @@ def _passing_on(ring: DeviceRing, collector: Collector, recorder: Recorder, at_o
 
 def _present(grads: Sequence[Any]) -> list[Any]:
     return [values(g) for g in grads if g is not None]
-
-
-def _parameters(variables: Sequence[Any]) -> list[Parameter]:
-    """Names and shapes of the variables; a name that occurs again gets a number."""
-    variables = list(variables)
-    if not variables:
-        raise ValueError("`variables` must not be empty. Build the model first, then pass model.trainable_variables.")
-    if len({id(variable) for variable in variables}) < len(variables):
-        raise ValueError(
-            "`variables` must not have an entry twice: its gradient would be counted twice. Pass each once."
-        )
-    found: dict[str, Parameter] = {}
-    for variable in variables:
-        if not hasattr(variable, "assign"):
-            raise ValueError(
-                f"`variables` must be a list of variables, got {variable!r} in it. Pass trainable_variables."
-            )
-        base = getattr(variable, "path", None) or variable.name.split(":")[0]
-        name, number = base, 0
-        while name in found:
-            number += 1
-            name = f"{base}_{number}"
-        found[name] = Parameter(name, tuple(variable.shape))
-    return list(found.values())
-
-
-def _scalar(name: str, value: Any) -> float | None:
-    """A threshold as a number, or None if it is a tensor whose value is not known yet."""
-    if tf.is_tensor(value) or isinstance(value, tf.Variable):
-        if value.shape.rank not in (0, None):
-            raise ValueError(f"`{name}` must be a scalar, got a tensor of shape {tuple(value.shape)}.")
-        return None
-    number = float(value)
-    if math.isnan(number):
-        raise ValueError(f"`{name}` must be a number, got {value!r}.")
-    return number
-
-
-def _check_norm(clip_norm: Any) -> None:
-    number = _scalar("clip_norm", clip_norm)
-    if number is not None and not 0 <= number < math.inf:
-        raise ValueError(
-            f"`clip_norm` must be 0 or more and finite, got {clip_norm!r}. "
-            "Use observe(grads) to record without clipping."
-        )
