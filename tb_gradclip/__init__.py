@@ -8,6 +8,7 @@ Inside:
 - `core`      arithmetic and formats; pure
 - `storage`   event files: write and read
 - `recorder`  measurements to records and alerts
+- `collector` the thread on which that happens
 - `torch`, `tensorflow`, `keras`   one framework each
 - `plugin`    the TensorBoard tab and its HTTP API
 - `cli`       runs in the terminal

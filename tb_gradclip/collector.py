@@ -14,6 +14,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.recorder import HistogramCounts, Recorder
@@ -21,6 +22,7 @@ from tb_gradclip.recorder import HistogramCounts, Recorder
 SECONDS_PER_ROUND = 0.5
 """Longest time between two rounds; they come sooner when there is much to take."""
 
+Writer = TypeVar("Writer", bound="CollectedWriter")
 Fetch = Callable[[], Iterable[HistogramCounts | Measurements]]
 
 
@@ -135,6 +137,31 @@ class Collector:
             self._due.wait(SECONDS_PER_ROUND)
             self._due.clear()
             self.collect()
+
+
+class CollectedWriter:
+    """What writers of every framework do with what they recorded."""
+
+    _recorder: Recorder
+    _collector: Collector
+
+    def flush(self) -> None:
+        """Bring every step so far into the file; waits for the device, so not to be called inside a graph."""
+        self._collector.flush()
+        self._recorder.act()
+
+    def close(self) -> None:
+        """Record what is left and close the file, unless it is the user's; closing twice is fine. Also done at exit."""
+        self._collector.close()
+        self._recorder.act()
+
+    def __enter__(self: Writer) -> Writer:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._collector.close()
+        if error is None:  # an alert must not hide it
+            self._recorder.act()
 
 
 _open: weakref.WeakSet[Collector] = weakref.WeakSet()

@@ -26,7 +26,7 @@ STEP_DTYPE = np.dtype(
         ("nonfinite", "<u4"),
     ]
 )
-"""61 packed bytes a step: what `run.steps` is made of, in memory and on disk.
+"""61 bytes a step: what `run.steps` is made of; on disk it is a third of that.
 
 `step` counts optimizer steps; `wall_time` is seconds since 1970; `loss` is the loss of that very step, NaN if none was
 given; `threshold` is NaN under rules without one; `norm_before`, `norm_after`, `coefficient` and `clipped` are those of

@@ -40,7 +40,7 @@ def read_events(path: Path) -> Iterator[Event]:
     """Events of one file, in order. A truncated tail, as a killed process leaves it, ends the file quietly.
 
     Frame: uint64 length, uint32 checksum of it, data, uint32 checksum of the data. The checksums are not verified:
-    TensorBoard does that in its own loaders, and a pure-Python one would cost a hundred times the rest.
+    TensorBoard does that in its own loaders.
     """
     with path.open("rb") as file:
         while len(header := file.read(12)) == 12:

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tb_gradclip.collector import Collector
+from tb_gradclip.collector import CollectedWriter, Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.recorder import OnAlert, Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
@@ -22,11 +22,11 @@ MOST_WAITING = 64
 """Drained rings that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
-class ClipWriter:
+class ClipWriter(CollectedWriter):
     """Clips gradients as `tf.clip_by_*` do, and records what that did to them.
 
     Every method may be called in eager code, inside a `tf.function`, also one that loops over steps itself, and
-    inside one compiled with `jit_compile=True`. The host learns of steps up to 64 later; of those that XLA runs, up to
+    inside one compiled with `jit_compile=True`. The host learns of steps up to 64 later; of those that XLA runs, half
     a second after the compiled function returned. What a function calls more than `capacity` times under XLA before
     it returns is lost but for the last `capacity` steps: you are warned, and the record has a gap. A `tf.function` that
     was traced outside XLA holds a call to the host, so give XLA a function of its own rather than the same one.
@@ -203,24 +203,6 @@ class ClipWriter:
             if self._eager_steps % self._eager_steps_per_drain == 0:
                 self._ring.drain()
                 self._ring.drained()
-            self._recorder.act()
-
-    def flush(self) -> None:
-        """Bring every step recorded so far into the file. To be called from eager code."""
-        self._collector.flush()
-        self._recorder.act()
-
-    def close(self) -> None:
-        """Record what is left and close the file; closing twice is fine. Also done at exit."""
-        self._collector.close()
-        self._recorder.act()
-
-    def __enter__(self) -> ClipWriter:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._collector.close()
-        if error is None:
             self._recorder.act()
 
     def _matching(self, grads: Sequence[Any]) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tb_gradclip.collector import Collector, Stopwatch
+from tb_gradclip.collector import CollectedWriter, Collector, Stopwatch
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
@@ -36,7 +36,7 @@ MOST_WAITING, MOST_HELD = 4096, 256 << 20
 """Steps and bytes that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
-class ClipWriter:
+class ClipWriter(CollectedWriter):
     """Clips gradients as `torch.nn.utils` does, and records what that did to them.
 
     Args:
@@ -201,24 +201,6 @@ class ClipWriter:
         elif waiting >= STEPS_PER_ROUND or held >= BYTES_PER_ROUND:
             self._collector.wake()
         self._recorder.act()
-
-    def flush(self) -> None:
-        """Bring every step recorded so far into the event file; waits for the device."""
-        self._collector.flush()
-        self._recorder.act()
-
-    def close(self) -> None:
-        """Flush and stop recording; closing twice is fine. A `SummaryWriter` that was given stays open."""
-        self._collector.close()
-        self._recorder.act()
-
-    def __enter__(self) -> ClipWriter:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._collector.close()
-        if error is None:  # an alert must not hide it
-            self._recorder.act()
 
     def _gradients(self, parameters: Sequence[torch.Tensor]) -> Gradients:
         """Gradients of those parameters that have one."""
