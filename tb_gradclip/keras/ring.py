@@ -26,7 +26,8 @@ from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
 from tb_gradclip.recorder import HistogramCounts
 
 SLOTS = 4
-SECONDS_PER_DRAIN = 1.0
+SECONDS_PER_DRAIN = 0.4
+"""Between two batches; with the time until a record is written, less than 5 seconds can be lost."""
 
 
 def values(gradient: Any) -> Any:
