@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core import schema
 from tb_gradclip.core.blame import ShareTracker
+from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.rows import Measurements, step_rows
@@ -119,6 +120,7 @@ class Recorder:
         self._own_seconds: float | None = None
         self._last_time: float | None = None
         self._histograms: dict[int, HistogramCounts] = {}
+        self._outliner = Outliner()
         self._windows = WindowFolder(len(self.parameters))
         self._loss, self._nonfinite = LossMonitor(), NonfiniteMonitor()
         self._shares = ShareTracker(self._names)
@@ -221,6 +223,11 @@ class Recorder:
             frame = schema.encode_steps(StepsRecord(part, self._written_rows, *cost))
             self._log.write("steps", frame, int(part["step"][0]), float(part["wall_time"][0]))
             self._written_rows += len(part)
+        self._outliner.add(rows, own or 0.0, elapsed if own is not None else 0.0)
+        if self._outliner.waiting >= ROWS_PER_OUTLINE:
+            outline = self._outliner.finish()
+            first = outline.rows[0]
+            self._log.write("outlines", schema.encode_outline(outline), int(first["step"]), float(first["wall_time"]))
         self._sink.flush()
 
     def _watch(self, measured: Measurements, rows: NDArray[np.void]) -> None:
@@ -262,6 +269,7 @@ class Recorder:
                 counts.clipped,
             )
             self._log.write("histograms", schema.encode_histogram(histogram), step, histogram.wall_time)
+            self._outliner.add_histogram(step)
             self._log.write_distribution("before", histogram.before(), step, histogram.wall_time)
             self._log.write_distribution("after", histogram.after(), step, histogram.wall_time)
 

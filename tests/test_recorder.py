@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import tb_gradclip
-from tb_gradclip.core.rows import Measurements
+from tb_gradclip.core.histogram import CODES
+from tb_gradclip.core.rows import STEP_DTYPE, Measurements
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schedule import SHORTEST_WINDOW
-from tb_gradclip.core.schema import Parameter
-from tb_gradclip.recorder import Recorder
-from tb_gradclip.storage.events import event_files, read_events
+from tb_gradclip.core.schema import Parameter, decode_outline
+from tb_gradclip.core.totals import Totals
+from tb_gradclip.recorder import HistogramCounts, Recorder
+from tb_gradclip.storage.events import event_files, read_events, read_shards
 from tb_gradclip.storage.write import EventFile
 
 
@@ -51,6 +53,27 @@ def test_every_step_is_kept_whatever_the_size_of_the_batches(tmp_path: Path, bat
     assert run.steps["step"].tolist() == list(range(3000))
     assert run.complete
     assert sum(window.steps for window in run.windows) == 3000
+
+
+def test_a_long_run_is_outlined_as_it_grows_and_the_outlines_are_those_of_its_rows(tmp_path: Path) -> None:
+    book = recorder(tmp_path)
+    for first in range(0, 40_000, 1_000):
+        book.add_histogram(HistogramCounts(first, np.zeros((2, CODES), np.int64)))
+        book.add_steps(measured(first, [float(first % 7)] * 1_000))
+    book.close()
+    (files,) = event_files(tmp_path).values()
+    shards = {tag: shard for tag, shard in read_shards(files).items() if tag.kind == "outlines"}
+    outlines = [decode_outline(frame) for shard in shards.values() for frame in shard.frames]
+    steps = tb_gradclip.read(tmp_path)["."].steps
+    assert len(outlines) == 2
+    assert [step for outline in outlines for step in outline.histogram_steps] == list(
+        range(0, outlines[1].end_row, 1_000)
+    )
+    assert (outlines[0].first_row, outlines[0].end_row) == (0, outlines[1].first_row)
+    for outline in outlines:
+        assert outline.totals == Totals().plus(steps[outline.first_row : outline.end_row])
+        for name in STEP_DTYPE.names or ():
+            np.testing.assert_array_equal(outline.rows[name], steps[name][outline.rows["row"]])
 
 
 def test_no_tag_holds_more_records_than_the_slowest_loader_keeps(tmp_path: Path) -> None:

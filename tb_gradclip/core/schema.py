@@ -14,6 +14,8 @@ keeps only a sample of longer series: 10 records a tag in the slower of its two 
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
 - `histograms`: step, wall_time, rule, parameters, and for each block its dtype and number of codes. Body: for each
   block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
+- `outlines`: first_row, totals (as `Totals`), rows, histogram_steps, own_seconds, elapsed_seconds. Body: rows of
+  `OUTLINE_DTYPE`, byte planes, zlib. What stands out in the steps from the record's own on.
 - `alerts`: a list of step, wall_time, kind, severity, message, parameter. No body.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
@@ -31,13 +33,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, Outline
 from tb_gradclip.core.histogram import CODES, GradientHistogram
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
+from tb_gradclip.core.totals import Totals
 
 PLUGIN_NAME = "gradclip"
 SCHEMA = 1
-KINDS = ("run", "steps", "parameters", "histograms", "alerts")
+KINDS = ("run", "steps", "outlines", "parameters", "histograms", "alerts")
 RECORDS_PER_SHARD = 8
 
 WINDOW_DTYPE = np.dtype(
@@ -209,6 +213,27 @@ def decode_steps(frame: bytes) -> StepsRecord:
     header, body = unpack(frame)
     rows = _from_planes(zlib.decompress(body, bufsize=header["rows"] * STEP_DTYPE.itemsize + 1), STEP_DTYPE)
     return StepsRecord(rows, header["first_row"], header.get("own_seconds"), header.get("elapsed_seconds"))
+
+
+def encode_outline(outline: Outline) -> bytes:
+    """Frame of an `outlines` record."""
+    header = {
+        "first_row": outline.first_row,
+        "totals": list(outline.totals),
+        "rows": len(outline.rows),
+        "histogram_steps": list(outline.histogram_steps),
+        "own_seconds": round(outline.own_seconds, 6),
+        "elapsed_seconds": round(outline.elapsed_seconds, 6),
+    }
+    return pack(header, zlib.compress(_planes(outline.rows), 1))
+
+
+def decode_outline(frame: bytes) -> Outline:
+    """The outline that `encode_outline` framed."""
+    header, body = unpack(frame)
+    rows = _from_planes(zlib.decompress(body, bufsize=header["rows"] * OUTLINE_DTYPE.itemsize + 1), OUTLINE_DTYPE)
+    seconds = header["own_seconds"], header["elapsed_seconds"]
+    return Outline(header["first_row"], Totals(*header["totals"]), rows, tuple(header["histogram_steps"]), *seconds)
 
 
 def encode_window(window: Window) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,10 +31,10 @@ _UPGRADE = (
 class Histograms(Sequence[GradientHistogram]):
     """Histograms of a run in order of step, decoded when asked for; `steps` lists where they are."""
 
-    def __init__(self, frames: dict[int, bytes], parameters: tuple[str, ...]) -> None:
-        self._frames = dict(sorted(frames.items()))
+    def __init__(self, frames: Mapping[int, bytes], parameters: tuple[str, ...]) -> None:
+        self._frames = frames
         self._parameters = parameters
-        self.steps: NDArray[np.int64] = np.fromiter(self._frames, np.int64, len(self._frames))
+        self.steps: NDArray[np.int64] = np.sort(np.fromiter(frames, np.int64, len(frames)))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -121,6 +121,11 @@ class RunBuilder:
     def edition(self) -> int:
         """A number that stays the same as long as `steps` of a new `Run` begins with the rows of the one before."""
         return self._history.edition
+
+    @property
+    def gapless(self) -> bool:
+        """Whether `steps` misses no row between its first and its last."""
+        return self._history.gapless
 
     def add(self, tag: Tag, shard: Shard) -> None:
         """Take all records of a shard; taking a shard again, grown or not, does no harm.

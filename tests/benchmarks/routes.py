@@ -24,8 +24,8 @@ from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import RECORDS_PER_SHARD, Parameter, RunRecord, StepsRecord, Tag
 from tb_gradclip.plugin.answers import run_json, series, series_body
 from tb_gradclip.storage.events import Shard
-from tb_gradclip.storage.provider import Recorded
 from tb_gradclip.storage.read import RunBuilder
+from tb_gradclip.storage.source import Recorded
 
 ATTEMPT = "00000000001"
 ROWS_PER_RECORD = 1024

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tb_gradclip.core import schema
+from tb_gradclip.core.charts.outline import Outliner
 from tb_gradclip.core.histogram import GradientHistogram, count
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import Alert, Parameter, RunRecord, StepsRecord, Tag, Window
+from tests.core.tables import table
 
 names = st.text(min_size=1, max_size=20)
 
@@ -56,6 +58,20 @@ def test_a_step_takes_no_more_than_64_bytes_and_packed_far_less() -> None:
 def test_a_run_comes_back(name: str) -> None:
     run = RunRecord("torch", "torch 2", (Parameter(name, (2, 3)),), Rule("global_norm", 0.25), 5)
     assert repr(schema.decode_run(schema.encode_run(run))) == repr(run)
+
+
+def test_an_outline_comes_back() -> None:
+    outliner = Outliner()
+    outliner.add(table(700), own_seconds=0.25, elapsed_seconds=5.0)
+    outliner.add_histogram(3)
+    outliner.finish()
+    outliner.add(table(300), own_seconds=0.5, elapsed_seconds=4.0)
+    outliner.add_histogram(750)
+    outline = outliner.finish()
+    back = schema.decode_outline(schema.encode_outline(outline))
+    assert (back.first_row, back.totals, back.histogram_steps) == (700, outline.totals, (750,))
+    assert (back.own_seconds, back.elapsed_seconds) == (0.5, 4.0)
+    assert back.rows.tobytes() == outline.rows.tobytes()
 
 
 def test_a_window_comes_back() -> None:
