@@ -10,7 +10,8 @@ resumed run appends and its newest rows win. A *shard* holds at most `RECORDS_PE
 keeps only a sample of longer series: 10 records a tag in the slower of its two loaders.
 
 - `run`: framework, library, parameters (name, shape), rule, start_step. No body.
-- `steps`: first_row, rows, own_seconds, elapsed_seconds. Body: rows of `STEP_DTYPE`, byte planes, zlib.
+- `steps`: rows (place of the first one among the attempt's, how many), own_seconds, elapsed_seconds. Body: rows of
+  `STEP_DTYPE` as `rows.without_guesses` leaves them, byte planes, zlib.
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
 - `histograms`: step, wall_time, rule, parameters, and for each block its dtype and number of codes. Body: for each
   block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
@@ -32,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core.histogram import CODES, GradientHistogram
-from tb_gradclip.core.rows import STEP_DTYPE
+from tb_gradclip.core.rows import STEP_DTYPE, with_guesses, without_guesses
 from tb_gradclip.core.rules import Rule
 
 PLUGIN_NAME = "gradclip"
@@ -122,10 +123,10 @@ class Window:
     rows: NDArray[np.void]
 
 
-def pack(header: Mapping[str, Any], body: bytes = b"") -> bytes:
-    """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of 8."""
+def pack(header: Mapping[str, Any], body: bytes = b"", align: int = 1) -> bytes:
+    """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of `align`."""
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    text += b" " * (-(4 + len(text)) % 8)
+    text += b" " * (-(4 + len(text)) % align)
     return struct.pack("<I", len(text)) + text + body
 
 
@@ -194,21 +195,27 @@ class StepsRecord:
 def encode_steps(record: StepsRecord) -> bytes:
     """Frame of a `steps` record.
 
-    What rows have in common lies together in planes of bytes, and zlib brings 61 bytes a step down to about 21.
+    What rows have in common lies together in planes of bytes, and zlib brings 61 bytes a step down to about 14. A slow
+    run has a record for every four steps, so that each byte of its header counts.
     """
     rows = record.rows.astype(STEP_DTYPE, copy=False)
-    header: dict[str, Any] = {"first_row": record.first_row, "rows": len(rows)}
-    for name in ("own_seconds", "elapsed_seconds"):  # of a slow run there are many small records, so nothing is padded
+    header: dict[str, Any] = {"rows": [record.first_row, len(rows)]}
+    for name in ("own_seconds", "elapsed_seconds"):
         if (seconds := getattr(record, name)) is not None:
             header[name] = round(seconds, 6)
-    return pack(header, zlib.compress(_planes(rows), 1))
+    return pack(header, zlib.compress(_planes(without_guesses(rows)), 1))
 
 
 def decode_steps(frame: bytes) -> StepsRecord:
-    """The record that `encode_steps` framed."""
+    """The record that `encode_steps` framed. `ValueError` for a body that is not as long as the header says."""
     header, body = unpack(frame)
-    rows = _from_planes(zlib.decompress(body, bufsize=header["rows"] * STEP_DTYPE.itemsize + 1), STEP_DTYPE)
-    return StepsRecord(rows, header["first_row"], header.get("own_seconds"), header.get("elapsed_seconds"))
+    first_row, count = header["rows"]
+    size = count * STEP_DTYPE.itemsize
+    planes = zlib.decompressobj().decompress(body, size + 1)  # no more, whatever a corrupt body would expand to
+    if len(planes) != size:
+        raise ValueError(f"a record of {count} steps must hold {size} bytes, got {len(planes)}.")
+    rows = with_guesses(_from_planes(planes, STEP_DTYPE))
+    return StepsRecord(rows, first_row, header.get("own_seconds"), header.get("elapsed_seconds"))
 
 
 def encode_window(window: Window) -> bytes:
