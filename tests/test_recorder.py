@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,11 +19,12 @@ from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.rows import STEP_DTYPE, Measurements
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schedule import SHORTEST_WINDOW
-from tb_gradclip.core.schema import Parameter, decode_outline
+from tb_gradclip.core.schema import Parameter, Tag, decode_outline
 from tb_gradclip.core.totals import Totals
 from tb_gradclip.recorder import HistogramCounts, Recorder
 from tb_gradclip.storage.events import event_files, read_events, read_shards
 from tb_gradclip.storage.write import EventFile
+from tests.benchmarks.synthetic import Training
 
 
 def recorder(logdir: Path) -> Recorder:
@@ -179,3 +182,41 @@ def test_rows_go_out_within_seconds_of_being_recorded(tmp_path: Path, monkeypatc
         time.sleep(0.05)
     assert len(tb_gradclip.read(tmp_path)["."].steps) >= 10
     book.close()
+
+
+def slow_run(logdir: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule, steps: int) -> None:
+    """Record one step a second, of which four go into a record."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, time=time.time)
+    monkeypatch.setattr("tb_gradclip.recorder.time", clock)
+    training = Training(4, pace=1)
+    book = training.recorder(EventFile(logdir), histogram_every=0)
+    for seen in training.batches(steps, size=1):
+        book.write_if_old()
+        after = np.float32(0.7) * seen.norms_before
+        book.add_steps(replace(seen, rule=rule, norms_after=after if rule.measures_after else None))
+        book.add_own_time(0.002)
+        clock.now += 1.0
+    book.close()
+
+
+@pytest.mark.parametrize("rule", [Rule("global_norm", 1.0, epsilon=1e-6), Rule.by_value(-1.0, 1.0), Rule("none")])
+def test_a_step_takes_no_more_than_64_bytes_even_if_only_four_share_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule
+) -> None:
+    slow_run(tmp_path, monkeypatch, rule, 500)
+    (files,) = event_files(tmp_path).values()
+    sizes = [
+        event.ByteSize() + 16  # length and two checksums
+        for event in read_events(files[0])
+        if any((tag := Tag.parse(value.tag)) and tag.kind == "steps" for value in event.summary.value)
+    ]
+    assert len(sizes) == pytest.approx(500 / 4, abs=1)
+    assert sum(sizes) / 500 <= 64
+
+
+def test_the_cost_of_a_slow_run_is_known_however_seldom_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for steps in (10, 50, 500):
+        slow_run(tmp_path / str(steps), monkeypatch, Rule("none"), steps)
+        assert tb_gradclip.read(tmp_path)[str(steps)].overhead == pytest.approx(0.002, rel=0.2)

@@ -9,6 +9,7 @@
 - `rates`       clip rate with its confidence interval, throttle
 - `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows
+- `cost`        when the log is told what recording costs
 - `schema`      the format on disk
 - `growing`     arrays that grow at their end
 - `totals`      counts over all rows of a run

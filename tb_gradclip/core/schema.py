@@ -10,12 +10,13 @@ resumed run appends and its newest rows win. A *shard* holds at most `RECORDS_PE
 keeps only a sample of longer series: 10 records a tag in the slower of its two loaders.
 
 - `run`: framework, library, parameters (name, shape), rule, start_step. No body.
-- `steps`: first_row, rows, own_seconds, elapsed_seconds. Body: rows of `STEP_DTYPE`, byte planes, zlib.
+- `steps`: rows (place of the first one among the attempt's, how many), own_seconds, elapsed_seconds. Body: rows of
+  `STEP_DTYPE` as `rows.without_guesses` leaves them, byte planes, zlib.
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
 - `histograms`: step, wall_time, rule, parameters, and for each block its dtype and number of codes. Body: for each
   block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
 - `outlines`: first_row, totals (as `Totals`), rows, histogram_steps, own_seconds, elapsed_seconds. Body: rows of
-  `OUTLINE_DTYPE`, byte planes, zlib. What stands out in the steps from the record's own on.
+  `OUTLINE_DTYPE`, packed as those of `steps`. What stands out in the steps from the record's own on.
 - `alerts`: a list of step, wall_time, kind, severity, message, parameter. No body.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, Outline
 from tb_gradclip.core.histogram import CODES, GradientHistogram
-from tb_gradclip.core.rows import STEP_DTYPE
+from tb_gradclip.core.rows import STEP_DTYPE, with_guesses, without_guesses
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.totals import Totals
 
@@ -126,10 +127,10 @@ class Window:
     rows: NDArray[np.void]
 
 
-def pack(header: Mapping[str, Any], body: bytes = b"") -> bytes:
-    """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of 8."""
+def pack(header: Mapping[str, Any], body: bytes = b"", align: int = 1) -> bytes:
+    """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of `align`."""
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    text += b" " * (-(4 + len(text)) % 8)
+    text += b" " * (-(4 + len(text)) % align)
     return struct.pack("<I", len(text)) + text + body
 
 
@@ -162,6 +163,20 @@ def _from_planes(planes: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The items, as one dimension."""
     array = np.frombuffer(planes, np.uint8).reshape(dtype.itemsize, -1)
     return np.ascontiguousarray(array.T).reshape(-1).view(dtype)
+
+
+def _packed(rows: NDArray[np.void]) -> bytes:
+    """Rows of the step table, whatever else they have, as few bytes."""
+    return zlib.compress(_planes(without_guesses(rows)), 1)
+
+
+def _unpacked(body: bytes, count: int, dtype: np.dtype[Any]) -> NDArray[np.void]:
+    """The rows that `_packed` was given. `ValueError` if there are not so many."""
+    size = count * dtype.itemsize
+    planes = zlib.decompressobj().decompress(body, size + 1)  # no more, whatever a corrupt body would expand to
+    if len(planes) != size:
+        raise ValueError(f"a record of {count} steps must hold {size} bytes, got {len(planes)}.")
+    return with_guesses(_from_planes(planes, dtype))
 
 
 def encode_run(run: RunRecord) -> bytes:
@@ -198,21 +213,24 @@ class StepsRecord:
 def encode_steps(record: StepsRecord) -> bytes:
     """Frame of a `steps` record.
 
-    What rows have in common lies together in planes of bytes, and zlib brings 61 bytes a step down to about 21.
+    What rows have in common lies together in planes of bytes, and zlib brings 61 bytes a step down to about 14. A slow
+    run has a record for every four steps, so that each byte of its header counts.
     """
     rows = record.rows.astype(STEP_DTYPE, copy=False)
-    header: dict[str, Any] = {"first_row": record.first_row, "rows": len(rows)}
-    for name in ("own_seconds", "elapsed_seconds"):  # of a slow run there are many small records, so nothing is padded
+    header: dict[str, Any] = {"rows": [record.first_row, len(rows)]}
+    for name in ("own_seconds", "elapsed_seconds"):
         if (seconds := getattr(record, name)) is not None:
             header[name] = round(seconds, 6)
-    return pack(header, zlib.compress(_planes(rows), 1))
+    return pack(header, _packed(rows))
 
 
 def decode_steps(frame: bytes) -> StepsRecord:
-    """The record that `encode_steps` framed."""
+    """The record that `encode_steps` framed. `ValueError` for a body that is not as long as the header says."""
     header, body = unpack(frame)
-    rows = _from_planes(zlib.decompress(body, bufsize=header["rows"] * STEP_DTYPE.itemsize + 1), STEP_DTYPE)
-    return StepsRecord(rows, header["first_row"], header.get("own_seconds"), header.get("elapsed_seconds"))
+    first_row, count = header["rows"]
+    return StepsRecord(
+        _unpacked(body, count, STEP_DTYPE), first_row, header.get("own_seconds"), header.get("elapsed_seconds")
+    )
 
 
 def encode_outline(outline: Outline) -> bytes:
@@ -225,13 +243,13 @@ def encode_outline(outline: Outline) -> bytes:
         "own_seconds": round(outline.own_seconds, 6),
         "elapsed_seconds": round(outline.elapsed_seconds, 6),
     }
-    return pack(header, zlib.compress(_planes(outline.rows), 1))
+    return pack(header, _packed(outline.rows))
 
 
 def decode_outline(frame: bytes) -> Outline:
     """The outline that `encode_outline` framed."""
     header, body = unpack(frame)
-    rows = _from_planes(zlib.decompress(body, bufsize=header["rows"] * OUTLINE_DTYPE.itemsize + 1), OUTLINE_DTYPE)
+    rows = _unpacked(body, header["rows"], OUTLINE_DTYPE)
     seconds = header["own_seconds"], header["elapsed_seconds"]
     return Outline(header["first_row"], Totals(*header["totals"]), rows, tuple(header["histogram_steps"]), *seconds)
 

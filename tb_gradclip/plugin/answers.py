@@ -99,7 +99,7 @@ def series_body(lines: Sequence[Series]) -> bytes:
         {"run": s.run, "column": s.column, "fields": list(s.fields), "rows": s.rows, "total": s.total} for s in lines
     ]
     numbers = b"".join(np.ascontiguousarray(block, "<f8").tobytes() for s in lines for block in s.numbers)
-    return schema.pack({"series": header}, numbers)
+    return schema.pack({"series": header}, numbers, align=8)
 
 
 def histogram_json(run: Run, histogram: GradientHistogram, parameter: str | None) -> dict[str, Any]:

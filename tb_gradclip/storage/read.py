@@ -154,10 +154,11 @@ class RunBuilder:
         attempt = self._attempts[name]
         for frame in frames:
             header, _ = schema.unpack(frame)
-            if self._history.holds(name, header["first_row"], header["rows"]):
+            first_row, count = header["rows"]
+            if self._history.holds(name, first_row, count):
                 continue
             if attempt.run is None:
-                attempt.early[header["first_row"]] = frame
+                attempt.early[first_row] = frame
                 continue
             record = schema.decode_steps(frame)
             self._history.add(name, record.first_row, record.rows)

@@ -98,11 +98,11 @@ class Outliner:
         """Rows that are in no outline yet."""
         return sum(map(len, self._rows))
 
-    def add(self, rows: NDArray[np.void], own_seconds: float, elapsed_seconds: float) -> None:
-        """Take the rows of the next `steps` records, and the sums of what these say of time."""
+    def add(self, rows: NDArray[np.void], own_seconds: float | None, elapsed_seconds: float | None) -> None:
+        """Take the rows of the next `steps` records, and what these say of time, if anything."""
         self._rows.append(rows)
-        self._own_seconds += own_seconds
-        self._elapsed_seconds += elapsed_seconds
+        self._own_seconds += own_seconds or 0.0
+        self._elapsed_seconds += elapsed_seconds or 0.0
 
     def add_histogram(self, step: int) -> None:
         """Take note of the next `histograms` record."""
