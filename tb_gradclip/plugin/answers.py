@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tb_gradclip.core import rates, schema
+from tb_gradclip.core import framing, rates
 from tb_gradclip.core.histogram import Distribution, GradientHistogram
 from tb_gradclip.core.rules import Floats, Rule
 from tb_gradclip.core.totals import Totals
@@ -99,7 +99,7 @@ def series_body(lines: Sequence[Series]) -> bytes:
         {"run": s.run, "column": s.column, "fields": list(s.fields), "rows": s.rows, "total": s.total} for s in lines
     ]
     numbers = b"".join(np.ascontiguousarray(block, "<f8").tobytes() for s in lines for block in s.numbers)
-    return schema.pack({"series": header}, numbers, align=8)
+    return framing.pack({"series": header}, numbers, align=8)
 
 
 def histogram_json(run: Run, histogram: GradientHistogram, parameter: str | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core import schema
+from tb_gradclip.core import framing, schema
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Tag, Window
@@ -97,7 +97,7 @@ class _Attempt:
             window = schema.decode_window(frame)
             self.windows[window.first_step] = window
         elif kind == "histograms":
-            header, _ = schema.unpack(frame)
+            header, _ = framing.unpack(frame)
             self.histograms[header["step"]] = frame
         elif kind == "alerts":
             self.alerts.update({(alert.step, alert.kind): alert for alert in schema.decode_alerts(frame)})
@@ -153,7 +153,7 @@ class RunBuilder:
         """Decode and keep what is new among these frames."""
         attempt = self._attempts[name]
         for frame in frames:
-            header, _ = schema.unpack(frame)
+            header, _ = framing.unpack(frame)
             first_row, count = header["rows"]
             if self._history.holds(name, first_row, count):
                 continue

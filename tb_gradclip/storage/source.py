@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core import schema
+from tb_gradclip.core import framing, schema
 from tb_gradclip.core.charts.lines import Lines
 from tb_gradclip.core.charts.outline import Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
@@ -200,7 +200,7 @@ class OutlinedSource(Source):
         if step not in self._frames:
             tag = next(tag for tag, max_step in self._of_kind("histograms") if max_step >= step)
             for frame in self._read([tag])[tag]:
-                self._frames[schema.unpack(frame)[0]["step"]] = frame
+                self._frames[framing.unpack(frame)[0]["step"]] = frame
         return self._frames[step]
 
     def _of_kind(self, kind: str) -> list[tuple[Tag, int]]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tb_gradclip.core import schema
+from tb_gradclip.core import framing, schema
 from tb_gradclip.core.charts.outline import Outliner
 from tb_gradclip.core.histogram import GradientHistogram, count
 from tb_gradclip.core.rows import STEP_DTYPE
@@ -23,15 +23,15 @@ names = st.text(min_size=1, max_size=20)
 @given(st.dictionaries(names, st.integers()), st.binary())
 def test_a_frame_gives_back_header_and_body(header: dict[str, int], body: bytes) -> None:
     for align in (1, 8):
-        frame = schema.pack(header, body, align)
-        assert schema.unpack(frame) == (header, body)
+        frame = framing.pack(header, body, align)
+        assert framing.unpack(frame) == (header, body)
         assert (len(frame) - len(body)) % align == 0
 
 
 @pytest.mark.parametrize("broken", [b"", b"\x01", b"\xff\xff\xff\x7f{}"])
 def test_bytes_that_are_no_frame_are_refused(broken: bytes) -> None:
     with pytest.raises(ValueError, match="a record must be a frame"):
-        schema.unpack(broken)
+        framing.unpack(broken)
 
 
 def test_steps_come_back() -> None:
@@ -62,13 +62,13 @@ def test_what_is_easily_guessed_wrong_comes_back_too(numbers: np.ndarray) -> Non
 
 @pytest.mark.parametrize("said", [2, 4, 10**9])
 def test_a_body_of_another_length_than_its_header_says_is_refused(said: int) -> None:
-    _, body = schema.unpack(schema.encode_steps(StepsRecord(np.zeros(3, STEP_DTYPE), 0)))
+    _, body = framing.unpack(schema.encode_steps(StepsRecord(np.zeros(3, STEP_DTYPE), 0)))
     with pytest.raises(ValueError, match=f"a record of {said} steps must hold {said * 61} bytes, got"):
-        schema.decode_steps(schema.pack({"rows": [0, said]}, body))
+        schema.decode_steps(framing.pack({"rows": [0, said]}, body))
 
 
 def test_a_corrupt_body_does_not_expand_without_limit() -> None:
-    bomb = schema.pack({"rows": [0, 1]}, zlib.compress(bytes(10**8)))
+    bomb = framing.pack({"rows": [0, 1]}, zlib.compress(bytes(10**8)))
     tracemalloc.start()
     with pytest.raises(ValueError, match="must hold 61 bytes, got 62"):
         schema.decode_steps(bomb)
@@ -134,7 +134,7 @@ def test_a_histogram_comes_back_whatever_its_blocks() -> None:
 def test_alerts_come_back_and_fields_of_a_later_version_are_ignored() -> None:
     alert = Alert(3, "spike", "warning", "loss jumped", None, 2.5)
     assert schema.decode_alerts(schema.encode_alerts([alert])) == [alert]
-    later = schema.pack({"alerts": [{**vars(alert), "lead": 7}]})
+    later = framing.pack({"alerts": [{**vars(alert), "lead": 7}]})
     assert schema.decode_alerts(later) == [alert]
 
 
