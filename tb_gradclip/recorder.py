@@ -222,8 +222,8 @@ class Recorder:
         self._outliner.add(rows, *cost)
         if self._outliner.waiting >= ROWS_PER_OUTLINE:
             outline = self._outliner.finish()
-            first = outline.rows[0]
-            self._log.write("outlines", schema.encode_outline(outline), int(first["step"]), float(first["wall_time"]))
+            since = outline.lookback_row
+            self._log.write("outlines", schema.encode_outline(outline), int(since["step"]), float(since["wall_time"]))
         self._sink.flush()
 
     def _watch(self, measured: Measurements, rows: NDArray[np.void]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core.rows import with_guesses, without_guesses
+from tb_gradclip.core.rows import add_guesses, without_guesses
 
 
 def pack(header: Mapping[str, Any], body: bytes = b"", align: int = 1) -> bytes:
@@ -37,9 +37,9 @@ def planes(array: NDArray[Any]) -> bytes:
 
 
 def from_planes(planes: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The items that `planes` was given, as one dimension."""
+    """The items that `planes` was given, as one dimension, in memory of their own."""
     array = np.frombuffer(planes, np.uint8).reshape(dtype.itemsize, -1)
-    return np.ascontiguousarray(array.T).reshape(-1).view(dtype)
+    return np.array(array.T, order="C").reshape(-1).view(dtype)
 
 
 def pack_rows(rows: NDArray[np.void]) -> bytes:
@@ -53,4 +53,6 @@ def unpack_rows(body: bytes, count: int, dtype: np.dtype[Any]) -> NDArray[np.voi
     planes = zlib.decompressobj().decompress(body, size + 1)  # no more, whatever a corrupt body would expand to
     if len(planes) != size:
         raise ValueError(f"a record of {count} steps must hold {size} bytes, got {len(planes)}.")
-    return with_guesses(from_planes(planes, dtype))
+    rows = from_planes(planes, dtype)
+    add_guesses(rows)
+    return rows

@@ -83,7 +83,7 @@ def without_guesses(rows: NDArray[np.void]) -> NDArray[np.void]:
     """Rows whose `norm_after` and `coefficient` are only what a guess gets wrong: mostly zeros, which pack to nothing.
 
     `norm_after` is guessed to be the smaller of `norm_before` and `threshold`, `coefficient` to be norm_after /
-    norm_before. Bits that differ from the guess are set, so that `with_guesses` gives back every one, of a NaN too.
+    norm_before. Bits that differ from the guess are set, so that `add_guesses` gives back every one, of a NaN too.
     """
     rest = rows.copy()
     _toggle(rest["coefficient"], _guessed_coefficient(rows))
@@ -91,12 +91,10 @@ def without_guesses(rows: NDArray[np.void]) -> NDArray[np.void]:
     return rest
 
 
-def with_guesses(rest: NDArray[np.void]) -> NDArray[np.void]:
-    """The rows that `without_guesses` was given."""
-    rows = rest.copy()
-    _toggle(rows["norm_after"], _guessed_norm_after(rows))
-    _toggle(rows["coefficient"], _guessed_coefficient(rows))
-    return rows
+def add_guesses(rest: NDArray[np.void]) -> None:
+    """Turn what `without_guesses` gave back into the rows it was given, in place."""
+    _toggle(rest["norm_after"], _guessed_norm_after(rest))
+    _toggle(rest["coefficient"], _guessed_coefficient(rest))
 
 
 def _toggle(column: Floats, guess: Floats) -> None:

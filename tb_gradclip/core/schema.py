@@ -16,7 +16,7 @@ keeps only a sample of longer series: 10 records a tag in the slower of its two 
 - `histograms`: step, wall_time, rule, parameters, and for each block its dtype and number of codes. Body: for each
   block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
 - `outlines`: first_row, totals (as `Totals`), rows, histogram_steps, own_seconds, elapsed_seconds. Body: rows of
-  `OUTLINE_DTYPE`, packed as those of `steps`. What stands out in the steps from the record's own on.
+  `OUTLINE_DTYPE`, packed as those of `steps`. The record's own step is that of `lookback_row`.
 - `alerts`: a list of step, wall_time, kind, severity, message, parameter. No body.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.

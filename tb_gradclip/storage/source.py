@@ -110,7 +110,7 @@ def is_long(listed: Mapping[Tag, Listed]) -> bool:
 
 
 class OutlinedSource(Source):
-    """A long run of one attempt: its outlines, and from the newest outline's first step on everything.
+    """A long run of one attempt: its outlines, and from the newest outline's `lookback_row` on everything.
 
     Args:
       name: of the run.
@@ -209,7 +209,7 @@ class OutlinedSource(Source):
 
 
 def _newest_outline(listed: Mapping[Tag, Listed]) -> int:
-    """The step with which the newest outline begins."""
+    """The step from which on the newest outline needs the table."""
     return max(state.max_step for tag, state in listed.items() if tag.kind == "outlines")
 
 

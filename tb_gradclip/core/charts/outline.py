@@ -81,6 +81,16 @@ class Outline:
         """Place of the row after the last."""
         return self.first_row + self.totals.rows
 
+    @property
+    def lookback_row(self) -> np.void:
+        """One of `rows`: those from here on are what windows look back on that end in the row after the last, or more.
+
+        Who has the outline and the table from this row on needs no other.
+        """
+        place = np.searchsorted(self.rows["row"], self.end_row - lookback(self.end_row), side="right") - 1
+        row: np.void = self.rows[max(int(place), 0)]
+        return row
+
 
 class Outliner:
     """Makes outlines of an attempt's rows as they are recorded."""

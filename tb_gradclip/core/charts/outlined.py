@@ -50,7 +50,7 @@ class OutlinedLines:
     def __init__(self, outlines: Sequence[Outline], fetch: Fetch) -> None:
         self._fetch = fetch
         self._lock = threading.Lock()
-        self._known = Growing(OUTLINE_DTYPE)
+        self._known = Growing(OUTLINE_DTYPE, room=sum(len(outline.rows) for outline in outlines))
         self._standing_out: dict[str, _StandingOut] = {}
         self._totals = Totals()
         for outline in outlines:
