@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Tensors = torch.Tensor | Iterable[torch.Tensor]
 
-STEPS_PER_ROUND, BYTES_PER_ROUND = 128, 32 << 20
+STEPS_PER_ROUND, BYTES_PER_ROUND = 128, 4 << 20
 """Steps that are recorded together, or bytes of their histograms; what takes longer is looked after twice a second."""
 
 MOST_WAITING, MOST_HELD = 4096, 256 << 20
