@@ -238,13 +238,14 @@ def encode_histogram(histogram: GradientHistogram) -> bytes:
         block = getattr(histogram, name)
         if block is None:
             continue
-        dtype = "<f8" if name == "coefficients" else "<u4" if not block.size or block.max() < 2**32 else "<u8"
-        blocks[name] = {"dtype": dtype}
+        kept = {}
         if block.ndim == 2:
-            codes = np.flatnonzero(block.any(axis=0))
-            blocks[name]["codes"] = len(codes)
+            codes = np.flatnonzero(histogram.total if name == "counts" else block.any(axis=0))
+            kept = {"codes": len(codes)}
             body += codes.astype("<u2").tobytes()
             block = block[:, codes]
+        dtype = "<f8" if name == "coefficients" else "<u4" if not block.size or block.max() < 2**32 else "<u8"
+        blocks[name] = {"dtype": dtype, **kept}
         body += framing.planes(np.ascontiguousarray(block, dtype))
     header = {"step": histogram.step, "wall_time": histogram.wall_time, "rule": histogram.rule.to_json()}
     return framing.pack({**header, "parameters": len(histogram.counts), "blocks": blocks}, zlib.compress(body, 1))

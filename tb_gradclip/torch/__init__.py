@@ -5,7 +5,8 @@ and loss stay on the device, and the step puts them into an outbox. A thread of 
 brings them to the host, and works out there what they mean.
 
 - `writer`       what users call
-- `gradients`    norms of gradients, and their scaling
+- `gradients`    what is read off gradients, and their scaling
+- `norms`        their norms
 - `counts`       their histograms
 - `outbox`       the way to the host
 """

@@ -10,6 +10,7 @@ import torch
 
 from tb_gradclip.core.rules import TORCH_EPSILON
 from tb_gradclip.torch.counts import Counting, Room, begin
+from tb_gradclip.torch.norms import Norms
 
 _dtype, _is_sparse, _is_cpu, _is_cuda = map(attrgetter, ("dtype", "is_sparse", "is_cpu", "is_cuda"))
 
@@ -17,8 +18,9 @@ _dtype, _is_sparse, _is_cpu, _is_cuda = map(attrgetter, ("dtype", "is_sparse", "
 class Gradients:
     """Gradients of some of the model's parameters, and those parameters' places in it."""
 
-    def __init__(self, indices: list[int], tensors: list[torch.Tensor]) -> None:
+    def __init__(self, indices: list[int], tensors: list[torch.Tensor], norms: Norms) -> None:
         self.indices = indices
+        self._norms = norms
         self.tensors = tensors
         self.fused = _fused(tensors)
 
@@ -27,7 +29,7 @@ class Gradients:
         if not self.tensors:
             return torch.zeros(0)
         if self.fused:
-            return torch.stack(torch._foreach_norm(self.tensors, norm_type))
+            return self._norms.take(self.indices, self.tensors, norm_type)
         device = self.tensors[0].device
         return torch.stack([torch.linalg.vector_norm(_values(g), norm_type).to(device) for g in self.tensors])
 

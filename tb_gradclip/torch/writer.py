@@ -22,6 +22,7 @@ from tb_gradclip.recorder import OnAlert, Recorder
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
 from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.gradients import Gradients
+from tb_gradclip.torch.norms import Norms
 from tb_gradclip.torch.outbox import Call, Histogram, Outbox, Step
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Tensors = torch.Tensor | Iterable[torch.Tensor]
 
-STEPS_PER_ROUND, BYTES_PER_ROUND = 128, 32 << 20
+STEPS_PER_ROUND, BYTES_PER_ROUND = 128, 4 << 20
 """Steps that are recorded together, or bytes of their histograms; what takes longer is looked after twice a second."""
 
 MOST_WAITING, MOST_HELD = 4096, 256 << 20
@@ -95,6 +96,7 @@ class ClipWriter(CollectedWriter):
         self._calls: list[Call] = []
         self._histogram = Histogram()
         self._room = Room()
+        self._norms = Norms()
         self._warned = False
 
     @torch.no_grad()
@@ -175,7 +177,8 @@ class ClipWriter(CollectedWriter):
         with self._harmless(), self._own, torch.no_grad():
             # Clipping may put new tensors into `.grad`; a gradient that it removed counts as zero.
             parameters = [self._parameters[index] for index in call.indices]
-            after = Gradients(call.indices, [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters])
+            tensors = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+            after = Gradients(call.indices, tensors, self._norms)
             call.after = after.norms()
             if counted:
                 self._histogram.after += after.count(self._room)
@@ -212,7 +215,7 @@ class ClipWriter(CollectedWriter):
             grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
             if len(grads) < len(indices):
                 indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
-            return Gradients(indices, grads)
+            return Gradients(indices, grads, self._norms)
 
     def _places(self, parameters: Sequence[torch.Tensor]) -> list[int]:
         for place, parameter in enumerate(parameters):
