@@ -1,6 +1,6 @@
 """What it takes until the dashboard shows a long run: time and memory beside TensorBoard's own, and a live reload.
 
-    python -m tests.benchmarks.read [--steps 1000000] [--parameters 200] [--rounds 3]
+    python -m tests.benchmarks.read [--steps 1000000] [--parameters 200] [--rounds 3] [--beside 100000]
 
 A log is written by the real recorder and read by a real TensorBoard, once with each of its two loaders. Printed are
 medians over the rounds:
@@ -10,11 +10,15 @@ medians over the rounds:
 - `memory`: of the server process after that, and the part of it that came with our answers.
 - `reload`: another 1000 steps are written, and TensorBoard has read them; `runs` and the chart again.
 - `again`: the same with nothing new.
+
+The second table sets a shorter run beside what one would use instead: the same four lines as scalars of every step,
+with histograms of all gradients before and after clipping wherever ours has one. `answer` is then the same lines in
+the Scalars tab, each from its own address, and the newest histograms; `shown`: points of a line that can be seen at
+all, however far one zooms in.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import re
@@ -28,12 +32,18 @@ from pathlib import Path
 
 import numpy as np
 import tensorboard_data_server
+from tensorboard.compat.proto.summary_pb2 import Summary
 
+import tb_gradclip
+from tb_gradclip.core.rates import windowed_clip_rate
+from tb_gradclip.storage.write import EventFile, RecordLog
+from tests.benchmarks.contest import duration, parser, print_table, size
 from tests.benchmarks.made import LongRun
 from tests.tensorboard import LOADERS, fetch, tensorboard
 
 RUN = "run"
-CHART = f"series?run={RUN}&column=loss&column=norm_before&column=norm_after&column=clip_rate&points=2000"
+COLUMNS = ("loss", "norm_before", "norm_after", "clip_rate")
+CHART = f"series?run={RUN}&points=2000" + "".join(f"&column={column}" for column in COLUMNS)
 MORE = 1000
 PATIENCE = 600.0
 
@@ -138,28 +148,92 @@ def measured(logdir: Path, run: LongRun, fast: str) -> dict[str, float]:
         }
 
 
+class BoardRun:
+    """A run of ours once more, as scalars and histograms of TensorBoard's own.
+
+    Args:
+      logdir: the run's own directory.
+      ours: the directory of the run to copy.
+    """
+
+    def __init__(self, logdir: Path, ours: Path) -> None:
+        run = tb_gradclip.read(ours)["."]
+        sink = EventFile(logdir)
+        log = RecordLog(sink, "board")
+        columns = [*(run.steps[name] for name in COLUMNS[:3]), windowed_clip_rate(run.steps, 100).rate]
+        kept = {histogram.step: histogram for histogram in run.histograms}
+        for step, numbers in enumerate(zip(*columns, strict=True)):
+            values = [Summary.Value(tag=tag, simple_value=float(x)) for tag, x in zip(COLUMNS, numbers, strict=True)]
+            sink.add(Summary(value=values), step, float(run.steps["wall_time"][step]))
+            if step in kept:
+                for name, distribution in (("before", kept[step].before()), ("after", kept[step].after())):
+                    log.write_distribution(name, distribution, step, kept[step].wall_time)
+        sink.add(Summary(value=[Summary.Value(tag="mark", simple_value=1.0)]), len(run.steps), 1.0)
+        sink.close()
+
+
+def board_answered(address: str) -> tuple[float, int]:
+    """Seconds for the lines and the histograms in TensorBoard's own tabs, and the points a line has there."""
+    start, points = time.perf_counter(), 0
+    for column in COLUMNS:
+        with urllib.request.urlopen(f"{address}data/plugin/scalars/scalars?run={RUN}&tag={column}") as response:
+            points = len(json.load(response))
+    for name in ("before", "after"):
+        tag = f"gradclip%2F{name}"
+        with urllib.request.urlopen(f"{address}data/plugin/histograms/histograms?run={RUN}&tag={tag}") as response:
+            assert json.load(response)
+    return time.perf_counter() - start, points
+
+
+def beside(steps: int, parameters: int) -> list[list[str]]:
+    """Rows of the second table."""
+    rows = []
+    with tempfile.TemporaryDirectory() as directory:
+        ours, board = (Path(directory) / name for name in ("ours", "board"))
+        run = LongRun(ours / RUN, parameters)
+        run.grow(steps)
+        run.close()
+        BoardRun(board / RUN, ours / RUN)
+        for fast in LOADERS:
+            for name, logdir, mark in (("ours", ours, run.marks[-1]), ("scalars and histograms", board, "mark")):
+                megabytes = sum(path.stat().st_size for path in logdir.rglob("*tfevents*"))
+                load = LOAD[fast](logdir)
+                with tensorboard(logdir, f"--load_fast={fast}") as address:
+                    wait_for(address, mark)
+                    answer, points = (answered(address, steps), steps) if name == "ours" else board_answered(address)
+                    held = f"{memory(address):.0f} MB"
+                figures = [size(megabytes), duration(load), duration(answer), held, f"{points:,}"]
+                rows.append([f"`--load_fast={fast}`", name, *figures])
+    return rows
+
+
 def main() -> None:
     """Write the log, read it and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1_000_000)
-    parser.add_argument("--parameters", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--steps", type=int, default=1_000_000)
+    arguments.add_argument("--parameters", type=int, default=200)
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--beside", type=int, default=100_000, help="steps of the second table's run; 0 for none")
+    options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         logdir = Path(directory) / "logs"
         start = time.perf_counter()
         run = LongRun(logdir / RUN, options.parameters)
         run.grow(options.steps)
-        size = sum(path.stat().st_size for path in logdir.rglob("*tfevents*")) / 1e6
+        written = size(sum(path.stat().st_size for path in logdir.rglob("*tfevents*")))
         took = time.perf_counter() - start
-        print(f"{options.steps} steps x {options.parameters} parameters: {size:.1f} MB, written in {took:.0f} s")
+        print(f"{options.steps} steps x {options.parameters} parameters: {written}, written in {took:.0f} s")
         results = {fast: [measured(logdir, run, fast) for _ in range(options.rounds)] for fast in LOADERS}
         run.close()
     names = list(results["true"][0])
-    print(f"{'loader':18}" + "".join(f"{name:>16}" for name in names))
-    for fast, rounds in results.items():
-        medians = [np.median([each[name] for each in rounds]) for name in names]
-        print(f"{f'--load_fast={fast}':18}" + "".join(f"{value:16.3f}" for value in medians))
+    rows = [
+        [f"`--load_fast={fast}`", *(f"{np.median([each[name] for each in rounds]):.3f}" for name in names)]
+        for fast, rounds in results.items()
+    ]
+    print_table("From loaded to shown:", ("loader", *names), rows)
+    if options.beside:
+        header = ("loader", "log", "size", "load", "answer", "memory", "shown")
+        print_table(f"{options.beside:,} steps, beside:", header, beside(options.beside, options.parameters))
 
 
 if __name__ == "__main__":

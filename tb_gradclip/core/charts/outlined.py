@@ -31,10 +31,6 @@ from tb_gradclip.core.totals import Totals
 Fetch = Callable[[int, int], Rows]
 """Rows of the table from one step to another, both included, in order; more on either side do no harm."""
 
-STRETCHES_PER_BUCKET = 2
-"""So many stretches must share a bucket for an outline to draw it: a bucket is half a pixel, and so no extreme is
-missing from the pixel it belongs to and both beside it."""
-
 
 class OutlinedLines:
     """Lines over the table of one attempt: its outlines and its newest rows are here, the others are fetched.
@@ -81,7 +77,9 @@ class OutlinedLines:
     ) -> Line:
         """As `Lines.line`, of the outline where that is fine enough, else of the rows themselves.
 
-        Of an outline `total` is exact for the whole run, and else to within a stretch at either end.
+        It is where a bucket, which is a pixel wide, holds a stretch or more. Every point is at its true place; what may
+        be missing from a pixel is a lesser extreme than the one drawn within a pixel of it. Of an outline, `total` is
+        exact for the whole run, and else to within a stretch at either end.
         """
         with self._lock:
             self._extend(rows)
@@ -93,7 +91,7 @@ class OutlinedLines:
         line = standing_out.line(column, window=kept or 0, clips=clips and kept is not None, **view)
         first, last = line.rows[0], line.rows[-1]
         total = int(last["row"] - first["row"]) + 1
-        fine = total == line.total or total >= STRETCHES_PER_BUCKET * STRETCH * (points // 2)
+        fine = total == line.total or total >= STRETCH * (points // 2)
         if not fine or (kept is None and clips):
             whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
             back = window - 1 if column in DERIVED and not whole else 0
