@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tensorboard.context import RequestContext
 
+from tb_gradclip.core.charts.lines import View
 from tb_gradclip.core.schema import Tag
 from tb_gradclip.plugin.answers import KINDS, run_json, series, series_body
 from tb_gradclip.storage import provider as provider_module
@@ -65,7 +66,7 @@ class Reader:
 
 
 def chart(recorded: Recorded, bounds: tuple[float, float] = WHOLE, points: int = 20, window: int = 100) -> list[Any]:
-    return [series(recorded, c, axis="step", bounds=bounds, points=points, window=window) for c in COLUMNS]
+    return [series(recorded, column, View("step", bounds, points), window) for column in COLUMNS]
 
 
 def test_the_first_answer_takes_few_tags_and_is_the_answer_of_the_whole_run(run: GrowingRun, tmp_path: Path) -> None:
