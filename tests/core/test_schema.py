@@ -70,6 +70,7 @@ def test_a_histogram_comes_back_whatever_its_blocks() -> None:
     counts = np.stack([count(np.random.default_rng(0).normal(size=500)), count(np.zeros(0))])
     for blocks in (
         {},
+        {"cosine": 0.75},
         {"coefficients": np.array([0.5, np.nan])},
         {"counts_after": counts, "clipped": np.array([3, 0])},
     ):
