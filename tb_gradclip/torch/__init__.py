@@ -4,10 +4,28 @@ Strategy: the clip call needs the norm of every gradient anyway, so recording co
 and loss stay on the device, and the step puts them into an outbox. A thread of our own takes several steps together,
 brings them to the host, and works out there what they mean.
 
+What the numbers mean where more than one thing could be meant:
+
+- A step is one call of the writer's `step`: with gradient accumulation that of the optimizer, not of a micro-batch.
+- Norms are L2 norms, in float32 at least, of the gradients that the clip calls of the step were given; the norm that
+  `clip_grad_norm_` is told to use under it. Where half precision makes the library's own norm another one, its factor,
+  and whether it clipped, are still the library's.
+- Several clip calls in a step, for groups with thresholds of their own, are one row: before the first, after the last.
+- Under a `GradScaler` norms are without its scale, and steps it skips are recorded as skipped. Clipping before
+  `unscale_` is warned of; then the threshold that is recorded is the one that acted, without the scale too.
+- A model from `torch.compile` has the parameter names it has without.
+
+Modules:
+
 - `writer`       what users call
+- `arguments`    what they pass
+- `calls`        a clip call, and what its numbers say
 - `gradients`    norms of gradients, and their scaling
+- `direction`    the angle by which clipping turns them
 - `counts`       their histograms
 - `outbox`       the way to the host
+- `amp`          what a `GradScaler` does in between
+- `patches`      functions of PyTorch that are replaced for a while
 """
 
 try:
