@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
-from tb_gradclip.torch import ClipWriter
+from tb_gradclip.torch import ClipWriter, watch
 
 Array = NDArray[np.float32]
-Make = Callable[[torch.nn.Module], Any]
+Make = Callable[[torch.nn.Module, list[torch.optim.Optimizer]], Any]
 
 
 class Model(torch.nn.Module):
@@ -33,21 +34,47 @@ class Model(torch.nn.Module):
 class Library:
     """What a training loop calls when it has no writer."""
 
-    clip_grad_norm_ = staticmethod(torch.nn.utils.clip_grad_norm_)
-    clip_grad_value_ = staticmethod(torch.nn.utils.clip_grad_value_)
+    clip_grad_norm_ = staticmethod(clip_grad_norm_)
+    clip_grad_value_ = staticmethod(clip_grad_value_)
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: torch.nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
         pass
 
     @contextlib.contextmanager
     def clipping(self) -> Iterator[None]:
         yield
 
+    def log_loss(self, loss: torch.Tensor) -> None:
+        pass
+
     def step(self, loss: torch.Tensor) -> None:
         pass
 
     def close(self) -> None:
         pass
+
+
+class Pair(Library):
+    """The two halves of `clip_grad_norm_`, for loops that do something in between."""
+
+    @staticmethod
+    def clip_grad_norm_(
+        parameters: list[torch.nn.Parameter], max_norm: float, norm_type: float = 2.0, foreach: bool | None = None
+    ) -> torch.Tensor:
+        total = get_total_norm([p.grad for p in parameters if p.grad is not None], norm_type, foreach=foreach)
+        clip_grads_with_norm_(parameters, max_norm, total, foreach)
+        return total
+
+
+def watched(calls: type[Library], logdir: str) -> Make:
+    """A loop that makes these calls, and is watched."""
+
+    def make(model: torch.nn.Module, optimizers: list[torch.optim.Optimizer]) -> Library:
+        watcher, loop = watch(model, optimizers, logdir, histogram_every=1), calls(model, optimizers)
+        loop.log_loss, loop.clipping, loop.close = watcher.log_loss, watcher.clipping, watcher.close
+        return loop
+
+    return make
 
 
 def sgd(parameters: list[torch.nn.Parameter]) -> list[torch.optim.Optimizer]:
@@ -66,11 +93,13 @@ def two(parameters: list[torch.nn.Parameter]) -> list[torch.optim.Optimizer]:
 class Loop:
     """A training loop.
 
+    `library`: what makes the clip calls of a loop that is watched; None for one that calls the writer.
     `micro_batches`: backward passes for each step. `unscaled`: whether `unscale_` comes before clipping. `returned`
     collects what the clip calls return, `parameters` what the last training left.
     """
 
     optimizers: Callable[[list[torch.nn.Parameter]], list[torch.optim.Optimizer]] = sgd
+    library: type[Library] | None = None
     norm_type: float = 2.0
     foreach: bool | None = None
     micro_batches: int = 1
@@ -85,9 +114,10 @@ class Loop:
         self, logdir: str, kind: str, threshold: float, gradients: list[list[Array]], losses: list[float]
     ) -> list[list[Array]]:
         """Train with a writer; returns what clipping made of the gradients."""
-        return self.train(
-            lambda model: ClipWriter(logdir, model, histogram_every=1), kind, threshold, gradients, losses
-        )
+        make: Make = lambda model, _: ClipWriter(logdir, model, histogram_every=1)  # noqa: E731
+        if self.library is not None:
+            make = watched(self.library, logdir)
+        return self.train(make, kind, threshold, gradients, losses)
 
     def train(
         self, make: Make, kind: str, threshold: float, gradients: list[list[Array]], losses: list[float]
@@ -99,7 +129,7 @@ class Loop:
         trained = list(model.trained)
         optimizers = self.optimizers(trained)
         scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=self.scaled)
-        writer, clipped = make(model), []
+        writer, clipped = make(model, optimizers), []
         for loss, step in zip(losses, gradients, strict=True):
             for optimizer in optimizers:
                 optimizer.zero_grad()
@@ -111,6 +141,8 @@ class Loop:
                     scaler.unscale_(optimizer)
             self.clip(writer, list(model.parameters()), kind, threshold)
             clipped.append(step if kind == "none" else [p.grad.numpy().copy() for p in trained])
+            if self.library is not None:
+                writer.log_loss(torch.tensor(loss))
             for optimizer in optimizers:
                 scaler.step(optimizer)
             scaler.update()
@@ -151,6 +183,19 @@ LOOPS = {
     "torch_compiled": Loop(compiled=True),
     "torch_scaled": Loop(scaled=True),
     "torch_scaled_fused": Loop(scaled=True, optimizers=fused),
+    "watch": Loop(library=Library),
+    "watch_slow": Loop(library=Library, foreach=False),
+    "watch_pair": Loop(library=Pair),
+    "watch_order_1": Loop(library=Library, norm_type=1),
+    "watch_pair_order_infinity": Loop(library=Pair, norm_type=float("inf")),
+    "watch_accumulating": Loop(library=Library, micro_batches=2),
+    "watch_frozen": Loop(library=Library, untrained=True),
+    "watch_fused": Loop(library=Library, optimizers=fused),
+    "watch_two_optimizers": Loop(library=Library, optimizers=two),
+    "watch_compiled": Loop(library=Library, compiled=True),
+    "watch_scaled": Loop(library=Library, scaled=True),
+    "watch_scaled_fused": Loop(library=Library, scaled=True, optimizers=fused),
+    "watch_scaled_two_optimizers": Loop(library=Library, scaled=True, optimizers=two),
 }
 
 

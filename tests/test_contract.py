@@ -28,6 +28,19 @@ ADAPTERS = {
         "torch_compiled": ("value", "global_norm", "none"),
         "torch_scaled": ("value", "global_norm", "none", "custom"),
         "torch_scaled_fused": ("value", "global_norm", "none"),
+        "watch": ("value", "global_norm", "none", "custom", "groups"),
+        "watch_slow": ("value", "global_norm"),
+        "watch_pair": ("global_norm", "groups"),
+        "watch_order_1": ("global_norm", "groups"),
+        "watch_pair_order_infinity": ("global_norm", "groups"),
+        "watch_accumulating": ("value", "global_norm", "none"),
+        "watch_frozen": ("value", "global_norm", "none"),
+        "watch_fused": ("value", "global_norm", "none"),
+        "watch_two_optimizers": ("value", "global_norm", "none"),
+        "watch_compiled": ("value", "global_norm", "none"),
+        "watch_scaled": ("value", "global_norm", "none", "custom"),
+        "watch_scaled_fused": ("value", "global_norm", "none"),
+        "watch_scaled_two_optimizers": ("value", "global_norm", "none"),
     },
     "tensorflow": dict.fromkeys(
         ("tensorflow_eager", "tensorflow_graph", "tensorflow_xla", "keras", "keras_xla"), EVERY
@@ -40,7 +53,13 @@ ROWS = [
     for kind in kinds
 ]
 THRESHOLDS = {"value": 0.5, "norm": 1.0, "global_norm": 2.0, "none": 0.0, "custom": 0.5, "groups": 2.0}
-ORDERS = {"torch_order_1": 1.0, "torch_order_infinity": np.inf, "torch_order_0": 0.0}
+ORDERS = {
+    "torch_order_1": 1.0,
+    "torch_order_infinity": np.inf,
+    "torch_order_0": 0.0,
+    "watch_order_1": 1.0,
+    "watch_pair_order_infinity": np.inf,
+}
 RULES = {"groups": "custom"}  # several calls in a step have no rule in common
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 import tb_gradclip
 from tb_gradclip.torch import ClipWriter
 from tests.adapters_torch import LOOPS, Array, Library, Loop
-from tests.contract import broken, healthy
+from tests.contract import assert_holds, broken, healthy
 from tests.test_contract import ADAPTERS, THRESHOLDS
 from tests.test_torch import bits, model, parameters
 
@@ -28,7 +29,7 @@ def test_training_gives_the_same_bits_with_and_without_the_writer(
     loop, limit = LOOPS[name], THRESHOLDS[kind] if threshold == 1.0 else threshold
     gradients = healthy(4)[0] + broken()[0]
     results: list[list[bytes]] = []
-    for record in (loop.record, lambda logdir, *given: loop.train(Library, *given)):
+    for record in (loop.record, lambda logdir, *given: loop.train(loop.library or Library, *given)):
         loop.returned.clear()
         clipped = record(str(tmp_path), kind, limit, gradients, [1.0] * len(gradients))
         arrays = [torch.from_numpy(gradient) for step in clipped for gradient in step]
@@ -41,7 +42,7 @@ def steps() -> tuple[list[list[Array]], list[float]]:
     return broken()
 
 
-@pytest.mark.parametrize("name", ["torch_scaled", "torch_scaled_fused"])
+@pytest.mark.parametrize("name", ["torch_scaled", "torch_scaled_fused", "watch_scaled", "watch_scaled_fused"])
 @pytest.mark.parametrize("kind", ["value", "global_norm", "none"])
 def test_a_step_that_the_loss_scaler_skips_is_recorded_as_skipped(
     tmp_path: Path, steps: tuple[list[list[Array]], list[float]], name: str, kind: str
@@ -191,3 +192,44 @@ def test_thresholds_that_change_from_step_to_step_are_recorded(tmp_path: Path, q
             writer.clip_grad_norm_(parameters(named), threshold)
             writer.step(1.0)
     assert tb_gradclip.read(tmp_path)["."].steps["threshold"].tolist() == thresholds
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_micro_batches_that_are_clipped_one_by_one_leave_the_last_call(tmp_path: Path, groups: int) -> None:
+    named = model()
+    parts = [parameters(named)] if groups == 1 else [parameters(named)[:2], parameters(named)[2:]]
+    with ClipWriter(tmp_path, named, histogram_every=1) as writer:
+        for micro_batch in range(3):
+            for parameter in parameters(named):
+                assert parameter.grad is not None
+                parameter.grad.add_(1.0 + micro_batch)  # as backward does
+            whole = flat(parameters(named))
+            for part in parts:
+                writer.clip_grad_norm_(part, 1.0)
+        writer.step(1.0)
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.rule.kind == ("global_norm" if groups == 1 else "custom")
+    assert run.steps["norm_before"][0] == pytest.approx(np.linalg.norm(whole), rel=1e-5)
+    assert run.steps["norm_after"][0] == pytest.approx(np.linalg.norm(flat(parameters(named))), rel=1e-5)
+    assert_holds(run.histograms[0].before(), whole.astype(np.float32))
+    assert_holds(run.histograms[0].after(), flat(parameters(named)).astype(np.float32))
+
+
+def test_two_models_trained_in_turn_within_a_step_are_both_in_it(tmp_path: Path) -> None:
+    named = model()
+    first, second = parameters(named)[:2], parameters(named)[2:]
+    before = [flat(first), flat(second)]
+    raw = [p.grad for p in second]
+    with ClipWriter(tmp_path, named, histogram_every=0) as writer:
+        for parameter in second:
+            parameter.grad = None
+        writer.clip_grad_norm_(first, 1.0)
+        for parameter in first:
+            parameter.grad = None
+        for parameter, gradient in zip(second, raw, strict=True):
+            parameter.grad = gradient
+        writer.clip_grad_norm_(second, 1.0)
+        writer.step(1.0)
+    row = tb_gradclip.read(tmp_path)["."].steps[0]
+    assert row["norm_before"] == pytest.approx(np.linalg.norm(np.concatenate(before)), rel=1e-5)
+    assert row["norm_after"] == pytest.approx(math.sqrt(2), rel=1e-5)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -21,6 +21,21 @@ if TYPE_CHECKING:
     from tb_gradclip.torch.writer import ClipWriter
 
 _writers: list[weakref.ref[ClipWriter]] = []
+
+
+class Update(NamedTuple):
+    """An update that is made under a scaler: what gradients are still multiplied by, and whether it will be skipped.
+
+    Both are known for fused optimizers alone; `skipped` is on the device, and not 0 if so.
+    """
+
+    scale: torch.Tensor | None
+    skipped: torch.Tensor | None
+
+    @classmethod
+    def of(cls, optimizer: torch.optim.Optimizer) -> Update:
+        """What a scaler told the optimizer whose `step` has begun."""
+        return cls(getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None))
 
 
 def observe(writer: ClipWriter) -> Callable[[], None]:
@@ -40,27 +55,29 @@ def observe(writer: ClipWriter) -> Callable[[], None]:
 
 def _concerned(scaler: torch.amp.GradScaler, optimizer: Any) -> Iterator[ClipWriter]:
     if scaler.is_enabled() and isinstance(optimizer, torch.optim.Optimizer):
-        for reference in _writers:
+        for reference in _writers.copy():
             writer = reference()
-            if writer is not None and any(id(parameter) in writer._index for parameter in _updated(optimizer)):
+            if writer is not None and any(id(parameter) in writer._index for parameter in updated(optimizer)):
                 yield writer
 
 
-def _updated(optimizer: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
+def updated(optimizer: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
+    """Parameters that an optimizer updates."""
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
-def _mark_scaled(
+def mark_scaled(
     writer: ClipWriter, optimizer: torch.optim.Optimizer, scale: Callable[[torch.device], torch.Tensor]
 ) -> None:
     """Note in the clip calls of the step that is open how large the gradients of this optimizer were made."""
-    if not writer._calls:
+    if not writer._open.calls:
         return
-    updated = {writer._index.get(id(parameter)) for parameter in _updated(optimizer)}
-    for call in writer._calls:
-        if not updated.isdisjoint(call.indices):
+    places = {writer._index[id(p)] for p in updated(optimizer) if id(p) in writer._index}
+    writer._open.look(places)  # that they are divided is no reason to forget them
+    for call in writer._open.calls:
+        if not places.isdisjoint(call.indices):
             call.scale = scale(call.norms.device)
-            writer._histogram = Histogram()  # it counted what nobody trains with
+            writer._open.histogram = Histogram()  # it counted what nobody trains with
             writer._warn(
                 "gradients were clipped while GradScaler had scaled them, so the threshold acts on scaled ones. "
                 "Call scaler.unscale_(optimizer) before clipping. Norms and threshold are recorded without the scale"
@@ -70,7 +87,8 @@ def _mark_scaled(
 def _around_unscale(original: Callable[..., Any], scaler: torch.amp.GradScaler, optimizer: Any) -> Any:
     result = original(scaler, optimizer)
     for writer in _concerned(scaler, optimizer):
-        _mark_scaled(writer, optimizer, lambda device: scaler.scale(torch.ones((), device=device)))
+        with writer._harmless():
+            mark_scaled(writer, optimizer, lambda device: scaler.scale(torch.ones((), device=device)))
     return result
 
 
@@ -80,24 +98,39 @@ def _around_step(
     writers = list(_concerned(scaler, optimizer))
     if not writers:
         return original(scaler, optimizer, *args, **kwargs)
-    made: list[tuple[torch.Tensor | None, torch.Tensor | None]] = []
-
-    def before_update(optimizer: Any, *_: Any) -> None:
-        made.append((getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)))
-
-    hook = optimizer.register_step_pre_hook(before_update)
+    made: list[Update] = []
+    hook = optimizer.register_step_pre_hook(lambda optimizer, *_: made.append(Update.of(optimizer)))
     try:
         result = original(scaler, optimizer, *args, **kwargs)
     finally:
         hook.remove()
-    scale, found = made[0] if made else (None, None)
     for writer in writers:
-        if scale is not None:
-            _mark_scaled(writer, optimizer, functools.partial(scale.to, non_blocking=True))
-            if found is not None:  # the update divides gradients as well, if it is made
-                writer._left_scaled = torch.where(found > 0, scale.to(found.device), 1.0)
-        writer._skips.append(not made if found is None else found.detach().clone())
+        writer._after_scaler_step(optimizer, made[0] if made else None)
     return result
+
+
+def note(writer: ClipWriter, optimizer: torch.optim.Optimizer, update: Update | None) -> None:
+    """Note for the step that is open what a scaler's step came to."""
+    if update is None:
+        writer._open.skips.append(True)
+        return
+    if update.scale is not None:
+        mark_scaled(writer, optimizer, functools.partial(update.scale.to, non_blocking=True))
+        if update.skipped is not None:  # the update divides gradients as well, if it is made
+            left = torch.where(update.skipped > 0, update.scale.to(update.skipped.device), 1.0)
+            writer._open.left_scaled.append(([p for p in updated(optimizer) if id(p) in writer._index], left))
+    writer._open.skips.append(False if update.skipped is None else update.skipped.detach().clone())
+
+
+def parts(
+    parameters: list[torch.Tensor], scaled: list[tuple[list[torch.Tensor], torch.Tensor]]
+) -> Iterator[tuple[list[torch.Tensor], torch.Tensor | None]]:
+    """The parameters in groups, each with what its gradients may still be multiplied by."""
+    yield from scaled
+    known = {id(parameter) for group, _ in scaled for parameter in group}
+    rest = [parameter for parameter in parameters if id(parameter) not in known] if known else parameters
+    if rest:
+        yield rest, None
 
 
 def none_made(skips: list[torch.Tensor | bool]) -> torch.Tensor | bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,3 +68,14 @@ def distinct(parameters: Tensors) -> list[torch.Tensor]:
     """A list of the tensors, each once."""
     tensors = [parameters] if isinstance(parameters, torch.Tensor) else parameters
     return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def places(parameters: Sequence[torch.Tensor], index: Mapping[int, int]) -> list[int]:
+    """Where in the model the parameters are, by their identity."""
+    for place, parameter in enumerate(parameters):
+        if id(parameter) not in index:
+            raise ValueError(
+                f"`parameters` must belong to the model given to ClipWriter, got at position {place} a tensor "
+                f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
+            )
+    return [index[id(parameter)] for parameter in parameters]

@@ -27,6 +27,8 @@ class Call:
     lengths: torch.Tensor | None = None  # [k], L2 norms, where the others are of another order
     scale: torch.Tensor | None = None  # what a loss scaler had multiplied gradients by
     rounded: bool = False  # whether the library computes with less precise norms than ours
+    superseded: bool = False  # by a later call for the same parameters, whose gradients have changed
+    seen: tuple[int, int] = (0, 0)  # what tells whether its gradients have changed since
 
     def vectors(self) -> list[torch.Tensor]:
         """Everything that has to reach the host, in a fixed order."""
@@ -141,5 +143,6 @@ def joined(calls: list[HostCall]) -> HostCall:
         after[:, call.indices] = norms_after[:, call.indices]
         changed[:, call.indices] |= result.parameters_clipped[:, call.indices]
         seen[call.indices] = True
-    rule, none = Rule("custom", norm_type=order), np.full(shape[0], np.nan)
+    kind = "none" if all(call.rule.kind == "none" for call in calls) else "custom"
+    rule, none = Rule(kind, norm_type=order), np.full(shape[0], np.nan)
     return HostCall(rule, none, [], before, joint_norm(before, order), after, changed)

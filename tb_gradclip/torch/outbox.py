@@ -36,6 +36,13 @@ class Histogram:
         """Bytes of memory that wait with it."""
         return sum(counting.held for _, counting in (*self.before, *self.after))
 
+    def drop(self, indices: list[int]) -> None:
+        """Forget what was counted of these parameters."""
+        gone = set(indices)
+        self.before = [part for part in self.before if gone.isdisjoint(part[0])]
+        self.after = [part for part in self.after if gone.isdisjoint(part[0])]
+        self.cosine = None
+
     def tensors(self) -> list[torch.Tensor]:
         """Everything that has to reach the host, in a fixed order."""
         tensors = [tensor for _, counting in (*self.before, *self.after) for tensor in counting.tensors]

@@ -7,7 +7,6 @@ import math
 import os
 import time
 import types
-import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,12 +19,23 @@ from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder
 from tb_gradclip.torch import amp
-from tb_gradclip.torch.arguments import Model, Tensors, check_threshold, distinct, named_parameters, one_number, sink_of
+from tb_gradclip.torch.arguments import (
+    Model,
+    Tensors,
+    check_threshold,
+    distinct,
+    named_parameters,
+    one_number,
+    places,
+    sink_of,
+)
 from tb_gradclip.torch.calls import Call
 from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.direction import Direction
 from tb_gradclip.torch.gradients import Gradients
-from tb_gradclip.torch.outbox import Histogram, Outbox, Step
+from tb_gradclip.torch.harmless import Harmless
+from tb_gradclip.torch.open_step import OpenStep
+from tb_gradclip.torch.outbox import Outbox, Step
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -37,7 +47,7 @@ MOST_WAITING, MOST_HELD = 4096, 256 << 20
 """Steps and bytes that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
-class ClipWriter(CollectedWriter):
+class ClipWriter(Harmless, CollectedWriter):
     """Clips gradients as `torch.nn.utils` does, and records what that did to them.
 
     Args:
@@ -70,6 +80,7 @@ class ClipWriter(CollectedWriter):
         histogram_every: int = HISTOGRAM_EVERY,
         start_step: int = 0,
     ) -> None:
+        super().__init__()
         named = named_parameters(model)
         self._parameters = list(named.values())
         self._index = {id(parameter): i for i, parameter in enumerate(self._parameters)}
@@ -85,19 +96,16 @@ class ClipWriter(CollectedWriter):
         devices = {parameter.device for parameter in self._parameters}
         self._own = Stopwatch()
         self._outbox = Outbox(len(named), devices)
-        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain=amp.observe(self))
+        self._undo = contextlib.ExitStack()
+        self._undo.callback(amp.observe(self))
+        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain=self._undo.close)
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
         self._collect_every_step = on_alert is not None and devices == {torch.device("cpu")}
         self._step = start_step
         self._known: tuple[list[int], list[int]] = [], []
         self._repeated = False
-        self._calls: list[Call] = []
-        self._skips: list[torch.Tensor | bool] = []
-        self._left_scaled: torch.Tensor | None = None
-        self._histogram = Histogram()
+        self._open = OpenStep(self._parameters)
         self._room = Room()
-        self._warned = False
-        self._said: set[str] = set()
 
     @torch.no_grad()
     def clip_grad_norm_(
@@ -126,21 +134,22 @@ class ClipWriter(CollectedWriter):
         if self._repeated:
             with self.clipping(tensors):
                 return torch.nn.utils.clip_grad_norm_(*arguments)
-        call, counted = None, len(self._histogram.before)
+        counted = self._open.begin(grads.indices)
+        call = None
         with self._harmless():
             rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
             self._count_before(grads)
             call = Call(rule, grads.indices, grads.norms(rule.norm_type), rounded=grads.half)
             call.lengths = None if rule.norm_type == 2.0 else grads.norms()
         if call is None or error_if_nonfinite or foreach is False or grads.half or not grads.fused:
-            with self._uncounted_if_it_fails(counted):
+            with self._open.uncounted_if_it_fails(counted):
                 total = torch.nn.utils.clip_grad_norm_(*arguments)
         else:  # what the library does, with the norms that are there already
             total = torch.linalg.vector_norm(call.norms, rule.norm_type)
             grads.scale_(rule.threshold, total)
         if call is not None:
             call.total = total
-            self._calls.append(call)
+            self._open.end(call)
         return total
 
     @torch.no_grad()
@@ -155,20 +164,21 @@ class ClipWriter(CollectedWriter):
         check_threshold("clip_value", clip_value)
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
         grads = self._gradients(tensors)
-        call, counted, direction = None, len(self._histogram.before), None
+        counted = self._open.begin(grads.indices)
+        call = direction = None
         with self._harmless(), self._own:
             due = self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
             call.changed = grads.norms(math.inf) > clip_value
             direction = Direction.of(grads, call.norms) if due else None
-        with self._uncounted_if_it_fails(counted):
+        with self._open.uncounted_if_it_fails(counted):
             torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
         if call is not None:
             with self._harmless(), self._own:
                 call.after = grads.norms()
-                self._calls.append(call)
+                self._open.end(call)
                 if direction is not None:
-                    self._histogram.cosine = direction.cosine(grads, call.after)
+                    self._open.histogram.cosine = direction.cosine(grads, call.after)
 
     @contextlib.contextmanager
     def clipping(self, parameters: Tensors | None = None) -> Iterator[None]:
@@ -186,12 +196,13 @@ class ClipWriter(CollectedWriter):
         ...     adaptive_clip(model.parameters())
         """
         grads = self._gradients(self._parameters if parameters is None else distinct(parameters))
-        call, counted, direction = None, len(self._histogram.before), None
+        counted = self._open.begin(grads.indices)
+        call = direction = None
         with self._harmless(), self._own, torch.no_grad():
             due = self._count_before(grads)
             call = Call(Rule("custom"), grads.indices, grads.norms())
             direction = Direction.of(grads, call.norms) if due else None
-        with self._uncounted_if_it_fails(counted):
+        with self._open.uncounted_if_it_fails(counted):
             yield
         if call is None:
             return
@@ -200,11 +211,11 @@ class ClipWriter(CollectedWriter):
             clipped = [self._parameters[index] for index in call.indices]
             after = Gradients(call.indices, [torch.zeros_like(p) if p.grad is None else p.grad for p in clipped])
             call.after = after.norms()
-            if len(self._histogram.before) > counted:
-                self._histogram.after += after.count(self._room)
-            self._calls.append(call)
+            if len(self._open.histogram.before) > counted:
+                self._open.histogram.after += after.count(self._room)
+            self._open.end(call)
             if direction is not None:
-                self._histogram.cosine = direction.cosine(after, call.after)
+                self._open.histogram.cosine = direction.cosine(after, call.after)
 
     def step(self, loss: torch.Tensor | float | None = None) -> None:
         """Record the optimizer step that was just made, with its loss.
@@ -231,73 +242,46 @@ class ClipWriter(CollectedWriter):
         with self._own:
             ids = list(map(id, parameters))
             if ids != self._known[0]:  # the same parameters step after step are looked up once
-                self._known = ids, self._places(parameters)
+                self._known = ids, places(parameters, self._index)
+                self._repeated = len(set(ids)) < len(ids)
+                if self._repeated:
+                    self._warn(
+                        "a parameter was given twice: its gradient counts twice in the norm and is clipped twice"
+                    )
             indices = self._known[1]
             grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
             if len(grads) < len(indices):
                 indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
             return Gradients(indices, grads)
 
-    def _places(self, parameters: Sequence[torch.Tensor]) -> list[int]:
-        for place, parameter in enumerate(parameters):
-            if id(parameter) not in self._index:
-                raise ValueError(
-                    f"`parameters` must belong to the model given to ClipWriter, got at position {place} a tensor "
-                    f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
-                )
-        self._repeated = len(set(map(id, parameters))) < len(parameters)
-        if self._repeated:
-            self._warn("a parameter was given twice: its gradient counts twice in the norm and is clipped twice")
-        return [self._index[id(parameter)] for parameter in parameters]
-
     def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
         """Begin to count this step's gradients, not clipped yet, if it is time to."""
         due = self._recorder.histogram_due(self._step)
         if due:
             with self._own:
-                self._histogram.before += grads.count(self._room, bound)
+                self._open.histogram.before += grads.count(self._room, bound)
         return due
 
     def _finish_step(self, loss: torch.Tensor | float | None) -> None:
-        if not self._calls:
-            self._calls.append(self._unclipped(self._gradients(self._parameters)))
-        elif len(self._calls) > 1 and self._histogram.before:  # what several calls did to a parameter no rule tells
-            self._histogram.after = self._gradients(self._parameters).count(self._room)
-            self._histogram.cosine = None
+        made, histogram = self._open, self._open.histogram
+        if not made.calls:
+            made.calls = [self._unclipped(*part) for part in amp.parts(self._parameters, made.left_scaled)]
+        elif len(made.calls) > 1 and histogram.before and any(call.rule.kind != "none" for call in made.calls):
+            # What several calls did to a parameter no rule tells.
+            histogram.after, histogram.cosine = self._gradients(self._parameters).count(self._room), None
         if not self._collector.closed:
-            skipped = amp.none_made(self._skips)
-            self._outbox.put(Step(self._step, time.time(), loss, self._calls, self._histogram, skipped))
+            skipped = amp.none_made(made.skips)
+            self._outbox.put(Step(self._step, time.time(), loss, made.calls, histogram, skipped))
         self._step += 1
-        self._calls, self._skips, self._histogram, self._left_scaled = [], [], Histogram(), None
+        self._open = OpenStep(self._parameters)
 
-    def _unclipped(self, grads: Gradients) -> Call:
-        """Measure gradients that no call has clipped."""
-        scale = self._left_scaled
+    def _after_scaler_step(self, optimizer: torch.optim.Optimizer, update: amp.Update | None) -> None:
+        with self._harmless(), torch.no_grad():
+            amp.note(self, optimizer, update)
+
+    def _unclipped(self, parameters: list[torch.Tensor], scale: torch.Tensor | None) -> Call:
+        """Measure gradients that no call has clipped, and that a loss scaler multiplied, perhaps."""
+        grads = self._gradients(parameters)
         due = self._recorder.histogram_due(self._step)
         self._count_before(grads if scale is None or not due else grads.divided(scale))
         return Call(Rule("none"), grads.indices, grads.norms(), scale=scale)
-
-    @contextlib.contextmanager
-    def _harmless(self) -> Iterator[None]:
-        """Turn a failure of ours into one warning: training is worth more than its record."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
-            if not self._warned:
-                warnings.warn(f"gradclip missed a step: {error!r}. Training is not affected.", stacklevel=4)
-            self._warned = True
-
-    @contextlib.contextmanager
-    def _uncounted_if_it_fails(self, counted: int) -> Iterator[None]:
-        """Forget counts of gradients, but for the first so many, if clipping them raises."""
-        try:
-            yield
-        except BaseException:
-            del self._histogram.before[counted:]
-            raise
-
-    def _warn(self, problem: str) -> None:
-        """Say, once for each problem, what makes numbers mean something else than they seem to."""
-        if problem not in self._said:
-            self._said.add(problem)
-            warnings.warn(f"gradclip: {problem}.", stacklevel=5)
