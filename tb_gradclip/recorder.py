@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core import schema
 from tb_gradclip.core.blame import ShareTracker
+from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
+from tb_gradclip.core.cost import Cost
 from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.rows import Measurements, step_rows
@@ -117,9 +119,9 @@ class Recorder:
         self._pending: list[NDArray[np.void]] = []
         self._pending_since = 0.0
         self._written_rows = 0
-        self._own_seconds: float | None = None
-        self._last_time: float | None = None
+        self._cost = Cost()
         self._histograms: dict[int, HistogramCounts] = {}
+        self._outliner = Outliner()
         self._windows = WindowFolder(len(self.parameters))
         self._loss, self._nonfinite = LossMonitor(), NonfiniteMonitor()
         self._shares = ShareTracker(self._names)
@@ -165,7 +167,7 @@ class Recorder:
     @_harmless
     def add_own_time(self, seconds: float) -> None:
         """Take note of time that recording took; where nobody calls this it counts as unknown."""
-        self._own_seconds = (self._own_seconds or 0.0) + seconds
+        self._cost.add(seconds)
 
     @_harmless
     def write_if_old(self) -> None:
@@ -212,16 +214,17 @@ class Recorder:
             return
         rows = np.concatenate(self._pending)
         self._pending = []
-        times = rows["wall_time"]
-        elapsed = float(times[-1]) - (float(times[0]) if self._last_time is None else self._last_time)
-        self._last_time = float(times[-1])
-        own, self._own_seconds = self._own_seconds, None
+        cost = self._cost.due(float(rows["wall_time"][0]), float(rows["wall_time"][-1]))
         for start in range(0, len(rows), ROWS_PER_RECORD):
             part = rows[start : start + ROWS_PER_RECORD]
-            cost = (own, elapsed) if start == 0 and own is not None else (None, None)
-            frame = schema.encode_steps(StepsRecord(part, self._written_rows, *cost))
+            frame = schema.encode_steps(StepsRecord(part, self._written_rows, *(cost if start == 0 else ())))
             self._log.write("steps", frame, int(part["step"][0]), float(part["wall_time"][0]))
             self._written_rows += len(part)
+        self._outliner.add(rows, *cost)
+        if self._outliner.waiting >= ROWS_PER_OUTLINE:
+            outline = self._outliner.finish()
+            since = outline.lookback_row
+            self._log.write("outlines", schema.encode_outline(outline), int(since["step"]), float(since["wall_time"]))
         self._sink.flush()
 
     def _watch(self, measured: Measurements, rows: NDArray[np.void]) -> None:
@@ -265,6 +268,7 @@ class Recorder:
                 counts.cosine,
             )
             self._log.write("histograms", schema.encode_histogram(histogram), step, histogram.wall_time)
+            self._outliner.add_histogram(step)
             self._log.write_distribution("before", histogram.before(), step, histogram.wall_time)
             self._log.write_distribution("after", histogram.after(), step, histogram.wall_time)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tb_gradclip.core.histogram import count
 from tb_gradclip.core.rows import Measurements
@@ -70,3 +71,37 @@ def histogram(rule: Rule, step: int, norms: np.ndarray, rng: np.random.Generator
         counts.append(count(values.astype(np.float32)))
     cut = np.array([3, 2, 1]) if rule.kind == "value" else None
     return HistogramCounts(step, np.stack(counts), clipped=cut)
+
+
+class GrowingRun:
+    """A run that grows when told to, clipped by global norm; breaks for a moment after step 7000.
+
+    Args:
+      logdir: the run's own directory.
+      start: its first step.
+    """
+
+    def __init__(self, logdir: Path, start: int = 0) -> None:
+        self._random = np.random.default_rng(start)
+        self.recorder = Recorder(EventFile(logdir), framework="torch", library="torch 2", parameters=PARAMETERS)
+        self.steps = start
+
+    def grow(self, steps: int) -> None:
+        """Record so many more steps, a multiple of 100."""
+        rule = Rule("global_norm", 1.0)
+        for first in range(self.steps, self.steps + steps, 100):
+            norms = np.exp(self._random.normal(-0.3, 0.25, (100, len(PARAMETERS))))
+            losses = 2 + self._random.normal(0, 0.01, 100)
+            if first == 7_000:
+                losses[5], norms[7, 1] = 20.0, np.nan
+            if self.recorder.histogram_due(first):
+                self.recorder.add_histogram(histogram(rule, first, norms[0], self._random))
+            self.recorder.add_steps(measured(rule, np.arange(first, first + 100), losses, norms))
+        self.steps += steps
+        self.recorder.flush()
+
+
+def write_small_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have recorders write small records, and outlines of few rows, so that 20,000 steps make a long run."""
+    monkeypatch.setattr("tb_gradclip.recorder.ROWS_PER_RECORD", 64)
+    monkeypatch.setattr("tb_gradclip.recorder.ROWS_PER_OUTLINE", 512)

@@ -60,13 +60,13 @@ def fetch(address: str, route: str) -> bytes:
         return bytes(response.read())
 
 
-def wait_for_steps(address: str, steps: int) -> None:
-    """Wait until three runs have this many steps: TensorBoard answers before it has read everything."""
+def wait_for_steps(address: str, steps: int, runs: int = 3) -> None:
+    """Wait until so many runs have this many steps: TensorBoard answers before it has read everything."""
     deadline = time.monotonic() + 60
     found: dict[str, int] = {}
     while time.monotonic() < deadline:
         found = {r["name"]: r["steps"] for r in json.loads(fetch(address, "runs"))["runs"]}
-        if len(found) == 3 and set(found.values()) == {steps}:
+        if len(found) == runs and set(found.values()) == {steps}:
             return
         time.sleep(0.3)
-    raise AssertionError(f"the three runs never had {steps} steps: {found}")
+    raise AssertionError(f"{runs} runs never had {steps} steps: {found}")

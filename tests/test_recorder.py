@@ -7,19 +7,24 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import tb_gradclip
-from tb_gradclip.core.rows import Measurements
+from tb_gradclip.core.histogram import CODES
+from tb_gradclip.core.rows import STEP_DTYPE, Measurements
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schedule import SHORTEST_WINDOW
-from tb_gradclip.core.schema import Parameter
-from tb_gradclip.recorder import Recorder
-from tb_gradclip.storage.events import event_files, read_events
+from tb_gradclip.core.schema import Parameter, Tag, decode_outline
+from tb_gradclip.core.totals import Totals
+from tb_gradclip.recorder import HistogramCounts, Recorder
+from tb_gradclip.storage.events import event_files, read_events, read_shards
 from tb_gradclip.storage.write import EventFile
+from tests.benchmarks.synthetic import Training
 
 
 def recorder(logdir: Path) -> Recorder:
@@ -51,6 +56,27 @@ def test_every_step_is_kept_whatever_the_size_of_the_batches(tmp_path: Path, bat
     assert run.steps["step"].tolist() == list(range(3000))
     assert run.complete
     assert sum(window.steps for window in run.windows) == 3000
+
+
+def test_a_long_run_is_outlined_as_it_grows_and_the_outlines_are_those_of_its_rows(tmp_path: Path) -> None:
+    book = recorder(tmp_path)
+    for first in range(0, 40_000, 1_000):
+        book.add_histogram(HistogramCounts(first, np.zeros((2, CODES), np.int64)))
+        book.add_steps(measured(first, [float(first % 7)] * 1_000))
+    book.close()
+    (files,) = event_files(tmp_path).values()
+    shards = {tag: shard for tag, shard in read_shards(files).items() if tag.kind == "outlines"}
+    outlines = [decode_outline(frame) for shard in shards.values() for frame in shard.frames]
+    steps = tb_gradclip.read(tmp_path)["."].steps
+    assert len(outlines) == 2
+    assert [step for outline in outlines for step in outline.histogram_steps] == list(
+        range(0, outlines[1].end_row, 1_000)
+    )
+    assert (outlines[0].first_row, outlines[0].end_row) == (0, outlines[1].first_row)
+    for outline in outlines:
+        assert outline.totals == Totals().plus(steps[outline.first_row : outline.end_row])
+        for name in STEP_DTYPE.names or ():
+            np.testing.assert_array_equal(outline.rows[name], steps[name][outline.rows["row"]])
 
 
 def test_no_tag_holds_more_records_than_the_slowest_loader_keeps(tmp_path: Path) -> None:
@@ -156,3 +182,41 @@ def test_rows_go_out_within_seconds_of_being_recorded(tmp_path: Path, monkeypatc
         time.sleep(0.05)
     assert len(tb_gradclip.read(tmp_path)["."].steps) >= 10
     book.close()
+
+
+def slow_run(logdir: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule, steps: int) -> None:
+    """Record one step a second, of which four go into a record."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, time=time.time)
+    monkeypatch.setattr("tb_gradclip.recorder.time", clock)
+    training = Training(4, pace=1)
+    book = training.recorder(EventFile(logdir), histogram_every=0)
+    for seen in training.batches(steps, size=1):
+        book.write_if_old()
+        after = np.float32(0.7) * seen.norms_before
+        book.add_steps(replace(seen, rule=rule, norms_after=after if rule.measures_after else None))
+        book.add_own_time(0.002)
+        clock.now += 1.0
+    book.close()
+
+
+@pytest.mark.parametrize("rule", [Rule("global_norm", 1.0, epsilon=1e-6), Rule.by_value(-1.0, 1.0), Rule("none")])
+def test_a_step_takes_no_more_than_64_bytes_even_if_only_four_share_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule
+) -> None:
+    slow_run(tmp_path, monkeypatch, rule, 500)
+    (files,) = event_files(tmp_path).values()
+    sizes = [
+        event.ByteSize() + 16  # length and two checksums
+        for event in read_events(files[0])
+        if any((tag := Tag.parse(value.tag)) and tag.kind == "steps" for value in event.summary.value)
+    ]
+    assert len(sizes) == pytest.approx(500 / 4, abs=1)
+    assert sum(sizes) / 500 <= 64
+
+
+def test_the_cost_of_a_slow_run_is_known_however_seldom_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for steps in (10, 50, 500):
+        slow_run(tmp_path / str(steps), monkeypatch, Rule("none"), steps)
+        assert tb_gradclip.read(tmp_path)[str(steps)].overhead == pytest.approx(0.002, rel=0.2)

@@ -9,7 +9,9 @@
 - `rates`       clip rate with its confidence interval, throttle
 - `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows
+- `cost`        when the log is told what recording costs
 - `schema`      the format on disk
+- `framing`     records as bytes
 - `growing`     arrays that grow at their end
 - `totals`      counts over all rows of a run
 - `charts`      lines of charts, a folder of its own

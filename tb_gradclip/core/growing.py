@@ -12,10 +12,15 @@ GROWTH = 2.0
 
 
 class Growing:
-    """Values of one dtype, shape [n]. What was added never changes, so that earlier views stay as they were."""
+    """Values of one dtype, shape [n]. What was added never changes, so that earlier views stay as they were.
 
-    def __init__(self, dtype: DTypeLike) -> None:
-        self._buffer: NDArray[Any] = np.empty(0, dtype)
+    Args:
+      dtype: of the values.
+      room: for how many to make room at once.
+    """
+
+    def __init__(self, dtype: DTypeLike, room: int = 0) -> None:
+        self._buffer: NDArray[Any] = np.empty(int(room * GROWTH), dtype)
         self._length = 0
 
     def __len__(self) -> int:

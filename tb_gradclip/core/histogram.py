@@ -10,8 +10,9 @@ its edges times the factor. Clamped to [low, high], the bins beyond a bound empt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,12 @@ INFINITY = 510
 NAN = 511
 SHIFT = 22
 """Right shift that leaves sign, exponent and one mantissa bit of a float32."""
-PIECE = 1 << 16
+PIECE = (1 << 15) - 1
+"""Elements counted together: their codes fit into a processor's cache, and PyTorch shares no work of this size among
+threads, who would then wait for one another."""
+
+Bincount = Callable[[NDArray[np.uint32], int], NDArray[np.int64]]
+"""`np.bincount` of codes with a `minlength`, or another function that gives the same."""
 
 
 def _edges() -> Floats:
@@ -63,49 +69,53 @@ def _single(values: ArrayLike) -> NDArray[np.float32]:
     return np.ascontiguousarray(array, np.float32)
 
 
+def _bincount(code: NDArray[np.uint32], minlength: int) -> NDArray[np.int64]:
+    return np.bincount(code, minlength=minlength)
+
+
 def count(values: ArrayLike) -> NDArray[np.int64]:
     """Vector of `CODES` counts of these values; all zeros for an empty array."""
     flat = np.ravel(values)
     return count_each(flat, [len(flat)])[0]
 
 
-def count_each(values: NDArray[Any], sizes: Sequence[int]) -> NDArray[np.int64]:
+def count_each(values: NDArray[Any], sizes: Sequence[int], bincount: Bincount = _bincount) -> NDArray[np.int64]:
     """Counts of k arrays that lie one after the other in `values`, with these sizes; shape [k, CODES].
 
-    Taken in pieces that fit into a processor's cache: part of a large array, or many small ones together, whose codes
-    are then told apart by an offset.
+    Taken in pieces: part of a large array, or many small ones together, whose codes are then told apart by an offset.
+    `bincount` is for whoever has one that lets other threads run meanwhile, as NumPy's does not.
     """
     counts = np.zeros((len(sizes), CODES), np.int64)
     bits = _single(values).view(np.uint32)
     ends = np.cumsum(sizes)
-    first = start = 0
-    while start < len(bits):
-        first = int(np.searchsorted(ends, start, side="right"))
-        last = max(int(np.searchsorted(ends, start + PIECE, side="right")), first + 1)
-        stop = min(int(ends[last - 1]), start + PIECE)
-        _count_piece(bits[start:stop], ends[first:last] - start, counts[first:last])
-        start = stop
+    starts = np.arange(0, len(bits), PIECE)
+    stops = np.minimum(starts + PIECE, len(bits))
+    first, last = np.searchsorted(ends, starts, side="right"), np.searchsorted(ends, stops)
+    for start, stop, i, j in zip(starts.tolist(), stops.tolist(), first.tolist(), last.tolist(), strict=True):
+        inside = np.minimum(ends[i : j + 1], stop) - start
+        counts[i : j + 1] += _count_piece(bits[start:stop], inside, bincount)
     return counts
 
 
-def _count_piece(bits: NDArray[np.uint32], ends: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-    """Add to `counts` those of the arrays that end at `ends` in this piece.
+def _count_piece(bits: NDArray[np.uint32], ends: NDArray[np.int64], bincount: Bincount) -> NDArray[np.int64]:
+    """Counts of the arrays that end at `ends` in this piece.
 
     Ten bits are a code, except that zero shares its ten with the smallest numbers next to it: where there are any of
     these, a second look finds the numbers among them, which are rare.
     """
-    code = bits >> SHIFT
+    code = bits >> np.uint32(SHIFT)
     if len(ends) > 1:
         rows = np.arange(len(ends), dtype=np.uint32) * np.uint32(CODES)
-        code += np.repeat(rows, np.diff(ends, prepend=0))
-    found = np.bincount(code, minlength=counts.size).reshape(counts.shape)
+        code += rows.repeat(np.diff(ends, prepend=0))
+    found = bincount(code, len(ends) * CODES).reshape(-1, CODES)
+    if not found[:, ::SIGN].any():
+        return found
     for smallest, zero in ((0, 0), (SIGN, 1 << 31)):
-        if found[:, smallest].any():
-            numbers = np.flatnonzero(bits - np.uint32(zero + 1) < (1 << SHIFT) - 1)  # zero itself wraps around
-            not_zero = np.bincount(np.searchsorted(ends, numbers, side="right"), minlength=len(ends))
-            found[:, ZERO] += found[:, smallest] - not_zero
-            found[:, smallest] = not_zero
-    counts += found
+        numbers = np.flatnonzero(bits - np.uint32(zero + 1) < (1 << SHIFT) - 1)  # zero itself wraps around
+        not_zero = np.bincount(np.searchsorted(ends, numbers, side="right"), minlength=len(ends))
+        found[:, ZERO] += found[:, smallest] - not_zero
+        found[:, smallest] = not_zero
+    return found
 
 
 @dataclass(frozen=True)
@@ -243,9 +253,14 @@ class GradientHistogram:
     clipped: NDArray[np.int64] | None = None
     cosine: float | None = None
 
+    @cached_property
+    def total(self) -> NDArray[np.int64]:
+        """Counts of all parameters together, shape [CODES]."""
+        return np.asarray(self.counts.sum(axis=0))
+
     def before(self, parameter: str | None = None) -> Distribution:
         """Distribution before clipping, of one parameter or of all together. `KeyError` for an unknown name."""
-        return distribution(self.counts[self._rows(parameter)].sum(axis=0))
+        return distribution(self._counts(parameter))
 
     def after(self, parameter: str | None = None) -> Distribution:
         """Distribution after clipping, of one parameter or of all together. `KeyError` for an unknown name."""
@@ -253,7 +268,7 @@ class GradientHistogram:
         if self.counts_after is not None:
             return distribution(self.counts_after[rows].sum(axis=0))
         if self.rule.kind == "value":
-            return distribution(clamped(self.counts[rows].sum(axis=0), self.rule.low, self.rule.high))
+            return distribution(clamped(self._counts(parameter), self.rule.low, self.rule.high))
         if self.coefficients is None:
             return self.before(parameter)
         factors = self.coefficients[rows]
@@ -262,6 +277,9 @@ class GradientHistogram:
         return merged(
             [scaled(distribution(row), factor) for row, factor in zip(self.counts[rows], factors, strict=True)]
         )
+
+    def _counts(self, parameter: str | None) -> NDArray[np.int64]:
+        return self.total if parameter is None else np.asarray(self.counts[self._rows(parameter)][0])
 
     def _rows(self, parameter: str | None) -> slice:
         if parameter is None:

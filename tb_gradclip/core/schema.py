@@ -1,7 +1,7 @@
 """The format on disk: what each record of the `gradclip` plugin holds.
 
-Every record is a rank-1 uint8 tensor, the value of one summary, whose bytes are a *frame*: a little-endian uint32
-with the length of a JSON header, the header, then the body. A record's kind is in its tag and in its metadata:
+Every record is a rank-1 uint8 tensor, the value of one summary, whose bytes are a *frame* (see `framing`): a JSON
+header, then the body. A record's kind is in its tag and in its metadata:
 
     gradclip/<kind>/<attempt>/<shard>      {"schema": 1, "kind": "steps"}
 
@@ -10,10 +10,13 @@ resumed run appends and its newest rows win. A *shard* holds at most `RECORDS_PE
 keeps only a sample of longer series: 10 records a tag in the slower of its two loaders.
 
 - `run`: framework, library, parameters (name, shape), rule, start_step. No body.
-- `steps`: first_row, rows, own_seconds, elapsed_seconds. Body: rows of `STEP_DTYPE`, byte planes, zlib.
+- `steps`: rows (place of the first one among the attempt's, how many), own_seconds, elapsed_seconds. Body: rows of
+  `STEP_DTYPE` as `rows.without_guesses` leaves them, byte planes, zlib.
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
 - `histograms`: step, wall_time, rule, parameters, cosine if it was measured, and for each block its dtype and number of
   codes. Body: for each block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
+- `outlines`: first_row, totals (as `Totals`), rows, histogram_steps, own_seconds, elapsed_seconds. Body: rows of
+  `OUTLINE_DTYPE`, packed as those of `steps`. The record's own step is that of `lookback_row`.
 - `alerts`: a list of step, wall_time, kind, severity, message, parameter. No body.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
@@ -22,22 +25,23 @@ A reader that meets a schema newer than its own skips the record and says so onc
 from __future__ import annotations
 
 import json
-import struct
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tb_gradclip.core import framing
+from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, Outline
 from tb_gradclip.core.histogram import CODES, GradientHistogram
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
+from tb_gradclip.core.totals import Totals
 
 PLUGIN_NAME = "gradclip"
 SCHEMA = 1
-KINDS = ("run", "steps", "parameters", "histograms", "alerts")
+KINDS = ("run", "steps", "outlines", "parameters", "histograms", "alerts")
 RECORDS_PER_SHARD = 8
 
 WINDOW_DTYPE = np.dtype(
@@ -122,20 +126,6 @@ class Window:
     rows: NDArray[np.void]
 
 
-def pack(header: Mapping[str, Any], body: bytes = b"") -> bytes:
-    """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of 8."""
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    text += b" " * (-(4 + len(text)) % 8)
-    return struct.pack("<I", len(text)) + text + body
-
-
-def unpack(frame: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and body of a frame. `ValueError` for bytes that are none."""
-    if len(frame) < 4 or len(frame) < 4 + (length := struct.unpack_from("<I", frame)[0]):
-        raise ValueError(f"a record must be a frame with its whole header, got {len(frame)} bytes.")
-    return json.loads(frame[4 : 4 + length]), frame[4 + length :]
-
-
 def metadata_content(kind: str) -> bytes:
     """What goes into a summary's plugin data."""
     return json.dumps({"schema": SCHEMA, "kind": kind}).encode()
@@ -149,27 +139,16 @@ def content_version(content: bytes) -> int:
         return 0
 
 
-def _planes(array: NDArray[Any]) -> bytes:
-    """Byte 0 of every item, then byte 1 of every item, and so on: compresses far better than item after item."""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, array.itemsize).T.tobytes()
-
-
-def _from_planes(planes: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The items, as one dimension."""
-    array = np.frombuffer(planes, np.uint8).reshape(dtype.itemsize, -1)
-    return np.ascontiguousarray(array.T).reshape(-1).view(dtype)
-
-
 def encode_run(run: RunRecord) -> bytes:
     """Frame of a `run` record."""
     parameters = [{"name": p.name, "shape": list(p.shape)} for p in run.parameters]
     fields = {"framework": run.framework, "library": run.library, "start_step": run.start_step}
-    return pack({**fields, "parameters": parameters, "rule": run.rule.to_json()})
+    return framing.pack({**fields, "parameters": parameters, "rule": run.rule.to_json()})
 
 
 def decode_run(frame: bytes) -> RunRecord:
     """The run that `encode_run` framed."""
-    header, _ = unpack(frame)
+    header, _ = framing.unpack(frame)
     parameters = tuple(Parameter(p["name"], tuple(p["shape"])) for p in header["parameters"])
     return RunRecord(
         header["framework"], header["library"], parameters, Rule.from_json(header["rule"]), header["start_step"]
@@ -194,32 +173,59 @@ class StepsRecord:
 def encode_steps(record: StepsRecord) -> bytes:
     """Frame of a `steps` record.
 
-    What rows have in common lies together in planes of bytes, and zlib brings 61 bytes a step down to about 21.
+    What rows have in common lies together in planes of bytes, and zlib brings 61 bytes a step down to about 14. A slow
+    run has a record for every four steps, so that each byte of its header counts.
     """
     rows = record.rows.astype(STEP_DTYPE, copy=False)
-    header: dict[str, Any] = {"first_row": record.first_row, "rows": len(rows)}
-    for name in ("own_seconds", "elapsed_seconds"):  # of a slow run there are many small records, so nothing is padded
+    header: dict[str, Any] = {"rows": [record.first_row, len(rows)]}
+    for name in ("own_seconds", "elapsed_seconds"):
         if (seconds := getattr(record, name)) is not None:
             header[name] = round(seconds, 6)
-    return pack(header, zlib.compress(_planes(rows), 1))
+    return framing.pack(header, framing.pack_rows(rows))
 
 
 def decode_steps(frame: bytes) -> StepsRecord:
-    """The record that `encode_steps` framed."""
-    header, body = unpack(frame)
-    rows = _from_planes(zlib.decompress(body, bufsize=header["rows"] * STEP_DTYPE.itemsize + 1), STEP_DTYPE)
-    return StepsRecord(rows, header["first_row"], header.get("own_seconds"), header.get("elapsed_seconds"))
+    """The record that `encode_steps` framed. `ValueError` for a body that is not as long as the header says."""
+    header, body = framing.unpack(frame)
+    first_row, count = header["rows"]
+    return StepsRecord(
+        framing.unpack_rows(body, count, STEP_DTYPE),
+        first_row,
+        header.get("own_seconds"),
+        header.get("elapsed_seconds"),
+    )
+
+
+def encode_outline(outline: Outline) -> bytes:
+    """Frame of an `outlines` record."""
+    header = {
+        "first_row": outline.first_row,
+        "totals": list(outline.totals),
+        "rows": len(outline.rows),
+        "histogram_steps": list(outline.histogram_steps),
+        "own_seconds": round(outline.own_seconds, 6),
+        "elapsed_seconds": round(outline.elapsed_seconds, 6),
+    }
+    return framing.pack(header, framing.pack_rows(outline.rows))
+
+
+def decode_outline(frame: bytes) -> Outline:
+    """The outline that `encode_outline` framed."""
+    header, body = framing.unpack(frame)
+    rows = framing.unpack_rows(body, header["rows"], OUTLINE_DTYPE)
+    seconds = header["own_seconds"], header["elapsed_seconds"]
+    return Outline(header["first_row"], Totals(*header["totals"]), rows, tuple(header["histogram_steps"]), *seconds)
 
 
 def encode_window(window: Window) -> bytes:
     """Frame of a `parameters` record."""
     header = {"first_step": window.first_step, "last_step": window.last_step, "steps": window.steps}
-    return pack({**header, "rows": len(window.rows)}, window.rows.astype(WINDOW_DTYPE, copy=False).tobytes())
+    return framing.pack({**header, "rows": len(window.rows)}, window.rows.astype(WINDOW_DTYPE, copy=False).tobytes())
 
 
 def decode_window(frame: bytes) -> Window:
     """The window that `encode_window` framed."""
-    header, body = unpack(frame)
+    header, body = framing.unpack(frame)
     rows = np.frombuffer(body, WINDOW_DTYPE, header["rows"])
     return Window(header["first_step"], header["last_step"], header["steps"], rows)
 
@@ -232,30 +238,31 @@ def encode_histogram(histogram: GradientHistogram) -> bytes:
         block = getattr(histogram, name)
         if block is None:
             continue
-        dtype = "<f8" if name == "coefficients" else "<u4" if not block.size or block.max() < 2**32 else "<u8"
-        blocks[name] = {"dtype": dtype}
+        kept = {}
         if block.ndim == 2:
-            codes = np.flatnonzero(block.any(axis=0))
-            blocks[name]["codes"] = len(codes)
+            codes = np.flatnonzero(histogram.total if name == "counts" else block.any(axis=0))
+            kept = {"codes": len(codes)}
             body += codes.astype("<u2").tobytes()
             block = block[:, codes]
-        body += _planes(np.ascontiguousarray(block, dtype))
+        dtype = "<f8" if name == "coefficients" else "<u4" if not block.size or block.max() < 2**32 else "<u8"
+        blocks[name] = {"dtype": dtype, **kept}
+        body += framing.planes(np.ascontiguousarray(block, dtype))
     header = {"step": histogram.step, "wall_time": histogram.wall_time, "rule": histogram.rule.to_json()}
     if histogram.cosine is not None:
         header["cosine"] = histogram.cosine
-    return pack({**header, "parameters": len(histogram.counts), "blocks": blocks}, zlib.compress(body, 1))
+    return framing.pack({**header, "parameters": len(histogram.counts), "blocks": blocks}, zlib.compress(body, 1))
 
 
 def decode_histogram(frame: bytes, parameters: tuple[str, ...]) -> GradientHistogram:
     """The histogram that `encode_histogram` framed; names of parameters come from the `run` record."""
-    header, compressed = unpack(frame)
+    header, compressed = framing.unpack(frame)
     body, rows = zlib.decompress(compressed), header["parameters"]
     fields: dict[str, NDArray[Any]] = {}
     for name, block in header["blocks"].items():
         dtype, columns = np.dtype(block["dtype"]), block.get("codes", 1)
         codes, body = body[: 2 * columns], body[2 * columns :] if "codes" in block else body
         size = rows * columns * dtype.itemsize
-        values, body = _from_planes(body[:size], dtype), body[size:]
+        values, body = framing.from_planes(body[:size], dtype), body[size:]
         if "codes" in block:
             whole = np.zeros((rows, CODES), np.int64)
             whole[:, np.frombuffer(codes, "<u2")] = values.reshape(rows, columns)
@@ -269,11 +276,11 @@ def decode_histogram(frame: bytes, parameters: tuple[str, ...]) -> GradientHisto
 
 def encode_alerts(alerts: list[Alert]) -> bytes:
     """Frame of an `alerts` record."""
-    return pack({"alerts": [vars(alert) for alert in alerts]})
+    return framing.pack({"alerts": [vars(alert) for alert in alerts]})
 
 
 def decode_alerts(frame: bytes) -> list[Alert]:
     """The alerts that `encode_alerts` framed."""
-    header, _ = unpack(frame)
+    header, _ = framing.unpack(frame)
     known = Alert.__dataclass_fields__
     return [Alert(**{key: value for key, value in alert.items() if key in known}) for alert in header["alerts"]]

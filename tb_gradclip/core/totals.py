@@ -29,8 +29,11 @@ class Totals(NamedTuple):
         counts, loss = counted(rows), rows["loss"]
         broken = ~counts | (rows["nonfinite"] > 0)
         flags = (counts, rows["clipped"] & counts, broken, broken | ~np.isfinite(loss), ~np.isnan(loss))
-        more = (len(rows), *(int(np.count_nonzero(flag)) for flag in flags))
-        return Totals(*(mine + new for mine, new in zip(self, more, strict=True)))
+        return self.joined(Totals(len(rows), *(int(np.count_nonzero(flag)) for flag in flags)))
+
+    def joined(self, others: Totals) -> Totals:
+        """These and those of other rows."""
+        return Totals(*(mine + theirs for mine, theirs in zip(self, others, strict=True)))
 
     @property
     def nonfinite(self) -> int:

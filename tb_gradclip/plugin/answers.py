@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tb_gradclip.core import rates, schema
+from tb_gradclip.core import framing, rates
 from tb_gradclip.core.histogram import Distribution, GradientHistogram
 from tb_gradclip.core.rules import Floats, Rule
 from tb_gradclip.core.totals import Totals
-from tb_gradclip.storage.provider import Recorded
 from tb_gradclip.storage.read import Run
+from tb_gradclip.storage.source import Recorded
 
 RECENT = 100
 MOST_ALERTS = 1000
@@ -35,17 +35,17 @@ def rule_json(rule: Rule) -> dict[str, Any]:
 def run_json(recorded: Recorded) -> dict[str, Any]:
     """What the list of runs says of one."""
     run, rows = recorded.run, recorded.run.steps
-    totals, recent = recorded.lines.totals(rows), rows[-RECENT:]
+    totals, recent, first = recorded.lines.totals(rows), rows[-RECENT:], recorded.lines.first(rows)
     clips = run.rule.kind != "none"
     return {
         "name": run.name,
         "framework": run.framework,
         "rule": rule_json(run.rule),
         "parameters": [parameter.name for parameter in run.parameters],
-        "steps": len(rows),
-        "first_step": int(rows["step"][0]),
+        "steps": totals.rows,
+        "first_step": int(first["step"]),
         "last_step": int(rows["step"][-1]),
-        "first_wall_time": float(rows["wall_time"][0]),
+        "first_wall_time": float(first["wall_time"]),
         "last_wall_time": float(rows["wall_time"][-1]),
         "complete": run.complete,
         "clip_rate": _clip_rate(totals) if clips else None,
@@ -89,7 +89,7 @@ def series(
         rows, column, axis=axis, bounds=bounds, points=points, window=window, clips=run.rule.kind != "none"
     )
     fields = ("step", "wall_time", "value", "low", "high")[: 2 + len(line.numbers)]
-    numbers = [rows["step"][line.places].astype(float), rows["wall_time"][line.places], *line.numbers]
+    numbers = [line.rows["step"].astype(float), line.rows["wall_time"], *line.numbers]
     return Series(run.name, column, fields, numbers, line.total)
 
 
@@ -99,7 +99,7 @@ def series_body(lines: Sequence[Series]) -> bytes:
         {"run": s.run, "column": s.column, "fields": list(s.fields), "rows": s.rows, "total": s.total} for s in lines
     ]
     numbers = b"".join(np.ascontiguousarray(block, "<f8").tobytes() for s in lines for block in s.numbers)
-    return schema.pack({"series": header}, numbers)
+    return framing.pack({"series": header}, numbers, align=8)
 
 
 def histogram_json(run: Run, histogram: GradientHistogram, parameter: str | None) -> dict[str, Any]:

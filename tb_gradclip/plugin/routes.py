@@ -19,7 +19,8 @@ from werkzeug import wrappers
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
 from tb_gradclip.plugin import answers
-from tb_gradclip.storage.provider import ProviderRuns, Recorded
+from tb_gradclip.storage.provider import ProviderRuns
+from tb_gradclip.storage.source import Recorded
 
 logger = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"

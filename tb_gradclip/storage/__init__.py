@@ -1,5 +1,9 @@
 """Records to events and back.
 
-- `write`  an event file, and records as summaries under sharded tags
-- `read`   a TensorBoard data provider to runs
+- `write`     an event file, and records as summaries under sharded tags
+- `events`    event files on a local disk
+- `read`      records to runs
+- `history`   the step table of a run, from records in any order
+- `provider`  runs out of a TensorBoard data provider
+- `source`    what is read of one of them, and when
 """

@@ -92,10 +92,17 @@ class History:
         return ends
 
     @property
-    def complete(self) -> bool:
-        """Whether no attempt misses a row between its first one and its last."""
+    def gapless(self) -> bool:
+        """Whether no attempt misses a row between the first one that is known and the last."""
         records = filter(None, self._lengths.values())
-        return all(max(first + n for first, n in known.items()) == sum(known.values()) for known in records)
+        return all(
+            max(first + n for first, n in known.items()) - min(known) == sum(known.values()) for known in records
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether no attempt misses a row before its last."""
+        return self.gapless and all(first_row == 0 for first_row, _ in self._first_steps.values())
 
     def _rewrite(self) -> None:
         """Put all records in order again."""

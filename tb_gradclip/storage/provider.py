@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from tensorboard.data.provider import DataProvider, RunTagFilter
 
-from tb_gradclip.core.charts.lines import Lines
 from tb_gradclip.core.schema import PLUGIN_NAME, Tag
-from tb_gradclip.storage.events import Shard
-from tb_gradclip.storage.read import Run, RunBuilder
+from tb_gradclip.storage.source import Listed, OutlinedSource, Recorded, Source, is_long
 
 ALL = 1_000_000_000
 """Providers must be told how many points to keep; a hint from the command line may be anything, 0 included."""
 
-TAGS_PER_READ = (16, 200)
+TAGS_PER_READ = (64, 200)
 """A provider looks at all it has at every call, so many tags must not take many calls; but a reply may have no more
 than 256 MiB, and what it takes until it is decoded adds to the memory of the server."""
 
@@ -32,31 +31,10 @@ REST = 10
 """Listing costs in proportion to all that is loaded; it then rests ten times as long as it took."""
 
 
-class Recorded(NamedTuple):
-    """A run, and the lines that charts draw of it; `lines` are kept while the run only grows."""
+Found = tuple[str, Tag, list[bytes]]
+"""A run, a tag of it, and the frames of its records."""
 
-    run: Run
-    lines: Lines
-
-
-class _Source:
-    """What was read of one run so far.
-
-    `seen`: for each tag the newest step and time, as listed when it was read.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.builder = RunBuilder(name)
-        self.seen: dict[str, tuple[int, float]] = {}
-        self._lines = Lines()
-        self._edition = 0
-
-    def recorded(self) -> Recorded | None:
-        """The run as far as it was read; None before its first step."""
-        run = self.builder.build()
-        if self._edition != self.builder.edition:
-            self._lines, self._edition = Lines(), self.builder.edition
-        return None if run is None else Recorded(run, self._lines)
+ReadTags = Callable[[Sequence[tuple[str, Tag]]], Iterable[Found]]
 
 
 class ProviderRuns:
@@ -71,7 +49,7 @@ class ProviderRuns:
         self._provider = provider
         self._kinds = frozenset(kinds)
         self._refreshing = threading.Lock()
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, Source] = {}
         self._known: dict[str, Recorded] | None = None
         self._next = -np.inf
 
@@ -91,31 +69,40 @@ class ProviderRuns:
 
     def _refresh(self, ctx: Any, experiment_id: str) -> None:
         start = time.monotonic()
-        listing = self._provider.list_tensors(ctx, experiment_id=experiment_id, plugin_name=PLUGIN_NAME)
+        answer = self._provider.list_tensors(ctx, experiment_id=experiment_id, plugin_name=PLUGIN_NAME)
         took = time.monotonic() - start
-        self._read(ctx, experiment_id, listing, self._changed(listing))
-        recorded = {name: source.recorded() for name, source in sorted(self._sources.items())}
+        listing = {name: _listed(series) for name, series in sorted(answer.items())}
+        read = functools.partial(self._read, ctx, experiment_id)
+        self._sources = {name: self._source(name, listed, read) for name, listed in listing.items()}
+        self._take(listing, read)
+        for name, source in self._sources.items():
+            if isinstance(source, OutlinedSource) and not source.is_usable:
+                self._sources[name] = Source(name, self._kinds, for_good=True)
+        self._take(listing, read)
+        recorded = {name: source.recorded() for name, source in self._sources.items()}
         self._known = {name: each for name, each in recorded.items() if each is not None}
         self._next = time.monotonic() + max(FRESH_SECONDS, REST * took)
 
-    def _changed(self, listing: Any) -> list[tuple[str, Tag]]:
-        """Runs and tags to read, each run's in the order in which they were written. Forgets runs that are gone."""
-        for name in self._sources.keys() - listing.keys():
-            del self._sources[name]
-        changed = []
-        for name, series in sorted(listing.items()):
-            source = self._sources.get(name)
-            if source is None or source.seen.keys() - series.keys():
-                source = self._sources[name] = _Source(name)
-            new = filter(None, (Tag.parse(tag) for tag, state in series.items() if source.seen.get(tag) != _age(state)))
-            changed += [(name, tag) for tag in sorted(new) if tag.kind in self._kinds]
-        return changed
+    def _source(self, name: str, listed: Mapping[Tag, Listed], read: ReadTags) -> Source:
+        """The source of a run: the one there is, if it will do."""
+        source = self._sources.get(name)
+        if source is not None and not source.is_outdated(listed):
+            return source
+        if not is_long(listed):
+            return Source(name, self._kinds)
+        return OutlinedSource(name, self._kinds, listed, functools.partial(_read_of, read, name))
 
-    def _read(self, ctx: Any, experiment_id: str, listing: Any, changed: list[tuple[str, Tag]]) -> None:
+    def _take(self, listing: Mapping[str, Mapping[Tag, Listed]], read: ReadTags) -> None:
+        """Give every source what it wants."""
+        wanted = [(name, tag) for name, source in self._sources.items() for tag in source.wanted(listing[name])]
+        for name, tag, frames in read(wanted):
+            self._sources[name].take(tag, frames, listing[name][tag])
+
+    def _read(self, ctx: Any, experiment_id: str, wanted: Sequence[tuple[str, Tag]]) -> Iterator[Found]:
         """Read some tags at a time, of several runs if need be."""
-        size = int(np.clip(len(changed) // READS, *TAGS_PER_READ))
-        for start in range(0, len(changed), size):
-            part = changed[start : start + size]
+        size = int(np.clip(len(wanted) // READS, *TAGS_PER_READ))
+        for start in range(0, len(wanted), size):
+            part = wanted[start : start + size]
             data = self._provider.read_tensors(
                 ctx,
                 experiment_id=experiment_id,
@@ -124,12 +111,18 @@ class ProviderRuns:
                 run_tag_filter=RunTagFilter(runs={run for run, _ in part}, tags={str(tag) for _, tag in part}),
             )
             for run, tag in part:
-                source, name, series = self._sources[run], str(tag), listing[run][str(tag)]
-                frames = [point.numpy.tobytes() for point in data.get(run, {}).get(name, ())]
-                source.builder.add(tag, Shard(series.plugin_content, frames))
-                source.seen[name] = _age(series)
+                yield run, tag, [point.numpy.tobytes() for point in data.get(run, {}).get(str(tag), ())]
 
 
-def _age(series: Any) -> tuple[int, float]:
-    """What tells a series that has grown from the one it was."""
-    return series.max_step, series.max_wall_time
+def _read_of(read: ReadTags, run: str, tags: Collection[Tag]) -> dict[Tag, list[bytes]]:
+    """Tags of one run."""
+    return {tag: frames for _, tag, frames in read([(run, tag) for tag in sorted(tags)])}
+
+
+_parsed = functools.lru_cache(1 << 17)(Tag.parse)
+
+
+def _listed(series: Mapping[str, Any]) -> dict[Tag, Listed]:
+    """What is listed of tags of ours."""
+    tags = ((_parsed(name), state) for name, state in series.items())
+    return {tag: Listed(s.max_step, s.max_wall_time, s.plugin_content) for tag, s in tags if tag is not None}

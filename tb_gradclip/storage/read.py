@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core import schema
+from tb_gradclip.core import framing, schema
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Tag, Window
@@ -31,10 +31,10 @@ _UPGRADE = (
 class Histograms(Sequence[GradientHistogram]):
     """Histograms of a run in order of step, decoded when asked for; `steps` lists where they are."""
 
-    def __init__(self, frames: dict[int, bytes], parameters: tuple[str, ...]) -> None:
-        self._frames = dict(sorted(frames.items()))
+    def __init__(self, frames: Mapping[int, bytes], parameters: tuple[str, ...]) -> None:
+        self._frames = frames
         self._parameters = parameters
-        self.steps: NDArray[np.int64] = np.fromiter(self._frames, np.int64, len(self._frames))
+        self.steps: NDArray[np.int64] = np.sort(np.fromiter(frames, np.int64, len(frames)))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -98,7 +98,7 @@ class _Attempt:
             window = schema.decode_window(frame)
             self.windows[window.first_step] = window
         elif kind == "histograms":
-            header, _ = schema.unpack(frame)
+            header, _ = framing.unpack(frame)
             self.histograms[header["step"]] = frame
         elif kind == "alerts":
             self.alerts.update({(alert.step, alert.kind): alert for alert in schema.decode_alerts(frame)})
@@ -122,6 +122,11 @@ class RunBuilder:
     def edition(self) -> int:
         """A number that stays the same as long as `steps` of a new `Run` begins with the rows of the one before."""
         return self._history.edition
+
+    @property
+    def gapless(self) -> bool:
+        """Whether `steps` misses no row between its first and its last."""
+        return self._history.gapless
 
     def add(self, tag: Tag, shard: Shard) -> None:
         """Take all records of a shard; taking a shard again, grown or not, does no harm.
@@ -149,11 +154,12 @@ class RunBuilder:
         """Decode and keep what is new among these frames."""
         attempt = self._attempts[name]
         for frame in frames:
-            header, _ = schema.unpack(frame)
-            if self._history.holds(name, header["first_row"], header["rows"]):
+            header, _ = framing.unpack(frame)
+            first_row, count = header["rows"]
+            if self._history.holds(name, first_row, count):
                 continue
             if attempt.run is None:
-                attempt.early[header["first_row"]] = frame
+                attempt.early[first_row] = frame
                 continue
             record = schema.decode_steps(frame)
             self._history.add(name, record.first_row, record.rows)

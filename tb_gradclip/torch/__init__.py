@@ -26,7 +26,8 @@ Modules:
 - `arguments`    what they pass
 - `open_step`    the step that is being made
 - `calls`        a clip call, and what its numbers say
-- `gradients`    norms of gradients, and their scaling
+- `gradients`    what is read off gradients, and their scaling
+- `norms`        their norms
 - `direction`    the angle by which clipping turns them
 - `counts`       their histograms
 - `outbox`       the way to the host

@@ -12,6 +12,7 @@ import torch
 from tb_gradclip.core.rules import TORCH_EPSILON
 from tb_gradclip.torch.calls import HALF
 from tb_gradclip.torch.counts import Counting, Room, begin
+from tb_gradclip.torch.norms import Norms
 
 _dtype, _is_sparse, _is_cpu, _is_cuda = map(attrgetter, ("dtype", "is_sparse", "is_cpu", "is_cuda"))
 
@@ -19,8 +20,9 @@ _dtype, _is_sparse, _is_cpu, _is_cuda = map(attrgetter, ("dtype", "is_sparse", "
 class Gradients:
     """Gradients of some of the model's parameters, and those parameters' places in it."""
 
-    def __init__(self, indices: list[int], tensors: list[torch.Tensor]) -> None:
+    def __init__(self, indices: list[int], tensors: list[torch.Tensor], norms: Norms) -> None:
         self.indices = indices
+        self._norms = norms
         self.tensors = tensors
         self.fused = _fused(tensors)
         self.half = not HALF.isdisjoint(map(_dtype, tensors[:1] if self.fused else tensors))
@@ -49,7 +51,7 @@ class Gradients:
         if not self.tensors:
             return torch.zeros(0)
         if self.fused and not self.half:
-            return torch.stack(torch._foreach_norm(self.tensors, norm_type))
+            return self._norms.take(self.indices, self.tensors, norm_type)
         device, norms = self.tensors[0].device, [torch.zeros(())] * len(self.tensors)
         for places in self.groups:
             group = [self.tensors[place] for place in places]
@@ -68,7 +70,7 @@ class Gradients:
             group = [self.tensors[place] for place in places]
             for place, quotient in zip(places, torch._foreach_div(group, scale.to(group[0].device)), strict=True):
                 tensors[place] = quotient
-        return Gradients(self.indices, tensors)
+        return Gradients(self.indices, tensors, self._norms)
 
     def count(self, room: Room, bound: float = math.inf) -> list[tuple[list[int], Counting]]:
         """Begin to count them, device by device; elements beyond ±bound apart."""

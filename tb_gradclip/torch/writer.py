@@ -34,13 +34,14 @@ from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.direction import Direction
 from tb_gradclip.torch.gradients import Gradients
 from tb_gradclip.torch.harmless import Harmless
+from tb_gradclip.torch.norms import Norms
 from tb_gradclip.torch.open_step import OpenStep
 from tb_gradclip.torch.outbox import Outbox, Step
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-STEPS_PER_ROUND, BYTES_PER_ROUND = 128, 32 << 20
+STEPS_PER_ROUND, BYTES_PER_ROUND = 128, 4 << 20
 """Steps that are recorded together, or bytes of their histograms; what takes longer is looked after twice a second."""
 
 MOST_WAITING, MOST_HELD = 4096, 256 << 20
@@ -106,6 +107,7 @@ class ClipWriter(Harmless, CollectedWriter):
         self._repeated = False
         self._open = OpenStep(self._parameters)
         self._room = Room()
+        self._norms = Norms()
 
     @torch.no_grad()
     def clip_grad_norm_(
@@ -209,7 +211,8 @@ class ClipWriter(Harmless, CollectedWriter):
         with self._harmless(), self._own, torch.no_grad():
             # Clipping may put new tensors into `.grad`; a gradient that it removed counts as zero.
             clipped = [self._parameters[index] for index in call.indices]
-            after = Gradients(call.indices, [torch.zeros_like(p) if p.grad is None else p.grad for p in clipped])
+            left = [torch.zeros_like(p) if p.grad is None else p.grad for p in clipped]
+            after = Gradients(call.indices, left, self._norms)
             call.after = after.norms()
             if len(self._open.histogram.before) > counted:
                 self._open.histogram.after += after.count(self._room)
@@ -252,7 +255,7 @@ class ClipWriter(Harmless, CollectedWriter):
             grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
             if len(grads) < len(indices):
                 indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
-            return Gradients(indices, grads)
+            return Gradients(indices, grads, self._norms)
 
     def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
         """Begin to count this step's gradients, not clipped yet, if it is time to."""

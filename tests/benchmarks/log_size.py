@@ -4,7 +4,8 @@
 
 Noisy made-up measurements go through the real recorder; the file is read back and its bytes are told apart by kind of
 record. A `steps` record is written when it is full, or four seconds old: training that makes more than
-some 200 steps a second fills it, slower training does not and pays for more records. Both are shown.
+some 200 steps a second fills it, slower training does not and pays for more records. All are shown, and of one step a
+second, whose records hold four rows, what a step takes in the step table.
 
 For `SummaryWriter`, events of 2000 calls are measured and multiplied: loss and norm of every step with `add_scalar`,
 and `add_histogram` of every parameter before and after clipping at every 50th. Gradients of 512 elements are measured;
@@ -21,6 +22,7 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from tb_gradclip.core.schema import KINDS, Tag
+from tb_gradclip.recorder import SECONDS_PER_RECORD
 from tb_gradclip.storage.events import read_events
 from tb_gradclip.storage.write import EventFile
 from tests.benchmarks.contest import parser, print_table, size
@@ -30,7 +32,7 @@ COPIES = "TensorBoard's tabs"
 LENGTHS = (10_000, 100_000, 1_000_000)
 LONGEST = 10_000_000
 TARGETS = {1_000_000: 300e6, 10_000_000: 600e6}
-FLUSH_SECONDS = 5
+SLOW_STEPS, STEP_TARGET = 10_000, 64
 CALLS = 2000
 
 
@@ -39,7 +41,7 @@ def written(steps: int, parameters: int, pace: int) -> tuple[Counter[str], int]:
     with tempfile.TemporaryDirectory() as directory:
         training = Training(parameters, pace or 1000)
         recorder = training.recorder(EventFile(directory))
-        record(training, recorder, steps, flush_every=pace * FLUSH_SECONDS)
+        record(training, recorder, steps, flush_every=round(pace * SECONDS_PER_RECORD))
         recorder.close()
         bytes_of, tags = Counter[str](), set()
         (path,) = Path(directory).iterdir()
@@ -90,6 +92,16 @@ def compare_to_board(lengths: list[int], parameters: int) -> None:
     print_table(title, ("steps", "loss and norm", "histograms, every 50 steps", "sum"), rows)
 
 
+def step_table(parameters: int) -> None:
+    """Print what a step takes in the step table, by steps a second."""
+    rows = []
+    for pace in (1, 10, 0):
+        taken = written(SLOW_STEPS, parameters, pace)[0]["steps"] / SLOW_STEPS
+        rows.append([str(pace or "no limit"), f"{taken:.1f} B", "under" if taken < STEP_TARGET else "OVER"])
+    header = ("steps a second", "a step", f"target: {STEP_TARGET} B")
+    print_table(f"Step table, {SLOW_STEPS:,} steps:", header, rows)
+
+
 def main() -> None:
     """Write the runs and print the tables."""
     arguments = parser(__doc__)
@@ -108,6 +120,7 @@ def main() -> None:
             each = [size(bytes_of[kind]) for kind in (*kinds, "sum")]
             rows.append([f"{steps:,}", *each, f"{total / steps:.0f} B", f"{tags:,}", verdict(steps, total)])
         print_table(f"{title[:-1]}, {given.parameters} parameters:", header, rows)
+    step_table(given.parameters)
     compare_to_board(lengths, given.parameters)
 
 

@@ -56,10 +56,10 @@ class Training:
             sink, framework="torch", library="torch 2", parameters=self.parameters, histogram_every=histogram_every
         )
 
-    def batches(self, steps: int, first: int = 0) -> Iterator[Measurements]:
-        """That many steps from `first` on, some at a time; `histogram` then gives gradients of the last of them."""
-        for start in range(first, first + steps, BATCH):
-            yield self._measured(np.arange(start, min(start + BATCH, first + steps)))
+    def batches(self, steps: int, first: int = 0, size: int = BATCH) -> Iterator[Measurements]:
+        """That many steps from `first` on, `size` at a time; `histogram` then gives gradients of the last of them."""
+        for start in range(first, first + steps, size):
+            yield self._measured(np.arange(start, min(start + size, first + steps)))
 
     def _measured(self, steps: NDArray[np.int64]) -> Measurements:
         count, random = len(steps), self._random
@@ -99,9 +99,10 @@ def _single(values: Floats) -> Floats:
 
 
 def record(training: Training, recorder: Recorder, steps: int, flush_every: int = 0, first: int = 0) -> float:
-    """Feed a recorder; seconds it took, without making up the numbers. 0: flush at the end only."""
-    spent = 0.0
-    for measured in training.batches(steps, first):
+    """Feed a recorder; seconds it took, without making up the numbers. `flush_every`: steps, 0 for at the end only."""
+    spent = told = 0.0
+    size = min(flush_every or BATCH, BATCH)
+    for measured in training.batches(steps, first, size):
         start = time.perf_counter()
         due = [step for step in measured.steps.tolist() if recorder.histogram_due(step)]
         spent += time.perf_counter() - start
@@ -110,7 +111,9 @@ def record(training: Training, recorder: Recorder, steps: int, flush_every: int 
         for histogram in histograms:
             recorder.add_histogram(histogram)
         recorder.add_steps(measured)
-        if flush_every and int(measured.steps[-1]) % flush_every < BATCH:
+        recorder.add_own_time(spent - told)
+        told = spent
+        if flush_every and int(measured.steps[-1]) % flush_every < size:
             recorder.flush()
         spent += time.perf_counter() - start
     start = time.perf_counter()

@@ -206,7 +206,7 @@ def test_longer_stretches_have_the_extremes_of_the_shorter_ones(rows: NDArray[np
 def test_an_axis_finds_rows_as_if_it_knew_all_positions(
     name: str, rows: NDArray[np.void], cuts: list[int], at: int, off: float
 ) -> None:
-    axis = Axis("step" if name == "step" else "wall_time", from_first=name == "relative")
+    axis = Axis("step" if name == "step" else "wall_time", origin=np.nan if name == "relative" else 0.0)
     for length in pieces(len(rows), cuts):
         axis.extend(rows[:length])
     place, at = position(rows, name), at % len(rows)

@@ -1,30 +1,37 @@
 """Records survive the way to disk and back."""
 
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from tb_gradclip.core import schema
+from tb_gradclip.core import framing, schema
+from tb_gradclip.core.charts.outline import Outliner
 from tb_gradclip.core.histogram import GradientHistogram, count
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import Alert, Parameter, RunRecord, StepsRecord, Tag, Window
+from tests.core.tables import table
 
 names = st.text(min_size=1, max_size=20)
 
 
 @given(st.dictionaries(names, st.integers()), st.binary())
 def test_a_frame_gives_back_header_and_body(header: dict[str, int], body: bytes) -> None:
-    frame = schema.pack(header, body)
-    assert schema.unpack(frame) == (header, body)
-    assert (len(frame) - len(body)) % 8 == 0
+    for align in (1, 8):
+        frame = framing.pack(header, body, align)
+        assert framing.unpack(frame) == (header, body)
+        assert (len(frame) - len(body)) % align == 0
 
 
 @pytest.mark.parametrize("broken", [b"", b"\x01", b"\xff\xff\xff\x7f{}"])
 def test_bytes_that_are_no_frame_are_refused(broken: bytes) -> None:
     with pytest.raises(ValueError, match="a record must be a frame"):
-        schema.unpack(broken)
+        framing.unpack(broken)
 
 
 def test_steps_come_back() -> None:
@@ -39,6 +46,36 @@ def test_no_steps_come_back_as_none() -> None:
     assert len(schema.decode_steps(schema.encode_steps(StepsRecord(np.zeros(0, STEP_DTYPE), 0))).rows) == 0
 
 
+@given(arrays(np.uint8, st.tuples(st.integers(1, 5), st.just(STEP_DTYPE.itemsize))))
+def test_steps_come_back_to_the_last_bit_whatever_they_hold(noise: np.ndarray) -> None:
+    rows = noise.view(STEP_DTYPE).reshape(-1)
+    assert schema.decode_steps(schema.encode_steps(StepsRecord(rows, 0))).rows.tobytes() == rows.tobytes()
+
+
+@given(arrays(np.float64, (2, 5), elements=st.sampled_from([0.0, -0.0, 0.5, 1.0, 2.0, 5e-324, 1e308, np.inf, np.nan])))
+def test_what_is_easily_guessed_wrong_comes_back_too(numbers: np.ndarray) -> None:
+    rows = np.zeros(2, STEP_DTYPE)
+    for name, column in zip(("loss", "threshold", "norm_before", "norm_after", "coefficient"), numbers.T, strict=True):
+        rows[name] = column
+    assert schema.decode_steps(schema.encode_steps(StepsRecord(rows, 0))).rows.tobytes() == rows.tobytes()
+
+
+@pytest.mark.parametrize("said", [2, 4, 10**9])
+def test_a_body_of_another_length_than_its_header_says_is_refused(said: int) -> None:
+    _, body = framing.unpack(schema.encode_steps(StepsRecord(np.zeros(3, STEP_DTYPE), 0)))
+    with pytest.raises(ValueError, match=f"a record of {said} steps must hold {said * STEP_DTYPE.itemsize} bytes, got"):
+        schema.decode_steps(framing.pack({"rows": [0, said]}, body))
+
+
+def test_a_corrupt_body_does_not_expand_without_limit() -> None:
+    bomb = framing.pack({"rows": [0, 1]}, zlib.compress(bytes(10**8)))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=f"must hold {(size := STEP_DTYPE.itemsize)} bytes, got {size + 1}"):
+        schema.decode_steps(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
+
+
 def test_a_step_takes_no_more_than_64_bytes_and_packed_far_less() -> None:
     assert STEP_DTYPE.itemsize <= 64
     rng = np.random.default_rng(0)
@@ -49,13 +86,27 @@ def test_a_step_takes_no_more_than_64_bytes_and_packed_far_less() -> None:
     rows["norm_before"] = rng.gamma(2, 1, 1024).astype(np.float32)
     rows["coefficient"] = np.minimum(1, 1 / rows["norm_before"])
     rows["norm_after"] = rows["coefficient"] * rows["norm_before"]
-    assert len(schema.encode_steps(StepsRecord(rows, 0))) < 30 * 1024
+    assert len(schema.encode_steps(StepsRecord(rows, 0))) < 20 * 1024
 
 
 @given(names)
 def test_a_run_comes_back(name: str) -> None:
     run = RunRecord("torch", "torch 2", (Parameter(name, (2, 3)),), Rule("global_norm", 0.25), 5)
     assert repr(schema.decode_run(schema.encode_run(run))) == repr(run)
+
+
+def test_an_outline_comes_back() -> None:
+    outliner = Outliner()
+    outliner.add(table(700), own_seconds=0.25, elapsed_seconds=5.0)
+    outliner.add_histogram(3)
+    outliner.finish()
+    outliner.add(table(300), own_seconds=0.5, elapsed_seconds=4.0)
+    outliner.add_histogram(750)
+    outline = outliner.finish()
+    back = schema.decode_outline(schema.encode_outline(outline))
+    assert (back.first_row, back.totals, back.histogram_steps) == (700, outline.totals, (750,))
+    assert (back.own_seconds, back.elapsed_seconds) == (0.5, 4.0)
+    assert back.rows.tobytes() == outline.rows.tobytes()
 
 
 def test_a_window_comes_back() -> None:
@@ -84,7 +135,7 @@ def test_a_histogram_comes_back_whatever_its_blocks() -> None:
 def test_alerts_come_back_and_fields_of_a_later_version_are_ignored() -> None:
     alert = Alert(3, "spike", "warning", "loss jumped", None, 2.5)
     assert schema.decode_alerts(schema.encode_alerts([alert])) == [alert]
-    later = schema.pack({"alerts": [{**vars(alert), "lead": 7}]})
+    later = framing.pack({"alerts": [{**vars(alert), "lead": 7}]})
     assert schema.decode_alerts(later) == [alert]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tb_gradclip
-from tests.logs import SPIKE, write_runs
+from tests.logs import SPIKE, GrowingRun, write_runs, write_small_records
 from tests.plugin.wire import decode_series
 from tests.tensorboard import LOADERS, fetch, tensorboard, wait_for_steps
 
@@ -73,6 +73,28 @@ def test_sampling_by_the_user_loses_no_step(tmp_path: Path, fast: str) -> None:
     with tensorboard(logs, f"--load_fast={fast}", "--samples_per_plugin=gradclip=10") as address:
         wait_for_steps(address, 1200)
         assert all(run["complete"] for run in json.loads(fetch(address, "runs"))["runs"])
+
+
+@pytest.mark.parametrize("fast", LOADERS)
+def test_a_long_run_shows_every_extreme_from_afar_and_every_step_from_near(
+    tmp_path: Path, fast: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_small_records(monkeypatch)
+    logs = tmp_path / "logs"
+    run = GrowingRun(logs / "run")
+    run.grow(20_000)
+    steps = tb_gradclip.read(logs)["run"].steps
+    with tensorboard(logs, f"--load_fast={fast}") as address:
+        wait_for_steps(address, 20_000, runs=1)
+        (line,) = decode_series(fetch(address, "series?run=run&column=loss&points=50"))
+        assert (line["total"], line["value"].max()) == (20_000, steps["loss"].max())
+        assert line["step"][line["value"].argmax()] == steps["loss"].argmax()
+        for column in ("loss", "norm_before", "clipped"):
+            (line,) = decode_series(fetch(address, f"series?run=run&column={column}&from=6000&to=8000&points=5000"))
+            assert line["step"].tolist() == list(range(5_999, 8_002))
+            np.testing.assert_array_equal(line["value"], steps[column][5_999:8_002].astype(float))
+        assert json.loads(fetch(address, "histogram?run=run&step=7030"))["step"] == 7_000
+    run.recorder.close()
 
 
 def test_a_plugin_that_cannot_load_does_not_stop_tensorboard(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
 import tb_gradclip
+from tb_gradclip.core.framing import pack, unpack
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import (
     Parameter,
@@ -21,8 +22,6 @@ from tb_gradclip.core.schema import (
     encode_run,
     encode_steps,
     metadata_content,
-    pack,
-    unpack,
 )
 from tb_gradclip.storage.events import Shard, event_files, read_events, read_shards
 from tb_gradclip.storage.read import RunBuilder

@@ -4,5 +4,7 @@
 - `axis`         where rows lie on it
 - `columns`      the number at every row, recorded or derived
 - `extremes`     what stands out in every block of rows
+- `outline`      what stands out in a long run, noted while it is recorded
+- `outlined`     what a chart asks for, of a run that is known in outline
 - `reduction`    fewer points that still show every extreme
 """

@@ -20,13 +20,14 @@ class Axis:
 
     Args:
       column: the column of the table that it measures.
-      from_first: whether positions are counted from the first row's.
+      origin: what positions are counted from; NaN for the first row's value.
+      reached: value that was reached before the first row.
     """
 
-    def __init__(self, column: str, *, from_first: bool = False) -> None:
-        self._column, self._from_first = column, from_first
+    def __init__(self, column: str, *, origin: float = 0.0, reached: float = -np.inf) -> None:
+        self._column, self._origin = column, origin
         self._starts = Growing("f8")
-        self._end = -np.inf
+        self._end = -np.inf if np.isnan(origin) else reached - origin
         """Position of the last row of the last whole block."""
 
     def extend(self, rows: NDArray[np.void]) -> None:
@@ -57,8 +58,7 @@ class Axis:
     def _running(self, rows: NDArray[np.void], start: int, stop: int, before: float) -> Floats:
         """Running maximum over the rows from `start` up to `stop`, from a position that was reached before."""
         values = rows[self._column][start:stop].astype(float)
-        if self._from_first:
-            values -= float(rows[self._column][0])
+        values -= float(rows[self._column][0]) if np.isnan(self._origin) else self._origin
         if len(values):
             values[0] = max(values[0], before)
         return np.maximum.accumulate(values)

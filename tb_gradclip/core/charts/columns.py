@@ -94,23 +94,32 @@ class ClipCounts:
 
 
 class WindowedClipRate(Column):
-    """Clip rate over the last `window` rows, with its Wilson interval: `rates.windowed_clip_rate`."""
+    """Clip rate over the last `window` rows, with its Wilson interval: `rates.windowed_clip_rate`.
 
-    def __init__(self, window: int, counts: ClipCounts) -> None:
+    Args:
+      window: rows it looks back over.
+      counts: of the table.
+      before: rows before the table that every window covers too: how many of them count, how many were clipped.
+    """
+
+    def __init__(self, window: int, counts: ClipCounts, before: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
-        self._window, self._counts = window, counts
+        self._window, self._counts, self._before = window, counts, before
 
     def values(self, rows: Rows, start: int, stop: int) -> Floats:
         """Shares of clipped steps; NaN where no step counts."""
-        clipped, steps = (self._sums(total.values, start, stop) for total in (self._counts.clipped, self._counts.steps))
+        steps, clipped = (self._sums(total.values, start, stop) for total in (self._counts.steps, self._counts.clipped))
         with np.errstate(invalid="ignore"):
-            return clipped / steps
+            return (clipped + self._before[1]) / (steps + self._before[0])
 
     def at(self, rows: Rows, places: NDArray[np.int64]) -> tuple[Floats, ...]:
         """Shares of clipped steps, and the bounds of their intervals."""
         ends, begins = places + 1, np.maximum(places + 1 - self._window, 0)
-        clipped, steps = (t.values[ends] - t.values[begins] for t in (self._counts.clipped, self._counts.steps))
-        return tuple(rates.wilson(clipped.astype(float), steps.astype(float))[:3])
+        steps, clipped = (
+            (total.values[ends] - total.values[begins] + before).astype(float)
+            for total, before in zip((self._counts.steps, self._counts.clipped), self._before, strict=True)
+        )
+        return tuple(rates.wilson(clipped, steps)[:3])
 
     def extend(self, rows: Rows) -> None:
         """Count the new rows."""

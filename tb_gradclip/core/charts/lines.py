@@ -33,28 +33,55 @@ MOST_WINDOWS = 4
 class Line(NamedTuple):
     """Rows that draw like all rows of a range, the numbers there, and how many rows the range has.
 
-    `numbers`: the values, and for a clip rate the lower and the upper bounds of its interval; shape [len(places)] each.
+    `places`: where the rows are in the table. `numbers`: the values, and for a clip rate the lower and the upper bounds
+    of its interval. All of one length.
     """
 
     places: NDArray[np.int64]
+    rows: Rows
     numbers: tuple[Floats, ...]
     total: int
 
 
-class Lines:
-    """Lines over one step table, which may grow between calls but keeps the rows it had; safe to share by threads."""
+class Before(NamedTuple):
+    """What came before a table: the first and the latest time, and counts of rows that every window covers too."""
 
-    def __init__(self) -> None:
+    first_time: float = np.nan
+    latest_time: float = -np.inf
+    counted: int = 0
+    clipped: int = 0
+
+
+NOTHING = Before()
+
+
+class Lines:
+    """Lines over one step table, which may grow between calls but keeps the rows it had; safe to share by threads.
+
+    Args:
+      before: what came before the first row, if that is not the run's.
+    """
+
+    time = "wall_time"
+    """The column that time axes measure."""
+
+    def __init__(self, before: Before = NOTHING) -> None:
+        self._before = before
         self._lock = threading.Lock()
         self._axes = {
             "step": Axis("step"),
-            "relative": Axis("wall_time", from_first=True),
-            "wall_time": Axis("wall_time"),
+            "relative": Axis(self.time, origin=before.first_time, reached=before.latest_time),
+            "wall_time": Axis(self.time, reached=before.latest_time),
         }
         self._recorded = {name: Recorded(name) for name in RECORDED}
         self._derived: dict[tuple[str, int, bool], Column] = {}
         self._counts = ClipCounts()
         self._totals = Totals()
+
+    def first(self, rows: Rows) -> np.void:
+        """The first row."""
+        row: np.void = rows[0]
+        return row
 
     def totals(self, rows: Rows) -> Totals:
         """Counts over all rows."""
@@ -93,7 +120,7 @@ class Lines:
             start = max(place.find(rows, bounds[0], "left") - 1, 0)
             stop = min(place.find(rows, bounds[1], "right") + 1, len(rows))
             places = _chosen(rows, place, line, start, stop, points)
-            return Line(places, line.at(rows, places), stop - start)
+            return Line(places, rows[places], line.at(rows, places), stop - start)
 
     def _column(self, name: str, window: int, clips: bool) -> Column:
         if name in self._recorded:
@@ -108,7 +135,9 @@ class Lines:
     def _made(self, name: str, window: int, clips: bool) -> Column:
         if not clips:
             return Absent(numbers=3 if name == "clip_rate" else 1)
-        return WindowedClipRate(window, self._counts) if name == "clip_rate" else WindowedThrottle(window)
+        if name == "clip_rate":
+            return WindowedClipRate(window, self._counts, (self._before.counted, self._before.clipped))
+        return WindowedThrottle(window)
 
 
 def _chosen(rows: Rows, axis: Axis, column: Column, start: int, stop: int, points: int) -> NDArray[np.int64]:

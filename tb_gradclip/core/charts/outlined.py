@@ -1,0 +1,203 @@
+"""What charts show of a long run whose outlines and newest rows are at hand, and whose other rows can be fetched."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tb_gradclip.core import rates
+from tb_gradclip.core.charts.columns import Column, Recorded, Rows
+from tb_gradclip.core.charts.lines import DERIVED, Before, Line, Lines
+from tb_gradclip.core.charts.outline import (
+    EVERYWHERE,
+    LINES,
+    OUTLINE_DTYPE,
+    STRETCH,
+    THROTTLE_WINDOW,
+    WINDOWS,
+    Outline,
+    clip_rate,
+    described,
+    lookback,
+)
+from tb_gradclip.core.growing import Growing
+from tb_gradclip.core.rules import Floats
+from tb_gradclip.core.totals import Totals
+
+Fetch = Callable[[int, int], Rows]
+"""Rows of the table from one step to another, both included, in order; more on either side do no harm."""
+
+STRETCHES_PER_BUCKET = 2
+"""So many stretches must share a bucket for an outline to draw it: a bucket is half a pixel, and so no extreme is
+missing from the pixel it belongs to and both beside it."""
+
+
+class OutlinedLines:
+    """Lines over the table of one attempt: its outlines and its newest rows are here, the others are fetched.
+
+    Args:
+      outlines: one or more, consecutive, from the attempt's first row on.
+      fetch: gets rows that are not here.
+
+    Methods take the newest rows as `Lines` takes a whole table: they may grow between calls but keep what they had.
+    They reach back before the end of the last outline by as many rows as `WINDOWS` look back on.
+    """
+
+    def __init__(self, outlines: Sequence[Outline], fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._known = Growing(OUTLINE_DTYPE, room=sum(len(outline.rows) for outline in outlines))
+        self._standing_out: dict[str, _StandingOut] = {}
+        self._totals = Totals()
+        for outline in outlines:
+            self._known.append(outline.rows)
+            self._totals = self._totals.joined(outline.totals)
+
+    def first(self, rows: Rows) -> np.void:
+        """The first row of the table."""
+        row: np.void = self._known.values[0]
+        return row
+
+    def totals(self, rows: Rows) -> Totals:
+        """Counts over all rows."""
+        with self._lock:
+            self._extend(rows)
+            return self._totals
+
+    def line(
+        self,
+        rows: Rows,
+        column: str,
+        *,
+        axis: str,
+        bounds: tuple[float, float],
+        points: int,
+        window: int,
+        clips: bool = True,
+    ) -> Line:
+        """As `Lines.line`, of the outline where that is fine enough, else of the rows themselves.
+
+        Of an outline `total` is exact for the whole run, and else to within a stretch at either end.
+        """
+        with self._lock:
+            self._extend(rows)
+            known, kept = self._known.values, _kept(column, window, self._totals.rows)
+            name = f"clip_rate/{(*WINDOWS, 'all')[kept or 0]}" if column == "clip_rate" else column
+            standing_out = self._standing_out.setdefault(name, _StandingOut(name))
+            standing_out.extend(known)
+        view: dict[str, Any] = {"axis": axis, "bounds": bounds, "points": points}
+        line = standing_out.line(column, window=kept or 0, clips=clips and kept is not None, **view)
+        first, last = line.rows[0], line.rows[-1]
+        total = int(last["row"] - first["row"]) + 1
+        fine = total == line.total or total >= STRETCHES_PER_BUCKET * STRETCH * (points // 2)
+        if not fine or (kept is None and clips):
+            whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
+            back = window - 1 if column in DERIVED and not whole else 0
+            before = known[: max(int(np.searchsorted(known["row"], first["row"] - back, side="right")), 1)]
+            piece = self._between(rows, int(before["step"][-1]), int(last["step"]))
+            if len(piece):  # else the loader sampled these rows away
+                return _line_of_piece(piece, before, column, window=window, clips=clips, whole=whole, **view)
+        return Line(line.rows["row"], line.rows, line.numbers, total)
+
+    def _extend(self, rows: Rows) -> None:
+        """Take the rows that are new."""
+        start = int(np.searchsorted(rows["step"], self._known.values["step"][-1], side="right"))
+        if start < len(rows):
+            earlier, latest = min(lookback(self._totals.rows), start), float(self._known.values["latest_time"][-1])
+            new = described(rows[start - earlier :], earlier, self._totals, latest)
+            new["stands_out"] = EVERYWHERE
+            self._known.append(new)
+            self._totals = self._totals.plus(rows[start:])
+
+    def _between(self, rows: Rows, first: int, last: int) -> Rows:
+        """Rows from one step to another, both included, fetched as far as they are not among the newest."""
+        newest = int(rows["step"][0])
+        pieces = [_cut(self._fetch(first, min(last, newest - 1)), first, newest - 1)] if first < newest else []
+        if last >= newest:
+            pieces.append(rows)
+        return _cut(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), first, last)
+
+
+class _StandingOut:
+    """Rows that stand out in one line, and lines of them.
+
+    Args:
+      name: one of `LINES`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._bit = 1 << LINES.index(name)
+        self._seen = 0
+        self._rows = Growing(OUTLINE_DTYPE)
+        self._lines = _KeptLines()
+
+    def extend(self, known: Rows) -> None:
+        """Take those of the known rows that are new."""
+        new = known[self._seen :]
+        self._rows.append(new[new["stands_out"] & self._bit > 0])
+        self._seen += len(new)
+
+    def line(self, column: str, **options: Any) -> Line:
+        """As `Lines.line`."""
+        return self._lines.line(self._rows.values, column, **options)
+
+
+class _KeptLines(Lines):
+    """Lines over rows of an outline: what is derived from many rows was computed when they were recorded.
+
+    `window` is the place of the window in `WINDOWS`, or their number for one as long as the run.
+    """
+
+    time = "latest_time"
+
+    def _made(self, name: str, window: int, clips: bool) -> Column:
+        if not clips:
+            return super()._made(name, window, clips)
+        return _KeptClipRate(window) if name == "clip_rate" else Recorded(name)
+
+
+class _KeptClipRate(Column):
+    """Clip rate from the counts in an outline."""
+
+    def __init__(self, window: int) -> None:
+        super().__init__()
+        self._window = window
+
+    def values(self, rows: Rows, start: int, stop: int) -> Floats:
+        """Shares of clipped steps; NaN where no step counts."""
+        return clip_rate(rows[start:stop], self._window)
+
+    def at(self, rows: Rows, places: NDArray[np.int64]) -> tuple[Floats, ...]:
+        """Shares of clipped steps, and the bounds of their intervals."""
+        clipped, steps = (rows[name][places, self._window] for name in ("window_clipped", "window_counted"))
+        return tuple(rates.wilson(clipped.astype(float), steps.astype(float))[:3])
+
+
+def _kept(column: str, window: int, rows: int) -> int | None:
+    """Which of the windows of an outline this is, for a run of so many rows; None if it is none of them."""
+    if column == "throttle":
+        return 0 if window == THROTTLE_WINDOW else None
+    if column == "clip_rate":
+        return len(WINDOWS) if window >= rows else WINDOWS.index(window) if window in WINDOWS else None
+    return 0
+
+
+def _cut(rows: Rows, first: int, last: int) -> Rows:
+    """Those of the rows from one step to another, both included."""
+    return rows[np.searchsorted(rows["step"], first) : np.searchsorted(rows["step"], last, side="right")]
+
+
+def _line_of_piece(piece: Rows, before: Rows, column: str, *, whole: bool, **options: Any) -> Line:
+    """A line of some rows out of a table; of what lies `before` some rows are known, the piece's first one included."""
+    first = before[-1]
+    counts = (0, 0)
+    if whole:  # those of the first row's window, but for the row itself
+        own = Totals().plus(piece[:1])
+        counts = int(first["window_counted"][-1]) - own.counted, int(first["window_clipped"][-1]) - own.clipped
+    lines = Lines(Before(float(before["wall_time"][0]), float(first["latest_time"]), *counts))
+    line = lines.line(piece, column, **options)
+    return line._replace(places=line.places + int(first["row"]))

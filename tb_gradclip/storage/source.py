@@ -1,0 +1,244 @@
+"""What is read of one run, and when: all of it, or of a long run its outlines and its newest steps.
+
+A source is told what TensorBoard's provider lists of its run, says which tags it wants, and is given them. What it left
+out it reads when somebody looks there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tb_gradclip.core import framing, schema
+from tb_gradclip.core.charts.lines import Lines
+from tb_gradclip.core.charts.outline import Outline
+from tb_gradclip.core.charts.outlined import OutlinedLines
+from tb_gradclip.core.rows import STEP_DTYPE
+from tb_gradclip.core.schema import Tag
+from tb_gradclip.storage.events import Shard
+from tb_gradclip.storage.read import Histograms, Run, RunBuilder
+
+Read = Callable[[Collection[Tag]], Mapping[Tag, list[bytes]]]
+"""Reads tags of the run: frames of their records."""
+
+LEAST_SHARDS = 3
+"""Shards of outlines that make a run long: more than a quarter of a million steps. What is shorter is read faster than
+anybody notices."""
+
+MOST_ROWS = 1 << 19
+"""Rows at hand from which on it is better to take to the outlines, or to newer ones."""
+
+MOST_KEPT = 1 << 19
+"""Rows that are kept after they were fetched, 32 MB of them: a chart has several lines, and is looked at again."""
+
+
+class Recorded(NamedTuple):
+    """A run, and the lines that charts draw of it, which are kept while the run only grows.
+
+    Of a long run `steps` are only the newest ones, and its histograms are read when they are looked at.
+    """
+
+    run: Run
+    lines: Lines | OutlinedLines
+
+
+class Listed(NamedTuple):
+    """What a provider lists of a tag: the newest step and time, which tell that it has grown, and its content."""
+
+    max_step: int
+    max_wall_time: float
+    content: bytes
+
+
+class Source:
+    """A run that is read whole.
+
+    Args:
+      name: of the run.
+      kinds: the kinds of record that are wanted.
+      for_good: whether it stays so however long it grows.
+    """
+
+    def __init__(self, name: str, kinds: Collection[str], *, for_good: bool = False) -> None:
+        self._kinds, self._for_good = kinds, for_good
+        self._seen: dict[Tag, Listed] = {}
+        self._builder = RunBuilder(name)
+        self._lines = Lines()
+        self._edition = 0
+
+    def wanted(self, listed: Mapping[Tag, Listed]) -> list[Tag]:
+        """Tags that are new or have grown, in the order in which they were written."""
+        new = [tag for tag, state in listed.items() if self._seen.get(tag) != state]
+        return sorted(tag for tag in new if self._wants(tag, listed[tag]))
+
+    def _wants(self, tag: Tag, state: Listed) -> bool:
+        return tag.kind in self._kinds
+
+    def take(self, tag: Tag, frames: list[bytes], state: Listed) -> None:
+        """Take what was read of a tag, as it was listed."""
+        self._builder.add(tag, Shard(state.content, frames))
+        self._seen[tag] = state
+
+    def is_outdated(self, listed: Mapping[Tag, Listed]) -> bool:
+        """Whether a new source should take its place: what it has read is gone, or there is a shorter way by now."""
+        if self._seen.keys() - listed.keys():
+            return True
+        run = self._builder.build()
+        return run is not None and len(run.steps) > MOST_ROWS and self._has_shorter_way(listed)
+
+    def _has_shorter_way(self, listed: Mapping[Tag, Listed]) -> bool:
+        return not self._for_good and is_long(listed)
+
+    def recorded(self) -> Recorded | None:
+        """The run as far as it was read; None before its first step."""
+        run = self._builder.build()
+        if self._edition != self._builder.edition:
+            self._lines, self._edition = Lines(), self._builder.edition
+        return None if run is None else Recorded(run, self._lines)
+
+
+def is_long(listed: Mapping[Tag, Listed]) -> bool:
+    """Whether a run can be read in outline, and is worth it: an outline knows nothing of other attempts."""
+    outlines = [tag for tag in listed if tag.kind == "outlines"]
+    if len(outlines) < LEAST_SHARDS or len({tag.attempt for tag in listed}) > 1:
+        return False
+    return all(schema.content_version(listed[tag].content) <= schema.SCHEMA for tag in outlines)
+
+
+class OutlinedSource(Source):
+    """A long run of one attempt: its outlines, and from the newest outline's `lookback_row` on everything.
+
+    Args:
+      name: of the run.
+      kinds: the kinds of record that are wanted, "outlines" always among them.
+      listed: what the provider lists now.
+      read: reads what was left out.
+    """
+
+    def __init__(self, name: str, kinds: Collection[str], listed: Mapping[Tag, Listed], read: Read) -> None:
+        super().__init__(name, {*kinds, "outlines"})
+        self._since = _newest_outline(listed)
+        self._read, self._listed = read, listed
+        self._outlines: dict[int, Outline] = {}
+        self._whole: OutlinedLines | None = None
+        self._known: tuple[Run, Recorded] | None = None
+        self._fetched: tuple[set[Tag], NDArray[np.void]] = set(), np.empty(0, STEP_DTYPE)
+        self._frames: dict[int, bytes] = {}
+
+    def wanted(self, listed: Mapping[Tag, Listed]) -> list[Tag]:
+        """Tags that are new or have grown, but for what was left out."""
+        self._listed = listed
+        return super().wanted(listed)
+
+    def _wants(self, tag: Tag, state: Listed) -> bool:
+        if tag.kind == "outlines":
+            return self._whole is None
+        return super()._wants(tag, state) and (tag.kind not in ("steps", "histograms") or state.max_step >= self._since)
+
+    def take(self, tag: Tag, frames: list[bytes], state: Listed) -> None:
+        """Take what was read of a tag, as it was listed."""
+        if tag.kind == "outlines":
+            found = map(schema.decode_outline, frames)
+            self._outlines.update({outline.first_row: outline for outline in found})
+        super().take(tag, frames, state)
+
+    def is_outdated(self, listed: Mapping[Tag, Listed]) -> bool:
+        """Whether a new source should take its place: also when a second attempt began."""
+        return not is_long(listed) or super().is_outdated(listed)
+
+    def _has_shorter_way(self, listed: Mapping[Tag, Listed]) -> bool:
+        return _newest_outline(listed) > self._since
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether outlines and newest steps, once read, make up the whole run: a loader may have left some out."""
+        ends = [0, *(outline.end_row for outline in self._ordered)]
+        run = self._builder.build()
+        if run is None or len(ends) == 1 or ends[:-1] != [outline.first_row for outline in self._ordered]:
+            return False
+        return self._builder.gapless and bool(run.steps["step"][0] <= self._ordered[-1].rows["step"][-1])
+
+    @property
+    def _ordered(self) -> list[Outline]:
+        return [self._outlines[row] for row in sorted(self._outlines)]
+
+    def recorded(self) -> Recorded | None:
+        """The run; its overhead is that of the steps in outline."""
+        run = self._builder.build()
+        if run is None:
+            return None
+        if self._whole is None:
+            self._whole = OutlinedLines(self._ordered, self._rows_between)
+        if self._known is None or self._known[0] is not run:
+            elapsed = sum(outline.elapsed_seconds for outline in self._ordered)
+            overhead = sum(outline.own_seconds for outline in self._ordered) / elapsed if elapsed > 0 else None
+            steps = [step for outline in self._ordered for step in outline.histogram_steps]
+            frames = _Frames([*steps, *run.histograms.steps.tolist()], self._frame)
+            histograms = Histograms(frames, tuple(parameter.name for parameter in run.parameters))
+            run_shown = replace(run, histograms=histograms, complete=self._builder.gapless, overhead=overhead)
+            self._known = run, Recorded(run_shown, self._whole)
+        return self._known[1]
+
+    def _rows_between(self, first: int, last: int) -> NDArray[np.void]:
+        """Rows from one step to another, and more on either side: those of whole shards."""
+        tags = set(_reaching(self._of_kind("steps"), first, last))
+        known, rows = self._fetched
+        if not tags <= known:
+            records = [schema.decode_steps(frame) for frames in self._read(tags).values() for frame in frames]
+            records.sort(key=lambda record: record.first_row)
+            rows = np.concatenate([rows[:0], *(record.rows for record in records)])
+            if len(rows) <= MOST_KEPT:
+                self._fetched = tags, rows
+        return rows
+
+    def _frame(self, step: int) -> bytes:
+        """Frame of the histogram of a step."""
+        if step not in self._frames:
+            tag = next(tag for tag, max_step in self._of_kind("histograms") if max_step >= step)
+            for frame in self._read([tag])[tag]:
+                self._frames[framing.unpack(frame)[0]["step"]] = frame
+        return self._frames[step]
+
+    def _of_kind(self, kind: str) -> list[tuple[Tag, int]]:
+        """Tags of a kind in the order in which they were written, with the step of their last record."""
+        return sorted((tag, state.max_step) for tag, state in self._listed.items() if tag.kind == kind)
+
+
+def _newest_outline(listed: Mapping[Tag, Listed]) -> int:
+    """The step from which on the newest outline needs the table."""
+    return max(state.max_step for tag, state in listed.items() if tag.kind == "outlines")
+
+
+def _reaching(shards: list[tuple[Tag, int]], first: int, last: int) -> Iterator[Tag]:
+    """Shards of steps with rows from one step to another. What is known of each is where its last record begins.
+
+    So its rows begin after the last record of the shard before it does, and end before that of the shard after it.
+    """
+    for i, (tag, _) in enumerate(shards):
+        begins_after = shards[i - 1][1] if i else -1
+        ends_before = shards[i + 1][1] if i + 1 < len(shards) else last + 1
+        if begins_after < last and ends_before > first:
+            yield tag
+
+
+class _Frames(Mapping[int, bytes]):
+    """Frames of histograms by step, fetched one by one."""
+
+    def __init__(self, steps: list[int], fetch: Callable[[int], bytes]) -> None:
+        self._steps = dict.fromkeys(steps)
+        self._fetch = fetch
+
+    def __getitem__(self, step: int) -> bytes:
+        """The frame of one of the steps."""
+        return self._fetch(step)
+
+    def __iter__(self) -> Iterator[int]:
+        """All steps."""
+        return iter(self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)

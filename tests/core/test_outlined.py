@@ -1,0 +1,173 @@
+"""Lines of a run that is known in outline, against those of the whole table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tb_gradclip.core.charts import outlined
+from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED
+from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, WINDOWS, Outline, Outliner
+from tb_gradclip.core.charts.outlined import OutlinedLines
+from tb_gradclip.core.totals import Totals
+from tests.core.tables import table
+from tests.core.test_lines import WHOLE, check, numbers, position
+
+ROWS = 12_000
+LOOKBACK = 2_000
+KEPT_WINDOWS = (*WINDOWS, 10**9)
+
+
+def outlines_of(rows: NDArray[np.void], ends: list[int]) -> list[Outline]:
+    outliner, found = Outliner(), []
+    for start, end in zip([0, *ends], ends, strict=False):
+        for part in np.array_split(rows[start:end], 3):  # records of any size
+            outliner.add(part, 0.5, 2.0)
+        found.append(outliner.finish())
+    return found
+
+
+class Table:
+    """A table of which outlines up to row `end` and rows from a little before it are at hand."""
+
+    def __init__(self, seed: int, end: int = 10_000, rows: NDArray[np.void] | None = None) -> None:
+        self.rows = table(ROWS, seed) if rows is None else rows
+        self.end, self.fetched = end, 0
+        self.newest = self.rows[end - LOOKBACK :]
+        self.lines = OutlinedLines(outlines_of(self.rows, [end // 3, end // 3 + 1, end]), self.fetch)
+
+    def fetch(self, first: int, last: int) -> NDArray[np.void]:
+        self.fetched += 1
+        assert first <= last < self.newest["step"][0]
+        steps = self.rows["step"]
+        start, stop = np.searchsorted(steps, first), np.searchsorted(steps, last, side="right")
+        return self.rows[max(start - 30, 0) : stop + 30]  # whole records come, not just what is asked for
+
+
+@pytest.mark.parametrize("column", [*RECORDED, *DERIVED])
+@given(seed=st.integers(0, 1000), axis=st.sampled_from(AXES), window=st.sampled_from(KEPT_WINDOWS))
+def test_the_whole_run_is_drawn_with_all_that_stands_out_and_nothing_fetched(
+    column: str, seed: int, axis: str, window: int
+) -> None:
+    known, points = Table(seed), 30
+    window = 100 if column == "throttle" else window
+    line = known.lines.line(known.newest, column, axis=axis, bounds=WHOLE, points=points, window=window)
+    expected = numbers(known.rows, column, window)
+    check(line, expected[0], 0, ROWS, points)
+    for got, column_of in zip(line.numbers, expected, strict=True):
+        np.testing.assert_array_equal(got, column_of[line.places])
+    for name in ("step", "wall_time"):
+        np.testing.assert_array_equal(line.rows[name], known.rows[name][line.places])
+    assert known.fetched == 0
+
+
+@pytest.mark.parametrize("column", ["loss", "norm_before", *DERIVED])
+@given(
+    seed=st.integers(0, 1000),
+    axis=st.sampled_from(AXES),
+    window=st.sampled_from([1, 7, 500, *KEPT_WINDOWS]),
+    points=st.sampled_from([20, 500, 30_000]),
+    ends=st.tuples(st.integers(0, ROWS - 1), st.integers(0, ROWS - 1)),
+)
+def test_any_part_looked_at_closely_is_that_of_the_whole_table(
+    column: str, seed: int, axis: str, window: int, points: int, ends: tuple[int, int]
+) -> None:
+    known = Table(seed)
+    place = position(known.rows, axis)
+    low, high = place[min(ends)], place[max(ends)]
+    line = known.lines.line(known.newest, column, axis=axis, bounds=(low, high), points=points, window=window)
+    expected = numbers(known.rows, column, window)
+    for got, column_of in zip(line.numbers, expected, strict=True):
+        np.testing.assert_allclose(got, column_of[line.places], rtol=1e-9, atol=1e-12)
+    start = max(int(np.searchsorted(place, low, "left")) - 1, 0)
+    stop = min(int(np.searchsorted(place, high, "right")) + 1, ROWS)
+    if known.fetched or start >= known.end:
+        finite = np.isfinite(expected[0])  # of sums in another order an extreme may be another by the last bit
+        rounded = np.where(finite, np.round(expected[0], 9), expected[0]) if column == "throttle" else expected[0]
+        check(line, rounded, start, stop, points)
+    else:
+        assert abs(line.total - (stop - start)) <= 2 * STRETCH
+        assert (line.places[0], line.places[-1]) == (min(start, line.places[0]), max(stop - 1, line.places[-1]))
+        assert len(line.places) <= points
+
+
+def test_a_spike_is_drawn_at_its_step_however_far_one_looks_from() -> None:
+    rows = table(ROWS)
+    rows["loss"] = 1.0
+    rows["loss"][4_567] = 9.0
+    known = Table(0, rows=rows)
+    for start, stop in ((0, ROWS - 1), (3_000, 9_000), (4_000, 11_000), (4_560, 4_570)):
+        bounds = float(rows["step"][start]), float(rows["step"][stop])
+        line = known.lines.line(known.newest, "loss", axis="step", bounds=bounds, points=10, window=1)
+        assert 4_567 in line.places
+    assert known.fetched == 1
+
+
+@given(seed=st.integers(0, 1000), cuts=st.lists(st.integers(1, LOOKBACK), max_size=5))
+def test_newest_rows_may_grow(seed: int, cuts: list[int]) -> None:
+    known, points = Table(seed), 1_000
+    for length in sorted(cuts):
+        newest = known.newest[: LOOKBACK + length]
+        assert known.lines.totals(newest).rows == known.end + length
+    for column in DERIVED:
+        line = known.lines.line(known.newest, column, axis="step", bounds=WHOLE, points=50, window=100)
+        np.testing.assert_array_equal(line.numbers[0], numbers(known.rows, column, 100)[0][line.places])
+        assert len(line.places) <= points
+    assert known.lines.totals(known.newest) == Totals().plus(known.rows)
+    assert known.lines.first(known.newest)["step"] == known.rows["step"][0]
+
+
+def test_rows_that_cannot_be_fetched_leave_the_outline() -> None:
+    known = Table(0)
+    known.lines = OutlinedLines(outlines_of(known.rows, [known.end]), lambda first, last: known.rows[:0])
+    line = known.lines.line(known.newest, "loss", axis="step", bounds=(100, 300), points=1000, window=1)
+    assert 1 < len(line.places) < 200
+    line = known.lines.line(known.newest, "clip_rate", axis="step", bounds=(100, 300), points=1000, window=7)
+    assert np.isnan(line.numbers[0]).all()
+
+
+def test_a_run_that_does_not_clip_has_derived_lines_of_nan() -> None:
+    known = Table(0)
+    for column, width in (("clip_rate", 3), ("throttle", 1), ("loss", 1)):
+        for window in (7, 100):
+            line = known.lines.line(
+                known.newest, column, axis="step", bounds=WHOLE, points=20, window=window, clips=False
+            )
+            assert len(line.numbers) == width
+            assert all(np.isnan(n).all() for n in line.numbers) == (column != "loss")
+    assert known.fetched == 0
+
+
+@given(seed=st.integers(0, 1000), ends=st.lists(st.integers(1, 2_999), max_size=4, unique=True))
+def test_outlines_join_to_what_stands_out_in_every_stretch(seed: int, ends: list[int]) -> None:
+    rows = table(3_000, seed)
+    found = outlines_of(rows, [*sorted(ends), 3_000])
+    assert [each.first_row for each in found] == [0, *sorted(ends)]
+    assert [each.end_row for each in found] == [*sorted(ends), 3_000]
+    totals = Totals()
+    for each in found:
+        assert each.rows.dtype == OUTLINE_DTYPE
+        assert (each.rows["row"][0], each.rows["row"][-1]) == (each.first_row, each.end_row - 1)
+        assert (each.own_seconds, each.elapsed_seconds) == (1.5, 6.0)
+        totals = totals.joined(each.totals)
+        losses = rows["loss"][each.first_row : each.end_row]
+        for start in range(0, len(losses), STRETCH):
+            part = losses[start : start + STRETCH]
+            finite, first_broken = part[np.isfinite(part)], part[~np.isfinite(part)][:1]
+            kept = each.rows["loss"][(each.rows["row"] - each.first_row) // STRETCH == start // STRETCH]
+            for value in (*first_broken, *([finite.min(), finite.max()] if len(finite) else [])):
+                assert any(np.array_equal(value, one, equal_nan=True) for one in kept)
+    assert totals == Totals().plus(rows)
+
+
+def test_few_rows_stand_out() -> None:
+    rng, rows = np.random.default_rng(0), table(16_384)
+    for name in ("loss", "norm_before", "norm_after", "coefficient"):
+        rows[name] = rng.lognormal(size=len(rows))
+    rows["threshold"], rows["nonfinite"], rows["wall_time"] = 1.0, 0, np.arange(len(rows)) / 20
+    (outline,) = outlines_of(rows, [len(rows)])
+    assert len(outline.rows) < len(rows) * 20 / STRETCH
+    assert outlined.STRETCHES_PER_BUCKET >= 2

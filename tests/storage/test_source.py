@@ -1,0 +1,189 @@
+"""Long runs, read in outline: few tags, and the same answers as when everything is read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorboard.context import RequestContext
+
+from tb_gradclip.core.schema import Tag
+from tb_gradclip.plugin.answers import KINDS, run_json, series, series_body
+from tb_gradclip.storage import provider as provider_module
+from tb_gradclip.storage import source as source_module
+from tb_gradclip.storage.provider import ProviderRuns
+from tb_gradclip.storage.source import OutlinedSource, Recorded
+from tests.logs import GrowingRun, write_small_records
+from tests.storage.test_provider import Watched
+
+STEPS = 20_000
+COLUMNS = ("loss", "norm_before", "norm_after", "threshold", "clip_rate", "throttle")
+WHOLE = (-np.inf, np.inf)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_small_records(monkeypatch)
+    monkeypatch.setattr(provider_module, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(provider_module, "REST", 0)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[GrowingRun]:
+    run = GrowingRun(tmp_path / "run")
+    run.grow(STEPS)
+    yield run
+    run.recorder.close()
+
+
+class Reader:
+    """One way to read the run: in outline, or everything."""
+
+    def __init__(self, logdir: Path, *, outlined: bool = True) -> None:
+        self.provider = Watched(logdir)
+        self._outlined, self._runs = outlined, ProviderRuns(self.provider, KINDS)
+
+    def recorded(self) -> Recorded:
+        self.provider.reload()
+        with pytest.MonkeyPatch.context() as patched:
+            if not self._outlined:
+                patched.setattr(source_module, "LEAST_SHARDS", 10**9)
+            return self._runs.runs(RequestContext(), "")["run"]
+
+    def is_outlined(self) -> bool:
+        return isinstance(self._runs._sources["run"], OutlinedSource)
+
+    def read(self) -> dict[str, int]:
+        """How many tags of each kind were read since the last call."""
+        kinds = [tag.kind for tag in map(Tag.parse, self.provider.read) if tag]
+        self.provider.read.clear()
+        return {kind: kinds.count(kind) for kind in kinds}
+
+
+def chart(recorded: Recorded, bounds: tuple[float, float] = WHOLE, points: int = 20, window: int = 100) -> list[Any]:
+    return [series(recorded, c, axis="step", bounds=bounds, points=points, window=window) for c in COLUMNS]
+
+
+def test_the_first_answer_takes_few_tags_and_is_the_answer_of_the_whole_run(run: GrowingRun, tmp_path: Path) -> None:
+    few, all_of_it = Reader(tmp_path), Reader(tmp_path, outlined=False)
+    outlined, whole = few.recorded(), all_of_it.recorded()
+    assert few.is_outlined()
+    assert not all_of_it.is_outlined()
+    assert few.read()["steps"] * 10 < all_of_it.read()["steps"]
+    assert run_json(outlined) == {**run_json(whole), "overhead": None}
+    for one, other in zip(chart(outlined), chart(whole), strict=True):
+        assert (one.total, one.fields) == (other.total, other.fields)
+        numbers, expected = one.numbers[2], other.numbers[2]
+        np.testing.assert_array_equal(np.isnan(numbers).any(), np.isnan(expected).any())
+        assert (np.nanmin(numbers), np.nanmax(numbers)) == (np.nanmin(expected), np.nanmax(expected))
+    assert few.read() == {}
+
+
+@pytest.mark.parametrize("bounds", [(100, 160), (6_990, 7_100), (19_400, 30_000), (0, 0), (9_000, 15_000)])
+@pytest.mark.parametrize("window", [7, 100, 10**9])
+def test_a_closer_look_reads_what_is_there_and_sees_what_the_whole_run_shows(
+    run: GrowingRun, tmp_path: Path, bounds: tuple[float, float], window: int
+) -> None:
+    few = Reader(tmp_path)
+    outlined, whole = few.recorded(), Reader(tmp_path, outlined=False).recorded()
+    few.read()
+    one, other = (chart(each, bounds, points=10_000, window=window) for each in (outlined, whole))
+    for mine, theirs in zip(one, other, strict=True):
+        assert mine.total == theirs.total
+        for numbers, expected in zip(mine.numbers, theirs.numbers, strict=True):
+            np.testing.assert_allclose(numbers, expected, rtol=1e-12, atol=1e-12)
+    read = few.read()
+    assert read.keys() <= {"steps"}
+    if window == 100 and bounds[1] - bounds[0] < 200:
+        assert read.get("steps", 0) <= 5
+    assert series_body(chart(outlined, bounds, points=10_000, window=window)) == series_body(one)
+    assert few.read().get("steps", 0) <= read.get("steps", 0)
+
+
+def test_a_histogram_is_read_when_it_is_looked_at(run: GrowingRun, tmp_path: Path) -> None:
+    few = Reader(tmp_path)
+    outlined, whole = few.recorded().run, Reader(tmp_path, outlined=False).recorded().run
+    few.read()
+    assert outlined.histograms.steps.tolist() == whole.histograms.steps.tolist()
+    for step in (0, 1_234, 7_000, STEPS):
+        one, other = outlined.histograms.at(step), whole.histograms.at(step)
+        assert one.step == other.step
+        np.testing.assert_array_equal(one.counts, other.counts)
+    assert few.read() == {"histograms": 4}
+    outlined.histograms.at(7_000)
+    assert few.read() == {}
+
+
+def test_a_run_that_is_looked_at_grows_and_takes_to_newer_outlines(
+    run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "MOST_ROWS", 4_096)
+    few, all_of_it = Reader(tmp_path), Reader(tmp_path, outlined=False)
+    known, lines = few.recorded(), set()
+    few.read()
+    for _ in range(12):
+        run.grow(1_000)
+        outlined = few.recorded()
+        lines.add(id(outlined.lines))
+        assert sum(few.read().values()) < 40
+        assert run_json(outlined) == {**run_json(all_of_it.recorded()), "overhead": None}
+        assert chart(outlined)[0].total == run.steps
+    assert few.is_outlined()
+    assert 2 <= len(lines) <= 5
+    assert run_json(known)["steps"] <= run.steps  # who still holds it may ask it
+
+
+def test_a_short_run_that_becomes_a_long_one_lets_go_of_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "MOST_ROWS", 10_000)
+    run, few = GrowingRun(tmp_path / "run"), Reader(tmp_path)
+    run.grow(5_000)
+    assert len(few.recorded().run.steps) == 5_000
+    assert not few.is_outlined()
+    run.grow(15_000)
+    few.recorded()  # how long it is shows once it is read
+    assert run_json(few.recorded())["steps"] == 20_000
+    assert few.is_outlined()
+    run.recorder.close()
+
+
+def test_a_run_that_is_resumed_is_read_whole(run: GrowingRun, tmp_path: Path) -> None:
+    few = Reader(tmp_path)
+    few.recorded()
+    assert few.is_outlined()
+    run.recorder.close()
+    time.sleep(0.01)  # attempts are told apart by the millisecond they start in
+    resumed = GrowingRun(tmp_path / "run", start=15_000)
+    resumed.grow(1_000)
+    recorded = few.recorded()
+    resumed.recorder.close()
+    assert not few.is_outlined()
+    assert recorded.run.steps["step"].tolist() == list(range(16_000))
+    assert recorded.run.complete
+
+
+@pytest.mark.parametrize("kind", ["outlines", "steps"])
+def test_a_run_of_which_a_loader_left_something_out_is_read_whole_and_stays_so(
+    run: GrowingRun, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "MOST_ROWS", 4_096)
+    few = Reader(tmp_path)
+    read_tensors = few.provider.read_tensors
+
+    def sampled(*args: Any, **options: Any) -> Any:
+        found = read_tensors(*args, **options)
+        return {run: {t: s[1:] if f"/{kind}/" in t else s for t, s in tags.items()} for run, tags in found.items()}
+
+    monkeypatch.setattr(few.provider, "read_tensors", sampled)
+    first = few.recorded()
+    assert not few.is_outlined()
+    assert first.run.complete == (kind == "outlines")
+    few.read()
+    again = few.recorded()
+    assert again.lines is first.lines
+    assert few.read() == {}
