@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import tb_gradclip
 from tb_gradclip.core.schema import Alert
 from tb_gradclip.torch import ClipWriter
+from tb_gradclip.torch.arguments import places
 from tests.test_collector import steps, wait_for
 
 WAITING = {"_local_scalar_dense", "item", "is_nonzero", "nonzero", "equal", "unique2", "masked_select", "bincount"}
@@ -248,3 +249,19 @@ def test_steps_before_one_that_hangs_survive_a_kill(tmp_path: Path) -> None:
     process.wait()
     process.stdout.close()
     assert len(tb_gradclip.read(tmp_path)["."].steps) == 20
+
+
+@pytest.mark.parametrize("rule", ["global_norm", "value", "custom"])
+def test_groups_that_take_turns_are_looked_up_once(tmp_path: Path, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[int] = []
+    monkeypatch.setattr(
+        "tb_gradclip.torch.gradients.places", lambda found, index: looked_up.append(1) or places(found, index)
+    )
+    named = model(20)
+    parameters = [parameter for _, parameter in named]
+    with ClipWriter(tmp_path, named, histogram_every=0) as writer:
+        for _ in range(10):
+            clip(writer, rule, parameters[:10])
+            clip(writer, rule, parameters[10:])
+            writer.step(1.0)
+    assert len(looked_up) == (1 if rule == "custom" else 2)

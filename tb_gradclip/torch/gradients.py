@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 import torch
 
 from tb_gradclip.core.rules import TORCH_EPSILON
+from tb_gradclip.torch.arguments import places
 from tb_gradclip.torch.calls import HALF
 from tb_gradclip.torch.counts import Counting, Room, begin
 from tb_gradclip.torch.norms import Norms
@@ -17,12 +19,46 @@ from tb_gradclip.torch.norms import Norms
 _dtype, _is_sparse, _is_cpu, _is_cuda = map(attrgetter, ("dtype", "is_sparse", "is_cpu", "is_cuda"))
 
 
+MOST_GROUPS = 64
+"""Groups of parameters that are remembered; more come only of lists that are never the same."""
+
+
+@dataclass
+class Group:
+    """Parameters that are clipped together, step after step."""
+
+    ids: list[int]
+    indices: list[int]  # places in the model
+    repeated: bool  # whether one of them comes twice
+    norms: Norms = field(default_factory=Norms)
+
+
+class Groups:
+    """Finds the group of some parameters, so that the same ones are looked up in the model only once."""
+
+    def __init__(self, index: Mapping[int, int]) -> None:
+        self._index = index
+        self._known: dict[tuple[int, ...], Group] = {}
+
+    def of(self, parameters: Sequence[torch.Tensor]) -> Group:
+        """Their group; `ValueError` if one is not of the model."""
+        ids = list(map(id, parameters))
+        key = (len(ids), *ids[:1], *ids[-1:])
+        group = self._known.get(key)
+        if group is None or group.ids != ids:
+            group = Group(ids, places(parameters, self._index), len(set(ids)) < len(ids))
+            if len(self._known) >= MOST_GROUPS:
+                self._known.clear()
+            self._known[key] = group
+        return group
+
+
 class Gradients:
     """Gradients of some of the model's parameters, and those parameters' places in it."""
 
-    def __init__(self, indices: list[int], tensors: list[torch.Tensor], norms: Norms) -> None:
+    def __init__(self, indices: list[int], tensors: list[torch.Tensor], group: Group) -> None:
         self.indices = indices
-        self._norms = norms
+        self.group = group
         self.tensors = tensors
         self.fused = _fused(tensors)
         self.half = not HALF.isdisjoint(map(_dtype, tensors[:1] if self.fused else tensors))
@@ -51,11 +87,11 @@ class Gradients:
         if not self.tensors:
             return torch.zeros(0)
         if self.fused and not self.half:
-            return self._norms.take(self.indices, self.tensors, norm_type)
+            return self.group.norms.take(self.indices, self.tensors, norm_type)
         device, norms = self.tensors[0].device, [torch.zeros(())] * len(self.tensors)
-        for places in self.groups:
-            group = [self.tensors[place] for place in places]
-            for place, norm in zip(places, norms_of(group, norm_type), strict=True):
+        for alike in self.groups:
+            group = [self.tensors[place] for place in alike]
+            for place, norm in zip(alike, norms_of(group, norm_type), strict=True):
                 norms[place] = norm.to(device)
         return torch.stack(norms)
 
@@ -66,11 +102,15 @@ class Gradients:
     def divided(self, scale: torch.Tensor) -> Gradients:
         """Copies divided by a number, shape []."""
         tensors = list(self.tensors)
-        for places in self.groups:
-            group = [self.tensors[place] for place in places]
-            for place, quotient in zip(places, torch._foreach_div(group, scale.to(group[0].device)), strict=True):
+        for alike in self.groups:
+            group = [self.tensors[place] for place in alike]
+            for place, quotient in zip(alike, torch._foreach_div(group, scale.to(group[0].device)), strict=True):
                 tensors[place] = quotient
-        return Gradients(self.indices, tensors, self._norms)
+        return self.replaced(tensors)
+
+    def replaced(self, tensors: list[torch.Tensor]) -> Gradients:
+        """Other gradients of the same parameters."""
+        return Gradients(self.indices, tensors, self.group)
 
     def count(self, room: Room, bound: float = math.inf) -> list[tuple[list[int], Counting]]:
         """Begin to count them, device by device; elements beyond ±bound apart."""

@@ -26,15 +26,13 @@ from tb_gradclip.torch.arguments import (
     distinct,
     named_parameters,
     one_number,
-    places,
     sink_of,
 )
 from tb_gradclip.torch.calls import Call
 from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.direction import Direction
-from tb_gradclip.torch.gradients import Gradients
+from tb_gradclip.torch.gradients import Gradients, Groups
 from tb_gradclip.torch.harmless import Harmless
-from tb_gradclip.torch.norms import Norms
 from tb_gradclip.torch.open_step import OpenStep
 from tb_gradclip.torch.outbox import Outbox, Step
 
@@ -103,11 +101,9 @@ class ClipWriter(Harmless, CollectedWriter):
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
         self._collect_every_step = on_alert is not None and devices == {torch.device("cpu")}
         self._step = start_step
-        self._known: tuple[list[int], list[int]] = [], []
-        self._repeated = False
+        self._groups = Groups(self._index)
         self._open = OpenStep(self._parameters)
         self._room = Room()
-        self._norms = Norms()
 
     @torch.no_grad()
     def clip_grad_norm_(
@@ -133,7 +129,8 @@ class ClipWriter(Harmless, CollectedWriter):
             parameters = (tensor for tensor in tensors)
         grads = self._gradients(tensors)
         arguments = parameters, max_norm, norm_type, error_if_nonfinite, foreach
-        if self._repeated:
+        if grads.group.repeated:
+            self._warn("a parameter was given twice: its gradient counts twice in the norm and is clipped twice")
             with self.clipping(tensors):
                 return torch.nn.utils.clip_grad_norm_(*arguments)
         counted = self._open.begin(grads.indices)
@@ -212,7 +209,7 @@ class ClipWriter(Harmless, CollectedWriter):
             # Clipping may put new tensors into `.grad`; a gradient that it removed counts as zero.
             clipped = [self._parameters[index] for index in call.indices]
             left = [torch.zeros_like(p) if p.grad is None else p.grad for p in clipped]
-            after = Gradients(call.indices, left, self._norms)
+            after = grads.replaced(left)
             call.after = after.norms()
             if len(self._open.histogram.before) > counted:
                 self._open.histogram.after += after.count(self._room)
@@ -243,19 +240,12 @@ class ClipWriter(Harmless, CollectedWriter):
     def _gradients(self, parameters: Sequence[torch.Tensor]) -> Gradients:
         """Gradients of those parameters that have one."""
         with self._own:
-            ids = list(map(id, parameters))
-            if ids != self._known[0]:  # the same parameters step after step are looked up once
-                self._known = ids, places(parameters, self._index)
-                self._repeated = len(set(ids)) < len(ids)
-                if self._repeated:
-                    self._warn(
-                        "a parameter was given twice: its gradient counts twice in the norm and is clipped twice"
-                    )
-            indices = self._known[1]
+            group = self._groups.of(parameters)
+            indices = group.indices
             grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
             if len(grads) < len(indices):
                 indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
-            return Gradients(indices, grads, self._norms)
+            return Gradients(indices, grads, group)
 
     def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
         """Begin to count this step's gradients, not clipped yet, if it is time to."""
