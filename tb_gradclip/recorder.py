@@ -58,6 +58,7 @@ class HistogramCounts:
     counts: NDArray[np.int64]
     counts_after: NDArray[np.int64] | None = None
     clipped: NDArray[np.int64] | None = None
+    cosine: float | None = None
 
 
 def _harmless(method: Method) -> Method:
@@ -229,9 +230,9 @@ class Recorder:
     def _watch(self, measured: Measurements, rows: NDArray[np.void]) -> None:
         alerts, seen = [], 0
         for t, row in enumerate(rows.tolist()):
-            step, wall_time, loss, _, norm, _, _, _, nonfinite = row
+            step, wall_time, loss, _, norm, _, _, _, nonfinite, skipped = row
             known = None if measured.losses is None else loss
-            found = self._nonfinite.observe(step, known, norm, nonfinite)
+            found = self._nonfinite.observe(step, known, norm, nonfinite, skipped)
             if known is not None:
                 found += self._loss.observe(step, loss)
             if found:
@@ -253,6 +254,7 @@ class Recorder:
                 measured.thresholds[t : t + 1],
                 measured.norm_before[t : t + 1],
                 measured.norms_before[t : t + 1],
+                None if measured.factors is None else measured.factors[t : t + 1],
             )
             histogram = GradientHistogram(
                 step,
@@ -263,6 +265,7 @@ class Recorder:
                 None if factors is None else factors[0],
                 counts.counts_after,
                 counts.clipped,
+                counts.cosine,
             )
             self._log.write("histograms", schema.encode_histogram(histogram), step, histogram.wall_time)
             self._outliner.add_histogram(step)
