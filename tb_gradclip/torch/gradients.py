@@ -53,6 +53,10 @@ class Groups:
         return group
 
 
+COPIED = 1 << 15
+"""Elements of the largest tensor that is copied, with others, to save it calls of its own."""
+
+
 class Gradients:
     """Gradients of some of the model's parameters, and those parameters' places in it."""
 
@@ -95,6 +99,20 @@ class Gradients:
                 norms[place] = norm.to(device)
         return torch.stack(norms)
 
+    def beyond(self, bound: float) -> torch.Tensor:
+        """Whether any element of each lies beyond ±bound, shape [k], which is rounded to their type as `clamp` does.
+
+        Where a gradient holds NaN it says nothing; its norm does.
+        """
+        if self.fused and not self.half and self.tensors[0].is_cpu:
+            return _largest(self.tensors) > bound
+        largest = self.norms(math.inf)
+        bounds = {dtype: float(torch.tensor(bound, dtype=dtype, device="cpu")) for dtype in map(_dtype, self.tensors)}
+        if len(set(bounds.values())) < 2:
+            return largest > next(iter(bounds.values()), bound)
+        limits = torch.tensor([bounds[tensor.dtype] for tensor in self.tensors], dtype=largest.dtype, device="cpu")
+        return largest > limits.to(largest.device, non_blocking=True)
+
     def scale_(self, max_norm: float, total: torch.Tensor) -> None:
         """Multiply each by min(1, max_norm / (total + 1e-6)), by the operations of `clip_grads_with_norm_`."""
         torch._foreach_mul_(self.tensors, torch.clamp(max_norm / (total + TORCH_EPSILON), max=1.0))
@@ -130,6 +148,17 @@ def _fused(tensors: list[torch.Tensor]) -> bool:
         return False
     # Making device objects to compare them takes longer than the rest.
     return all(map(_is_cpu, tensors)) or (all(map(_is_cuda, tensors)) and len({t.device for t in tensors}) == 1)
+
+
+def _largest(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """Largest magnitude in each of some plain tensors on a CPU, in a tenth of the time of a norm of order infinity."""
+    filled = [tensor for tensor in tensors if tensor.numel()]
+    small = [tensor for tensor in filled if tensor.numel() <= COPIED]
+    below = iter(torch._foreach_max(torch._foreach_neg(small)) if small else ())
+    lowest = [next(below) if tensor.numel() <= COPIED else tensor.amin().neg() for tensor in filled]
+    found = iter(torch._foreach_maximum(torch._foreach_max(filled), lowest) if filled else ())
+    none = tensors[0].new_zeros(())
+    return torch.stack([next(found) if tensor.numel() else none for tensor in tensors])
 
 
 def norms_of(group: list[torch.Tensor], norm_type: float) -> Sequence[torch.Tensor]:

@@ -168,7 +168,7 @@ class ClipWriter(Harmless, CollectedWriter):
         with self._harmless(), self._own:
             due = self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
-            call.changed = grads.norms(math.inf) > clip_value
+            call.changed = grads.beyond(float(clip_value))
             direction = Direction.of(grads, call.norms) if due else None
         with self._open.uncounted_if_it_fails(counted):
             torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
