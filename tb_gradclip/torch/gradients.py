@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -107,7 +108,7 @@ class Gradients:
         if self.fused and not self.half and self.tensors[0].is_cpu:
             return _largest(self.tensors) > bound
         largest = self.norms(math.inf)
-        bounds = {dtype: float(torch.tensor(bound, dtype=dtype, device="cpu")) for dtype in map(_dtype, self.tensors)}
+        bounds = {dtype: _rounded(bound, dtype) for dtype in set(map(_dtype, self.tensors))}
         if len(set(bounds.values())) < 2:
             return largest > next(iter(bounds.values()), bound)
         limits = torch.tensor([bounds[tensor.dtype] for tensor in self.tensors], dtype=largest.dtype, device="cpu")
@@ -148,6 +149,11 @@ def _fused(tensors: list[torch.Tensor]) -> bool:
         return False
     # Making device objects to compare them takes longer than the rest.
     return all(map(_is_cpu, tensors)) or (all(map(_is_cuda, tensors)) and len({t.device for t in tensors}) == 1)
+
+
+@functools.lru_cache(256)
+def _rounded(bound: float, dtype: torch.dtype) -> float:
+    return float(torch.tensor(bound, dtype=dtype, device="cpu"))
 
 
 def _largest(tensors: list[torch.Tensor]) -> torch.Tensor:
