@@ -8,19 +8,18 @@ the optimizer is not called then, or, if it is a fused one, does nothing, which 
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from tb_gradclip.torch.outbox import Histogram
-from tb_gradclip.torch.patches import Patch
+from tb_gradclip.torch.patches import Listeners, Patch
 
 if TYPE_CHECKING:
     from tb_gradclip.torch.writer import ClipWriter
 
-_writers: list[weakref.ref[ClipWriter]] = []
+_writers: Listeners[ClipWriter] = Listeners()
 
 
 class Update(NamedTuple):
@@ -40,24 +39,13 @@ class Update(NamedTuple):
 
 def observe(writer: ClipWriter) -> Callable[[], None]:
     """Tell a writer what scalers do to gradients of its parameters; returns what ends that."""
-    reference = weakref.ref(writer)
-    _writers.append(reference)
-    for patch in _PATCHES:
-        patch.start()
-
-    def stop() -> None:
-        _writers.remove(reference)
-        for patch in _PATCHES:
-            patch.stop()
-
-    return stop
+    return _writers.add(writer, _PATCHES)
 
 
 def _concerned(scaler: torch.amp.GradScaler, optimizer: Any) -> Iterator[ClipWriter]:
     if scaler.is_enabled() and isinstance(optimizer, torch.optim.Optimizer):
-        for reference in _writers.copy():
-            writer = reference()
-            if writer is not None and any(id(parameter) in writer._index for parameter in updated(optimizer)):
+        for writer in _writers:
+            if any(id(parameter) in writer._index for parameter in updated(optimizer)):
                 yield writer
 
 

@@ -17,28 +17,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tb_gradclip.torch.arguments import Tensors, distinct
-from tb_gradclip.torch.patches import Patch
+from tb_gradclip.torch.patches import Listeners, Patch
 
 if TYPE_CHECKING:
     from tb_gradclip.torch.updates import UpdateWriter
 
-_writers: list[weakref.ref[UpdateWriter]] = []
+_writers: Listeners[UpdateWriter] = Listeners()
 _last_total = threading.local()
 
 
 def observe(writer: UpdateWriter) -> Callable[[], None]:
     """Let a writer record the clip calls for its parameters; returns what ends that."""
-    reference = weakref.ref(writer)
-    _writers.append(reference)
-    for patch in _PATCHES:
-        patch.start()
-
-    def stop() -> None:
-        _writers.remove(reference)
-        for patch in _PATCHES:
-            patch.stop()
-
-    return stop
+    return _writers.add(writer, _PATCHES)
 
 
 def hidden() -> list[str]:
@@ -53,8 +43,7 @@ class _Clipping:
         self.tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
         generated = isinstance(parameters, types.GeneratorType)
         self.parameters: Tensors = (tensor for tensor in self.tensors) if generated else self.tensors
-        writers = [writer for reference in _writers.copy() if (writer := reference()) is not None]
-        self.writers = [writer for writer in writers if any(id(tensor) in writer._index for tensor in self.tensors)]
+        self.writers = [writer for writer in _writers if any(id(tensor) in writer._index for tensor in self.tensors)]
 
     def writer(self, limit: float) -> UpdateWriter | None:
         """The one that can make the call."""

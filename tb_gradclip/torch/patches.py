@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from types import CellType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
+
+Writer = TypeVar("Writer")
 
 _lock = threading.RLock()  # a writer may be collected, and let go of its patches, while another one takes them
 
@@ -80,6 +83,31 @@ class Patch:
                 self._inside.yes = False
 
         return patched
+
+
+class Listeners(Generic[Writer]):
+    """Writers that listen to some patches. They are not kept alive by that."""
+
+    def __init__(self) -> None:
+        self._references: list[weakref.ref[Writer]] = []
+
+    def __iter__(self) -> Iterator[Writer]:
+        """Those that are still there."""
+        return (writer for reference in self._references.copy() if (writer := reference()) is not None)
+
+    def add(self, writer: Writer, patches: Iterable[Patch]) -> Callable[[], None]:
+        """Let one listen; returns what ends that."""
+        reference = weakref.ref(writer)
+        self._references.append(reference)
+        for patch in patches:
+            patch.start()
+
+        def stop() -> None:
+            self._references.remove(reference)
+            for patch in patches:
+                patch.stop()
+
+        return stop
 
 
 def _wrapped_by(function: Any) -> CellType | None:
