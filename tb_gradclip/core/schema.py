@@ -173,7 +173,7 @@ class StepsRecord:
 def encode_steps(record: StepsRecord) -> bytes:
     """Frame of a `steps` record.
 
-    What rows have in common lies together in planes of bytes, and zlib brings 61 bytes a step down to about 14. A slow
+    What rows have in common lies together in planes of bytes, and zlib brings 62 bytes a step down to about 14. A slow
     run has a record for every four steps, so that each byte of its header counts.
     """
     rows = record.rows.astype(STEP_DTYPE, copy=False)

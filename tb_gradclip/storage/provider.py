@@ -75,10 +75,12 @@ class ProviderRuns:
         read = functools.partial(self._read, ctx, experiment_id)
         self._sources = {name: self._source(name, listed, read) for name, listed in listing.items()}
         self._take(listing, read)
-        for name, source in self._sources.items():
-            if isinstance(source, OutlinedSource) and not source.is_usable:
-                self._sources[name] = Source(name, self._kinds, for_good=True)
-        self._take(listing, read)
+        sampled = [
+            n for n, source in self._sources.items() if isinstance(source, OutlinedSource) and not source.is_usable
+        ]
+        if sampled:
+            self._sources |= {name: Source(name, self._kinds, for_good=True) for name in sampled}
+            self._take(listing, read)
         recorded = {name: source.recorded() for name, source in self._sources.items()}
         self._known = {name: each for name, each in recorded.items() if each is not None}
         self._next = time.monotonic() + max(FRESH_SECONDS, REST * took)
