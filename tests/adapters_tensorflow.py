@@ -1,4 +1,4 @@
-"""How the contract suite trains through the TensorFlow and Keras adapters."""
+"""How the contract suite trains through the TensorFlow adapter."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tb_gradclip.keras import ClipCallback
 from tb_gradclip.tensorflow import ClipWriter
 
 Array = NDArray[np.float32]
@@ -65,75 +63,3 @@ def record_tensorflow_graph(logdir: str, kind: str, threshold: float, gradients:
 def record_tensorflow_xla(logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]) -> Steps:
     """The step compiled by XLA."""
     return record(lambda f: tf.function(f, jit_compile=True), logdir, kind, threshold, gradients, losses)
-
-
-def record_keras_compiled(
-    jit_compile: bool, logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]
-) -> Steps:
-    """A `fit` of one batch a step, whose optimizer is plain descent of rate 1 from 0: weights are minus the gradient.
-
-    The loss is written so that its gradient is the one wanted and its value the loss wanted: with w = 0 they are
-    independent. NaN and infinity would meet in that product, so the gradient comes from `tf.custom_gradient`.
-    """
-    argument = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}.get(kind)
-    shapes = [g.shape for g in gradients[0]]
-    optimizer = Minus(1.0, **({argument: threshold} if argument else {}))
-    model = Given(shapes)
-    model.compile(optimizer, jit_compile=jit_compile)
-    taken = Taken()
-    data = tf.data.Dataset.from_tensor_slices(
-        (tuple(np.stack(each) for each in zip(*gradients, strict=True)), np.array(losses, np.float32))
-    ).batch(1)
-    model.fit(data, epochs=1, verbose=0, shuffle=False, callbacks=[ClipCallback(logdir, histogram_every=1), taken])
-    return taken.steps
-
-
-def record_keras(logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]) -> Steps:
-    """`fit` with the train step as a graph."""
-    return record_keras_compiled(False, logdir, kind, threshold, gradients, losses)
-
-
-def record_keras_xla(logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]) -> Steps:
-    """`fit` with the train step compiled by XLA."""
-    return record_keras_compiled(True, logdir, kind, threshold, gradients, losses)
-
-
-class Minus(keras.optimizers.SGD):
-    """Leaves the gradient it was given, clipped, in the variable."""
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        self.assign(variable, gradient)
-
-
-class Given(keras.Model):
-    """A model whose loss and gradients are its input."""
-
-    def __init__(self, shapes: list[tuple[int, ...]]) -> None:
-        super().__init__()
-        self.given = [self.add_weight(shape=s, initializer="zeros", name=f"p{i}") for i, s in enumerate(shapes)]
-        self.built = True
-
-    def call(self, inputs: Any) -> Any:
-        return inputs[0]
-
-    def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True) -> Any:
-        @tf.custom_gradient
-        def loss_of(*variables: Any) -> Any:
-            def gradient(upstream: Any, variables: Any = None) -> Any:
-                wanted = [tf.reshape(g, v.shape) for g, v in zip(x, self.given, strict=True)]
-                return wanted if variables is None else ([], wanted)
-
-            return tf.reshape(y, []), gradient
-
-        return loss_of(*[tf.convert_to_tensor(v) for v in self.given])
-
-
-class Taken(keras.callbacks.Callback):
-    """Collects the weights after every batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps: Steps = []
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.steps.append([np.array(v.numpy()) for v in self.model.given])

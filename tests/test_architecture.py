@@ -30,7 +30,7 @@ FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
 MAY_IMPORT_FRAMEWORK = {
     "torch": {"torch"},
     "tensorflow": {"tensorflow"},
-    "keras": {"keras"},
+    "keras": {"keras", "jax"},
 }
 
 

@@ -8,7 +8,7 @@ before and after it copies: what may have been overwritten in between is left ou
 A row of float32 (or float64) holds, for P parameters:
 
     step_high, step_low    step // 2^20 and step modulo 2^20: a float32 is exact only to 2^24
-    has_loss, loss
+    flags, loss            GIVEN if a loss was given, and SKIPPED if a loss scaler made no update, added up
     kind                   position in `rules.KINDS`
     low, high              the bounds of `value`; `high` is the threshold of the norm kinds
     norm_before            joint norm, as the library computed it
@@ -33,7 +33,8 @@ from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS, Floats, Rule
 
 STEP_BASE = 1 << 20
-STEP_HIGH, STEP_LOW, HAS_LOSS, LOSS, KIND, LOW, HIGH, NORM_BEFORE, HEADER = range(9)
+STEP_HIGH, STEP_LOW, FLAGS, LOSS, KIND, LOW, HIGH, NORM_BEFORE, HEADER = range(9)
+GIVEN, SKIPPED = 1, 2
 SLOT_HEADER = 3
 
 CAPACITY = 4096
@@ -133,10 +134,11 @@ def measurements(
     low, high = decimals(matrix[:, LOW]), decimals(matrix[:, HIGH])
     is_value = matrix[:, KIND] == KINDS.index("value")
     skewed = is_value & (low != -high)
+    given = matrix[:, FLAGS] % SKIPPED == GIVEN
     place = np.arange(len(steps))
     keys = (
         matrix[:, KIND],
-        matrix[:, HAS_LOSS],
+        given,
         steps - place,
         np.where(skewed, low, 0.0),
         np.where(skewed, high, math.nan),
@@ -162,16 +164,18 @@ def _stretch(
         rule = Rule(kind, threshold=float(high[0]), nan_at_limits=kind in ("norm", "global_norm"))
         thresholds = high
     by_value = kind == "value"
+    skipped = matrix[:, FLAGS] >= SKIPPED
     return Measurements(
         rule=rule,
         steps=steps,
         wall_times=times,
-        losses=matrix[:, LOSS].astype(np.float64) if matrix[0, HAS_LOSS] else None,
+        losses=matrix[:, LOSS].astype(np.float64) if matrix[0, FLAGS] % SKIPPED == GIVEN else None,
         thresholds=thresholds,
         norm_before=matrix[:, NORM_BEFORE].astype(np.float64),
         norms_before=layout.block(matrix, 0),
         norms_after=layout.block(matrix, 1) if by_value else None,
         changed=layout.block(matrix, 2) > 0 if by_value else None,
+        skipped=skipped if skipped.any() else None,
     )
 
 

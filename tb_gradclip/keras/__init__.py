@@ -1,12 +1,15 @@
 """Keras: a callback for `fit` that records what the optimizer's own clipping does.
 
-Strategy: Keras clips inside `optimizer.apply`, in a step that may be compiled, so the callback replaces four methods
+Strategy: Keras clips inside `optimizer.apply`, in a step that may be compiled, so the callback replaces some methods
 of the instances for the time of one `fit`. Each calls what it replaces and returns its result untouched: the weights
-are the same to the last bit with the callback and without. (XLA promises that of no two programs; the tests find it
-so but for a `LossScaleOptimizer` under XLA, whose sums may be rounded in another order.)
+are the same to the last bit with the callback and without. (TensorFlow promises that of no two programs. The tests find
+it so but where its compilers merge or move operations around gradients that nobody reads otherwise: gradients that are
+accumulated and not clipped in a graph, and a `LossScaleOptimizer` under XLA.)
 
 - `callback`   what users call
-- `ring`       measurements, and their way to the host
+- `hooks`      what stands before the methods of model and optimizer; `stateless`: the same on JAX
+- `ring`       the last steps on the device, and their way to the host
+- `measures`   what is measured of a gradient
 """
 
 try:

@@ -1,8 +1,8 @@
-"""Measurements of gradients in Keras, and their way to the host.
+"""The last steps of a `fit` on the device, and their way to the host.
 
-Written in `keras.ops`, so that one text serves every backend and compiler. The optimizer's update writes a row into a
-ring (see `core.ring`) that holds the steps of a few batches, and the callback drains it between batches. The variables
-belong neither to model nor to optimizer, so no checkpoint contains them.
+The optimizer's update writes a row into a ring (see `core.ring`) that holds the steps of a few batches, and the
+callback drains it between batches. The variables belong neither to model nor to optimizer, so no checkpoint contains
+them.
 """
 
 from __future__ import annotations
@@ -11,77 +11,24 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from tb_gradclip.core.histogram import CODES, SHIFT, ZERO
-from tb_gradclip.core.ring import STEP_BASE, RingLayout, RingReader, histograms
+from tb_gradclip.core.histogram import CODES
+from tb_gradclip.core.ring import FLAGS, GIVEN, LOSS, SKIPPED, STEP_BASE, RingLayout, RingReader, histograms
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
-from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
+from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING, histogram_due
+from tb_gradclip.keras.measures import clamped, codes, count, number_cut, square, squared, values, widened
 from tb_gradclip.recorder import HistogramCounts
 
 SLOTS = 4
 SECONDS_PER_DRAIN = 0.4
 """Between two batches; with the time until a record is written, less than 5 seconds can be lost."""
-
-
-def values(gradient: Any) -> Any:
-    """Elements of a gradient; of TensorFlow's `IndexedSlices` the rows as they are, repeated or not."""
-    return gradient.values if hasattr(gradient, "dense_shape") else gradient
-
-
-def widened(tensor: Any) -> Any:
-    """A tensor of at least 32 bits."""
-    return ops.cast(tensor, "float32") if keras.backend.standardize_dtype(tensor.dtype) in HALVES else tensor
-
-
-HALVES = ("float16", "bfloat16")
-
-
-def squared(tensors: list[Any]) -> list[Any]:
-    """Sum of squares of each tensor, in float32 at least."""
-    if keras.backend.backend() == "tensorflow":
-        from tb_gradclip.tensorflow.ops import half_squares
-
-        return [2 * half for half in half_squares(tensors)]
-    return [_square(widened(t)) for t in tensors]
-
-
-def clamped(before: list[Any], after: list[Any], threshold: float) -> tuple[list[Any], list[Any], list[Any]]:
-    """Sums of squares before and after clamping, and whether it changed any element."""
-    if keras.backend.backend() == "tensorflow":
-        # Its module knows which ops are fast where: booleans reduced as in the last line take a fifth of a step.
-        from tb_gradclip.tensorflow.ops import clamped as measured
-
-        halves, halves_after, flags = measured(before, after, -threshold, threshold)
-        return [2 * half for half in halves], [2 * half for half in halves_after], flags
-    flags = [ops.any(ops.not_equal(one, other)) for one, other in zip(before, after, strict=True)]
-    return squared(before), squared(after), flags
-
-
-def codes(tensor: Any) -> Any:
-    """Code of every element, int32 of shape [n]; see `core.histogram.codes`."""
-    if keras.backend.standardize_dtype(tensor.dtype) == "float64":
-        limit = float(np.finfo(np.float32).max)
-        tensor = ops.where(ops.isfinite(tensor), ops.clip(tensor, -limit, limit), tensor)
-    bits = ops.view(ops.reshape(ops.cast(tensor, "float32"), (-1,)), "int32")
-    code = ops.bitwise_and(ops.right_shift(bits, SHIFT), 1023)
-    # Zero is recognised by its bits: comparing would take subnormal numbers for it where the processor flushes them.
-    return ops.where(ops.equal(ops.bitwise_and(bits, 0x7FFFFFFF), 0), ZERO, code)
-
-
-def count(code: Any) -> Any:
-    """How often each of `CODES` codes occurs, int32 of shape [CODES]."""
-    if keras.backend.backend() == "tensorflow":
-        # keras.ops has no count of fixed length, and sums by segment take six times as long.
-        tf = sys.modules["tensorflow"]
-        return tf.raw_ops.DenseBincount(input=code, size=CODES, weights=tf.constant([], tf.int32), binary_output=False)
-    return ops.segment_sum(ops.ones_like(code), code, num_segments=CODES)
 
 
 class StepRing:
@@ -92,6 +39,8 @@ class StepRing:
       histogram_every, start_step: as the recorder has them.
       batches: most batches between two times the ring is drained.
       steps_per_execution: batches Keras runs in one call, so the least that can lie between two.
+
+    `sync`, if set, is called before the host reads the variables, to bring them up to date.
     """
 
     def __init__(
@@ -102,6 +51,7 @@ class StepRing:
         batches: int,
         steps_per_execution: int,
     ) -> None:
+        self.sync: Callable[[], None] = lambda: None
         self._layout = RingLayout(parameters)
         self._every = histogram_every
         interval = min(batches, (SLOTS - 1) * histogram_every) if histogram_every else batches
@@ -110,36 +60,78 @@ class StepRing:
         self._reader = RingReader(self._layout, rows, start_step, time.time())
         self._slots = max(SLOTS, math.ceil(rows / histogram_every)) if histogram_every else 0
         self._batches = self._counted_seen = 0
+        self._called = start_step
         self._drained_at = time.monotonic()
         self._inbox: deque[tuple[list[Measurements], Any]] = deque()
+        integer = np.int32 if keras.backend.backend() == "jax" else np.int64  # JAX has no other, nor has its optimizer
         self._ring = _variable(np.full((rows, self._layout.columns), -1, np.float32))
-        self._step = _variable(np.int64(start_step))
-        self._loss = _variable(np.zeros(2, np.float32))
-        self._histograms = _variable(np.zeros((max(self._slots, 1), self._layout.slot), np.int32))
-        self._counted = _variable(np.int64(0))
+        self._step = _variable(integer(start_step))
+        # Sum and number of the losses of earlier batches that go into the next update, and of the latest batch.
+        self._losses = _variable(np.zeros((2, 2), np.float32))
+        # One slot more than is used: where a conditional has to return something, a step without histogram goes there.
+        self._histograms = _variable(np.zeros((self._slots + 1, self._layout.slot), np.int32))
+        self._counted = _variable(integer(0))
+
+    @property
+    def next_step(self) -> int:
+        """The first step that was not drained yet."""
+        return self._reader.next_step
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that a training step changes."""
+        return [self._ring, self._step, self._losses, self._histograms, self._counted]
 
     # What the training step does
 
     def take_loss(self, loss: Any) -> None:
         """Keep the loss of a batch until the update it leads to; several batches (accumulation) are averaged."""
-        loss = ops.cast(ops.stop_gradient(ops.mean(loss)), "float32")
-        self._loss.assign(self._loss + ops.stack([loss, ops.ones_like(loss)]))
+        self._losses.assign(ops.stack([ops.sum(ops.convert_to_tensor(self._losses), axis=0), _pair(loss)]))
 
-    def record(self, kind: str, threshold: float, grads: Sequence[Any], clipped: Sequence[Any]) -> None:
-        """Write the row of an update: gradients before and after clipping, None for parameters without."""
+    def put_loss(self, loss: Any, before: Sequence[Any], skipped: Any) -> None:
+        """Instead of `take_loss`, after the update: add the loss of a batch to the row the batch led to, if it did.
+
+        Args:
+          loss: of the batch.
+          before: what `variables` held when the batch began.
+          skipped: whether the row is of an update that was skipped; then it has the loss of this batch alone.
+        """
+        _, step_before, losses, *_ = before
+        step, ring = ops.convert_to_tensor(self._step), ops.convert_to_tensor(self._ring)
+        stepped = step > step_before
+        total = ops.where(skipped, 0.0, losses[0]) + _pair(loss)
+        place = (step - 1) % self._reader.rows
+        row = ops.take(ring, place, axis=0)
+        flags = GIVEN + ops.where(skipped, float(SKIPPED), 0.0)
+        given = ops.concatenate([row[:FLAGS], ops.stack([flags, total[0] / total[1]]), row[LOSS + 1 :]])
+        _put(self._ring, place, ops.where(stepped, given, row))
+        rest = ops.where(skipped, losses[0], ops.where(stepped, 0.0, total))
+        self._losses.assign(ops.stack([rest, ops.zeros_like(rest)]))
+
+    def record(
+        self, kind: str, threshold: float, grads: Sequence[Any], clipped: Sequence[Any], skipped: bool = False
+    ) -> None:
+        """Write the row of an update: gradients before and after clipping, None for parameters without.
+
+        An update that was skipped leaves the losses of earlier batches to the next one.
+        """
         tensors = [None if g is None else values(g) for g in grads]
         results = [None if c is None else values(c) for c in clipped]
-        joint, norms, after, flags = self._measured(kind, threshold, tensors, results)
+        joint, norms, after, changed = self._measured(kind, threshold, tensors, results)
         self._put_histogram(kind, tensors, threshold)
         low = -threshold if kind == "value" else math.nan
-        given = ops.sign(self._loss[1])
-        loss = ops.where(given > 0, self._loss[0] / ops.maximum(self._loss[1], 1.0), 0.0)
+        losses = ops.convert_to_tensor(self._losses)
+        total = losses[1] if skipped else ops.sum(losses, axis=0)
+        flags = GIVEN * ops.sign(total[1]) + SKIPPED * skipped
+        loss = ops.where(total[1] > 0, total[0] / ops.maximum(total[1], 1.0), 0.0)
         step = ops.convert_to_tensor(self._step)
-        head = [step // STEP_BASE, step % STEP_BASE, given, loss, float(KINDS.index(kind)), low, threshold, joint]
-        row = ops.concatenate([ops.stack([ops.cast(h, "float32") for h in head]), norms, after, flags])
+        head = [step // STEP_BASE, step % STEP_BASE, flags, loss, float(KINDS.index(kind)), low, threshold, joint]
+        row = ops.concatenate([ops.stack([ops.cast(h, "float32") for h in head]), norms, after, changed])
         _put(self._ring, step % self._reader.rows, row)
-        self._loss.assign(ops.zeros_like(self._loss))
+        none = ops.zeros_like(losses[0])
+        self._losses.assign(ops.stack([losses[0] if skipped else none, none]))
         self._step.assign(step + 1)
+        self._called += 1
 
     def _measured(self, kind: str, threshold: float, before: list[Any], after: list[Any]) -> tuple[Any, Any, Any, Any]:
         """Joint norm, and for each parameter the norm before, the norm after and whether an element was changed."""
@@ -154,12 +146,12 @@ class StepRing:
             return ops.sqrt(ops.sum(squares)), ops.sqrt(squares), nothing, nothing
         # The norm kinds compare norms in the gradient's own type, so that is what they are recorded in: by the ops of
         # Keras's own clipping, which TensorFlow merges with these.
-        own = [_square(t, keepdims=kind == "norm") for t in present]
+        own = [square(t, keepdims=kind == "norm") for t in present]
         if kind == "norm":
             squares = self._placed(before, [ops.reshape(s, ()) for s in own])
             return ops.sqrt(ops.sum(squares)), ops.sqrt(squares), nothing, nothing
         pairs = zip(present, own, strict=True)
-        squares = self._placed(before, [s if widened(t) is t else _square(widened(t)) for t, s in pairs])
+        squares = self._placed(before, [s if widened(t) is t else square(widened(t)) for t, s in pairs])
         return ops.sqrt(ops.sum(ops.stack(own))), ops.sqrt(squares), nothing, nothing
 
     def _placed(self, tensors: list[Any], numbers: list[Any]) -> Any:
@@ -168,27 +160,44 @@ class StepRing:
         return ops.stack([ops.cast(0.0 if t is None else next(each), "float32") for t in tensors])
 
     def _put_histogram(self, kind: str, tensors: Sequence[Any], threshold: float) -> None:
+        """Count the gradients of this step if it is due, each backend in the way it decides such things."""
         if not self._every:
             return
-        step = ops.convert_to_tensor(self._step)
-        ops.cond(self._due(step), lambda: self._put_slot(step, kind, tensors, threshold), lambda: None)
+        step, counted = ops.convert_to_tensor(self._step), ops.convert_to_tensor(self._counted)
 
-    def _put_slot(self, step: Any, kind: str, tensors: Sequence[Any], threshold: float) -> None:
+        def slot() -> Any:
+            return self._slot(step, kind, tensors, threshold)
+
+        def put() -> None:
+            _put(self._histograms, counted % self._slots, slot())
+            self._counted.assign(counted + 1)
+
+        if keras.backend.backend() == "torch":  # calls this for every update, so the host knows the step
+            if histogram_due(self._called, self._every):
+                put()
+        elif keras.backend.backend() == "jax":  # cannot assign within a conditional
+            due = self._due(step)
+            counts = either(due, slot, lambda: ops.zeros((self._layout.slot,), "int32"))
+            _put(self._histograms, ops.where(due, counted % self._slots, self._slots), counts)
+            self._counted.assign(counted + ops.cast(due, counted.dtype))
+        else:
+            ops.cond(self._due(step), put, lambda: None)
+
+    def _slot(self, step: Any, kind: str, tensors: Sequence[Any], threshold: float) -> Any:
         parts = [ops.stack([ops.cast(n, "int32") for n in (step // STEP_BASE, step % STEP_BASE, KINDS.index(kind))])]
         for tensor in tensors:
             parts.append(ops.zeros((CODES,), "int32") if tensor is None else count(codes(tensor)))
-            number = _number_cut(tensor, threshold) if tensor is not None and kind == "value" else 0
+            number = number_cut(tensor, threshold) if tensor is not None and kind == "value" else 0
             parts.append(ops.reshape(ops.cast(number, "int32"), (1,)))
-        counted = ops.convert_to_tensor(self._counted)
-        _put(self._histograms, counted % self._slots, ops.concatenate(parts))
-        self._counted.assign(counted + 1)
+        return ops.concatenate(parts)
 
     def _due(self, step: Any) -> Any:
         """`core.schedule.histogram_due` as ops: the interval is the first of every, 2 every, .. not below the pace."""
-        intervals = np.array([self._every << k for k in range(40) if self._every << k < 2**62], np.int64)
-        enough = ops.convert_to_tensor(intervals) >= step // WINDOWS_PER_DOUBLING
-        interval = ops.take(ops.convert_to_tensor(intervals), ops.argmax(ops.cast(enough, "int32")))
-        return ops.equal(step % interval, 0)
+        integer = np.dtype(keras.backend.standardize_dtype(step.dtype))
+        steps = [self._every << k for k in range(40) if self._every << k < np.iinfo(integer).max]
+        intervals = ops.convert_to_tensor(np.array(steps, integer))
+        enough = intervals >= step // WINDOWS_PER_DOUBLING
+        return ops.equal(step % ops.take(intervals, ops.argmax(ops.cast(enough, "int32"))), 0)
 
     # What the host does
 
@@ -204,6 +213,7 @@ class StepRing:
     def drain(self) -> None:
         """Take every step out of the ring, for `fetch` to pass on. Not while a training step runs."""
         self._batches, self._drained_at = 0, time.monotonic()
+        self.sync()
         end = int(ops.convert_to_numpy(self._step))
         steps = self._reader.wanted(end)
         if not len(steps):
@@ -224,16 +234,21 @@ class StepRing:
             yield from parts
 
 
+def either(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+    """`ops.cond`; but JAX op by op would compile that anew each time, so the host decides there, as on PyTorch."""
+    if keras.backend.backend() == "jax" and not isinstance(condition, sys.modules["jax"].core.Tracer):
+        return yes() if condition else no()
+    return ops.cond(condition, yes, no)
+
+
 def _variable(value: Any) -> Any:
     return keras.Variable(value, trainable=False, dtype=str(value.dtype), autocast=False, name="gradclip")
 
 
-def _square(tensor: Any, keepdims: bool = False) -> Any:
-    return ops.sum(ops.square(tensor), keepdims=keepdims)
-
-
-def _number_cut(tensor: Any, threshold: float) -> Any:
-    return ops.sum(ops.cast(ops.abs(tensor) > threshold, "int32"))
+def _pair(loss: Any) -> Any:
+    """Sum and number of one loss."""
+    loss = ops.cast(ops.stop_gradient(ops.mean(loss)), "float32")
+    return ops.stack([loss, ops.ones_like(loss)])
 
 
 def _put(matrix: Any, place: Any, row: Any) -> None:

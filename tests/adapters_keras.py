@@ -1,0 +1,96 @@
+"""How the contract suite trains through the Keras adapter, on each of its backends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from tb_gradclip.keras import ClipCallback
+from tests.backends import on
+
+Array = NDArray[np.float32]
+Steps = list[list[Array]]
+
+
+def train(
+    compiled: dict[str, Any], logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]
+) -> Steps:
+    """A `fit` of one batch a step, whose optimizer leaves the gradient it was given in the variable."""
+    argument = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}.get(kind)
+    model = Given([g.shape for g in gradients[0]])
+    model.compile(Minus(1.0, **({argument: threshold} if argument else {})), **compiled)
+    taken = Taken()
+    inputs = [np.stack(each) for each in zip(*gradients, strict=True)]
+    callbacks = [ClipCallback(logdir, histogram_every=1), taken]
+    model.fit(inputs, np.array(losses, np.float32), batch_size=1, verbose=0, shuffle=False, callbacks=callbacks)
+    return taken.steps
+
+
+def recording(backend: str, **compiled: Any) -> Callable[..., Steps]:
+    """What the suite calls, for one way to run."""
+    return lambda *args: on(backend, train, compiled, *args)
+
+
+record_keras = recording("tensorflow", jit_compile=False)
+record_keras_xla = recording("tensorflow", jit_compile=True)
+record_keras_torch = recording("torch")
+record_keras_jax = recording("jax", jit_compile=True)
+
+
+class Minus(keras.optimizers.SGD):
+    """Leaves the gradient it was given, clipped, in the variable."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        self.assign(variable, gradient)
+
+
+class Given(keras.Model):
+    """A model whose loss and gradients are its input.
+
+    NaN and infinity would meet in a product of weights and gradients, so these are given by `custom_gradient`.
+    """
+
+    def __init__(self, shapes: list[tuple[int, ...]]) -> None:
+        super().__init__()
+        self.given = [self.add_weight(shape=s, initializer="zeros", name=f"p{i}") for i, s in enumerate(shapes)]
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[0]
+
+    def compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True) -> Any:
+        loss = ops.reshape(y, ())
+        for variable, gradient in zip(self.given, x, strict=True):
+            loss = loss + nothing(variable, ops.reshape(gradient, variable.shape))
+        return loss
+
+
+def nothing(variable: Any, gradient: Any) -> Any:
+    """Zero, with this gradient for the variable."""
+
+    @ops.custom_gradient
+    def zero(value: Any) -> Any:
+        return ops.zeros(()), lambda *_, upstream=None: gradient
+
+    return zero(ops.convert_to_tensor(variable))
+
+
+class Taken(keras.callbacks.Callback):
+    """Collects the weights after every batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: Steps = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        self.steps.append([np.array(ops.convert_to_numpy(v)) for v in self.model.given])
