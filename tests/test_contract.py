@@ -100,3 +100,11 @@ def test_steps_that_are_not_finite_are_data(row: tuple[Record, str], tmp_path: P
         for index, parameter in enumerate(run.parameters):
             assert_holds(run.histograms[step].before(parameter.name), gradients[step][index].ravel())
             assert_holds(run.histograms[step].after(parameter.name), after[step][index].ravel())
+
+
+def test_a_norm_that_overflowed_is_told_from_an_infinite_gradient(row: tuple[Record, str], tmp_path: Path) -> None:
+    record, kind = row
+    gradients, losses = broken()
+    record(str(tmp_path), kind, THRESHOLDS[kind], gradients, losses)
+    found = [(alert.finding, alert.step) for alert in tb_gradclip.read(tmp_path)["."].alerts if alert.kind == "lint"]
+    assert found == ([("norm_overflow", 7)] if kind in ("norm", "global_norm") else [])

@@ -100,6 +100,8 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
             start_step=start,
         )
         self._file = None
+        for setting, value in ignored(optimizer):
+            self._recorder.add_finding("clipping_off", start, setting=setting, value=value)
         batches = BATCHES_PER_DRAIN if self._on_alert is None else 1
         self._ring = StepRing(len(self._variables), self._histogram_every, start, batches, model.steps_per_execution)
         self._collector = Collector(self._recorder, self._ring.fetch, drain=self._ring.drain)
@@ -225,13 +227,23 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return apply
 
 
+SETTINGS = {"clipnorm": "norm", "global_clipnorm": "global_norm", "clipvalue": "value"}
+"""Settings of an optimizer and the rules they stand for, in the order in which Keras looks; 0 and None mean off."""
+
+
 def rule_of(optimizer: Any) -> tuple[str, float]:
-    """Kind and threshold of an optimizer's clipping, in the order in which Keras looks; 0 and None mean off."""
-    for attribute, kind in (("clipnorm", "norm"), ("global_clipnorm", "global_norm"), ("clipvalue", "value")):
+    """Kind and threshold of an optimizer's clipping."""
+    for attribute, kind in SETTINGS.items():
         threshold = getattr(optimizer, attribute, None)
         if threshold and threshold > 0:
             return kind, float(threshold)
     return "none", float("nan")
+
+
+def ignored(optimizer: Any) -> list[tuple[str, float]]:
+    """Settings that look like clipping and are none to Keras, with their values: 0 and negative ones."""
+    given = {setting: getattr(optimizer, setting, None) for setting in SETTINGS}
+    return [(setting, value) for setting, value in given.items() if value is not None and value <= 0]
 
 
 def _check(model: Any, optimizer: Any, variables: list[Any]) -> None:

@@ -124,6 +124,7 @@ class ClipWriter(CollectedWriter):
         call = None
         with self._harmless():
             rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
+            self._lint(grads)
             self._count_before(grads)
             call = Call(rule, grads.indices, grads.norms(rule.norm_type))
         if call is None or error_if_nonfinite or foreach is False or not grads.fused:
@@ -150,6 +151,7 @@ class ClipWriter(CollectedWriter):
         grads = self._gradients(tensors)
         call = None
         with self._harmless(), self._own:
+            self._lint(grads)
             self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
             call.changed = grads.norms(math.inf) > clip_value
@@ -169,6 +171,7 @@ class ClipWriter(CollectedWriter):
         call = None
         with self._harmless(), self._own, torch.no_grad():
             grads = self._gradients(self._parameters)
+            self._lint(grads)
             counted = self._count_before(grads)
             call = Call(Rule("custom"), grads.indices, grads.norms())
         yield
@@ -225,6 +228,11 @@ class ClipWriter(CollectedWriter):
                     f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
                 )
         return [self._index[id(parameter)] for parameter in parameters]
+
+    def _lint(self, grads: Gradients) -> None:
+        """Report what is wrong with a clip call that got these gradients."""
+        if not grads.tensors:
+            self._recorder.add_finding("no_gradient", self._step)
 
     def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
         """Begin to count this step's gradients, not clipped yet, if it is time to."""
