@@ -58,6 +58,7 @@ class HistogramCounts:
     counts: NDArray[np.int64]
     counts_after: NDArray[np.int64] | None = None
     clipped: NDArray[np.int64] | None = None
+    cosine: float | None = None
 
 
 def _harmless(method: Method) -> Method:
@@ -86,8 +87,7 @@ class Recorder:
       framework, library: who trains, e.g. "torch" and "torch 2.13.0".
       parameters: the tensors whose norms come with every step, in the order the model lists them.
       on_alert: what to do about an alert besides recording it: None for nothing, "warn" for a Python warning, "raise"
-        for a `DivergenceError` in the training loop (only alerts of severity `error`, so not for `lint`), or a function
-        of the alert.
+        for a `DivergenceError` in the training loop (only alerts of severity `error`), or a function of the alert.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
 
@@ -124,7 +124,6 @@ class Recorder:
         self._outliner = Outliner()
         self._windows = WindowFolder(len(self.parameters))
         self._trouble, self._lint = TroubleMonitor(self._names), LintMonitor(self._names)
-        self._noticed: deque[tuple[str, int, dict[str, object]]] = deque()
         self._unheard: deque[Alert] = deque()
         _live.add(self)
 
@@ -154,12 +153,8 @@ class Recorder:
         self._keep(rows)
 
     def add_finding(self, name: str, step: int, **details: object) -> None:
-        """Take note of what only an adapter sees: one of `lint.FINDINGS`, and the details its message asks for.
-
-        From any thread, at every step if need be: a finding is recorded once, with the next steps that come.
-        """
-        if name not in self._lint.reported:
-            self._noticed.append((name, step, details))
+        """Take note of what only an adapter sees of the clipping for the next record; see `LintMonitor.notice`."""
+        self._lint.notice(name, step, **details)
 
     def act(self) -> None:
         """Carry out the user's alert action for alerts that came up since the last call, on the caller's thread."""
@@ -237,9 +232,6 @@ class Recorder:
 
     def _watch(self, measured: Measurements, rows: NDArray[np.void], result: Outcome) -> None:
         alerts = self._trouble.observe(measured, rows)
-        while self._noticed:
-            name, step, details = self._noticed.popleft()
-            alerts += self._lint.report(name, step, float(rows["wall_time"][0]), **details)
         counts = {step: histogram.counts for step, histogram in self._histograms.items()}
         alerts += self._lint.observe(measured, result, counts)
         if alerts:
@@ -257,6 +249,7 @@ class Recorder:
                 measured.thresholds[t : t + 1],
                 measured.norm_before[t : t + 1],
                 measured.norms_before[t : t + 1],
+                None if measured.factors is None else measured.factors[t : t + 1],
             )
             histogram = GradientHistogram(
                 step,
@@ -267,6 +260,7 @@ class Recorder:
                 None if factors is None else factors[0],
                 counts.counts_after,
                 counts.clipped,
+                counts.cosine,
             )
             self._log.write("histograms", schema.encode_histogram(histogram), step, histogram.wall_time)
             self._outliner.add_histogram(step)

@@ -42,23 +42,27 @@ def broken() -> tuple[Steps, list[float]]:
 
 
 @np.errstate(invalid="ignore")
-def apply(kind: str, threshold: float, step: list[Array]) -> list[NDArray[np.float64]]:
-    """Clip one step's gradients by the definition, in float64."""
+def apply(kind: str, threshold: float, step: list[Array], order: float = 2.0) -> list[NDArray[np.float64]]:
+    """Clip one step's gradients by the definition, in float64; `order` is the p of the norm."""
     wide = [g.astype(np.float64) for g in step]
     if kind == "value":
         return [np.clip(g, -threshold, threshold) for g in wide]
     if kind == "norm":
         return [g * min(1.0, threshold / max(np.linalg.norm(g), 1e-300)) for g in wide]
     if kind == "global_norm":
-        return [g * min(1.0, threshold / max(joint(wide), 1e-300)) for g in wide]
+        return [g * min(1.0, threshold / max(joint(wide, order), 1e-300)) for g in wide]
     if kind == "custom":
         return [g * threshold for g in wide]
+    if kind == "groups":
+        return apply("global_norm", threshold, step[:2], order) + apply("global_norm", 2 * threshold, step[2:], order)
     return wide
 
 
-def joint(step: list[NDArray[np.float64]]) -> float:
-    """L2 norm of all gradients of a step together."""
-    return float(np.sqrt(sum((np.asarray(g, np.float64) ** 2).sum() for g in step)))
+def joint(step: list[NDArray[np.float64]], order: float = 2.0) -> float:
+    """Norm of all gradients of a step together; with p = 0, the number of those that are not zero everywhere."""
+    if order == 0:
+        return float(sum(g.any() for g in step))
+    return float(np.linalg.norm(np.concatenate([g.ravel() for g in step]), order))
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,22 @@ class Expected:
 
     @classmethod
     @np.errstate(over="ignore", invalid="ignore")
-    def of(cls, kind: str, threshold: float, step: list[Array]) -> Expected:
+    def of(cls, kind: str, threshold: float, step: list[Array], order: float = 2.0) -> Expected:
         """Worked out from the gradients before and after."""
         wide = [g.astype(np.float64) for g in step]
-        after = apply(kind, threshold, step)
-        before = joint(wide)
+        after = apply(kind, threshold, step, order)
+        before = joint(wide, order)
         return cls(
             norm_before=before,
-            norm_after=joint(after),
-            coefficient=joint(after) / before if before else 1.0,
+            norm_after=joint(after, order),
+            coefficient=1.0
+            if not before
+            else joint(after) / joint(wide)
+            if order == 0
+            else joint(after, order) / before,
             clipped=any((a != b).any() for a, b in zip(wide, after, strict=True)),
-            nonfinite=sum(not np.isfinite(np.square(g).sum()) for g in step),  # in float32, as the libraries do
+            # In float32, as the libraries do. A count, p = 0, is finite whatever is counted, so there L2 tells.
+            nonfinite=sum(not np.isfinite((np.square(g) if order in (0, 2) else np.abs(g)).sum()) for g in step),
         )
 
 

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import tb_gradclip
 from tb_gradclip.core.schema import Alert
 from tb_gradclip.torch import ClipWriter
+from tb_gradclip.torch.arguments import places
 from tests.test_collector import steps, wait_for
 
 WAITING = {"_local_scalar_dense", "item", "is_nonzero", "nonzero", "equal", "unique2", "masked_select", "bincount"}
@@ -43,10 +44,12 @@ class Operations(TorchDispatchMode):
         return WAITING & self.seen.keys()
 
 
-def model(tensors: int, device: str = "cpu") -> list[tuple[str, torch.nn.Parameter]]:
-    named = [(f"p{i}", torch.nn.Parameter(torch.zeros((3, 2), device=device))) for i in range(tensors)]
+def model(
+    tensors: int, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> list[tuple[str, torch.nn.Parameter]]:
+    named = [(f"p{i}", torch.nn.Parameter(torch.zeros((3, 2), device=device, dtype=dtype))) for i in range(tensors)]
     for _, parameter in named:
-        parameter.grad = torch.randn((3, 2), device=device)
+        parameter.grad = torch.randn((3, 2), device=device).to(dtype)
     return named
 
 
@@ -55,12 +58,14 @@ def clip(writer: ClipWriter, rule: str, parameters: list[torch.nn.Parameter]) ->
         writer.clip_grad_value_(parameters, 0.1)
     elif rule == "global_norm":
         writer.clip_grad_norm_(parameters, 0.1)
+    elif rule == "global_norm, p = 1":
+        writer.clip_grad_norm_(parameters, 0.1, 1.0)
     elif rule == "custom":
         with writer.clipping():
             torch._foreach_mul_([p.grad for p in parameters if p.grad is not None], 0.5)
 
 
-RULES = ("global_norm", "value", "custom", "none")
+RULES = ("global_norm", "global_norm, p = 1", "value", "custom", "none")
 
 
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
@@ -91,6 +96,35 @@ def test_a_thousand_steps_never_wait_for_a_number(tmp_path: Path, rule: str, dev
     assert len(tb_gradclip.read(tmp_path)["."].steps) == 1000
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_loss_scaler_is_not_waited_for_more_than_without_the_writer(tmp_path: Path, fused: bool, device: str) -> None:
+    waits = []
+    for watched in (False, True):
+        named = model(6, device)
+        writer = ClipWriter(tmp_path, named) if watched else None
+        parameters = [parameter for _, parameter in named]
+        optimizer = torch.optim.AdamW(parameters, fused=fused)
+        scaler = torch.amp.GradScaler(device)
+        loss = scaler.scale(torch.tensor(2.0, device=device))
+        with Operations() as operations:
+            for step in range(100):
+                for parameter in parameters:
+                    parameter.grad = torch.full_like(parameter, float("inf") if step % 7 == 0 else 1.0)
+                if step % 2:
+                    scaler.unscale_(optimizer)
+                    clip(writer, "global_norm", parameters) if writer else None
+                scaler.step(optimizer)
+                scaler.update()
+                writer.step(loss) if writer else None
+        waits.append({name: operations.seen[name] for name in WAITING})
+        if writer is not None:
+            writer.close()
+    assert waits[0] == waits[1]
+    skipped = tb_gradclip.read(tmp_path)["."].steps["skipped"]
+    assert skipped.nonzero()[0].tolist() == list(range(0, 100, 7))
+
+
 def test_the_test_above_can_fail() -> None:
     with Operations() as operations:
         float(torch.ones(3).sum())
@@ -104,11 +138,15 @@ def train(writer: ClipWriter, rule: str, parameters: list[torch.nn.Parameter], s
     writer.flush()
 
 
+@pytest.mark.usefixtures("recorded_by_hand")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("rule", RULES)
-def test_operations_of_a_step_do_not_grow_in_number_with_the_tensors(tmp_path: Path, rule: str) -> None:
+def test_operations_of_a_step_do_not_grow_in_number_with_the_tensors(
+    tmp_path: Path, rule: str, dtype: torch.dtype
+) -> None:
     counts = []
     for tensors in (10, 300):  # fewer are not worth being taken together
-        named = model(tensors)
+        named = model(tensors, dtype=dtype)
         parameters = [parameter for _, parameter in named]
         with ClipWriter(tmp_path / str(tensors), named, histogram_every=10) as writer:
             train(writer, rule, parameters, steps=10)  # the first histogram makes room for all that follow
@@ -211,3 +249,19 @@ def test_steps_before_one_that_hangs_survive_a_kill(tmp_path: Path) -> None:
     process.wait()
     process.stdout.close()
     assert len(tb_gradclip.read(tmp_path)["."].steps) == 20
+
+
+@pytest.mark.parametrize("rule", ["global_norm", "value", "custom"])
+def test_groups_that_take_turns_are_looked_up_once(tmp_path: Path, rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[int] = []
+    monkeypatch.setattr(
+        "tb_gradclip.torch.gradients.places", lambda found, index: looked_up.append(1) or places(found, index)
+    )
+    named = model(20)
+    parameters = [parameter for _, parameter in named]
+    with ClipWriter(tmp_path, named, histogram_every=0) as writer:
+        for _ in range(10):
+            clip(writer, rule, parameters[:10])
+            clip(writer, rule, parameters[10:])
+            writer.step(1.0)
+    assert len(looked_up) == (1 if rule == "custom" else 2)

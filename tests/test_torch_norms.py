@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tb_gradclip.torch import norms
+from tb_gradclip.torch.gradients import Gradients, Group
 from tb_gradclip.torch.norms import Norms
 from tests.test_torch_cost import Operations
 
@@ -90,3 +91,29 @@ def test_a_library_whose_rows_depend_on_one_another_is_found_out(monkeypatch: py
     of = tensors([(5,)] * 20)
     monkeypatch.setattr(norms.torch.linalg, "vector_norm", lambda rows, dim: rows.square().sum(dim).sqrt() * 1.001)
     assert taken(Norms(), of) == expected(of)
+
+
+BOUND = 0.3
+DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+
+
+def edge_cases(dtype: torch.dtype) -> Tensors:
+    """At the bound and by the last bit beyond it, on either side; NaN, infinities, nothing, and among many elements."""
+    at = torch.tensor(BOUND, dtype=dtype)
+    above = torch.nextafter(at, torch.tensor(math.inf, dtype=dtype))
+    single = [at, above, -at, -above, at * 0, torch.tensor(math.inf, dtype=dtype), torch.tensor(-math.inf, dtype=dtype)]
+    large = torch.zeros((300, 300), dtype=dtype)
+    below = large.clone()
+    large[7, 7], below[250, 3] = above, -above
+    return [*single, torch.zeros((0, 3), dtype=dtype), large, below, torch.full((64, 64), float(at), dtype=dtype)]
+
+
+@pytest.mark.parametrize("dtypes", [*([dtype] for dtype in DTYPES), DTYPES], ids=str)
+def test_what_lies_beyond_a_bound_is_what_a_clamp_changes(dtypes: list[torch.dtype]) -> None:
+    of = [tensor for dtype in dtypes for tensor in edge_cases(dtype)]
+    if dtypes not in ([torch.float32], [torch.float64]):
+        of = [tensor for tensor in of if tensor.numel()]  # the library has no largest of nothing
+    places = list(range(len(of)))
+    changed = [bool((tensor.clamp(-BOUND, BOUND) != tensor).any()) for tensor in of]
+    assert Gradients(places, of, Group(places, places, repeated=False)).beyond(BOUND).tolist() == changed
+    assert 0 < sum(changed) < len(changed)

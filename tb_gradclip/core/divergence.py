@@ -9,7 +9,7 @@ lasts crosses the limit, however large a single outlier was. One alert is raised
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tb_gradclip.core.schema import Alert
 
@@ -135,11 +135,16 @@ class LossMonitor:
 
 @dataclass
 class NonfiniteMonitor:
-    """One alert when loss or gradients stop being finite, another only after `QUIET` finite steps in between."""
+    """One alert when loss or gradients stop being finite, another only after `QUIET` finite steps in between.
 
-    _calm: int = QUIET
+    What a loss scaler skipped did no harm: that is a warning, and hides no error that follows.
+    """
 
-    def observe(self, step: int, loss: float | None, norm: float, parameters: int) -> list[Alert]:
+    _calm: dict[str, int] = field(default_factory=lambda: {"error": QUIET, "warning": QUIET})
+
+    def observe(
+        self, step: int, loss: float | None, norm: float, parameters: int, skipped: bool = False
+    ) -> list[Alert]:
         """Take one step: its loss (None if not given), its joint norm, how many parameters' norms are not finite."""
         problems = []
         if loss is not None and not math.isfinite(loss):
@@ -147,11 +152,14 @@ class NonfiniteMonitor:
         if parameters or not math.isfinite(norm):
             count = f" in {parameters} parameter{'s' * (parameters != 1)}" if parameters else ""
             problems.append(f"gradient norm is {_spelled(norm)}{count}")
+        if skipped:
+            problems = [" and ".join([*problems, "the loss scaler skipped the step"])]
         if not problems:
-            self._calm += 1
+            self._calm = {severity: steps + 1 for severity, steps in self._calm.items()}
             return []
-        opens, self._calm = self._calm >= QUIET, 0
-        return [Alert(step, "nonfinite", "error", " and ".join(problems))] if opens else []
+        severity = "warning" if skipped else "error"
+        opens, self._calm[severity] = self._calm[severity] >= QUIET, 0
+        return [Alert(step, "nonfinite", severity, " and ".join(problems))] if opens else []
 
 
 def _spelled(value: float) -> str:

@@ -239,7 +239,8 @@ class GradientHistogram:
 
     `counts`: shape [P, CODES]. `coefficients`: shape [P], factor by which each parameter was scaled, under the norm
     kinds. `counts_after`: measured counts, under `adaptive` and `custom`. `clipped`: shape [P], number of elements
-    that were cut, under `value`.
+    that were cut, under `value`. `cosine`: of the angle between all gradients before and after, in [-1, 1]; None where
+    it was not measured, as under the norm kinds.
     """
 
     step: int
@@ -250,6 +251,7 @@ class GradientHistogram:
     coefficients: Floats | None = None
     counts_after: NDArray[np.int64] | None = None
     clipped: NDArray[np.int64] | None = None
+    cosine: float | None = None
 
     @cached_property
     def total(self) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ What is found does not depend on how steps are cut into batches.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.histogram import INFINITY, NAN, SIGN
 from tb_gradclip.core.rows import Measurements
-from tb_gradclip.core.rules import Floats, Outcome, parameter_coefficients
+from tb_gradclip.core.rules import Floats, Outcome
 from tb_gradclip.core.schema import Alert
 
 STEPS_TO_JUDGE = 1000
@@ -118,7 +119,8 @@ class LintMonitor:
 
     Takes 0.05 microseconds a step in batches of 128, 0.2 where the threshold moves with every step.
 
-    With n the joint norm of a step and "counted" a step whose n is finite and not 0:
+    With n the joint norm of a step and "counted" a step that was made (no loss scaler skipped it) and whose n is finite
+    and not 0:
 
     - `zero_gradients`: n = 0 at 10 clip calls in a row;
     - `threshold_zero`, `threshold_negative`, `threshold_infinite`: at the first such step;
@@ -127,9 +129,10 @@ class LintMonitor:
       Counting starts anew when the threshold or the kind of rule changes, so a schedule that moves with every step is
       never judged;
     - `step_without_clip`: the first step of rule `none` after one of any other rule;
-    - `norm_overflow`: n (rule `global_norm`) or a parameter's norm (rule `norm`) is infinite and no element is. That
-      is certain where the norms n was computed from are finite; otherwise the step's histogram must say so, and
-      without one nothing is said.
+    - `norm_overflow`: at a step that was made, n (rule `global_norm`) or a parameter's norm (rule `norm`) is infinite
+      and no element is. That is certain where the norms n was computed from are finite, and where n was measured more
+      precisely than the library does, whose factor is 0; otherwise the step's histogram must say so, and without one
+      nothing is said.
 
     It is wrong about clipping that is meant to be idle but for rare accidents (`never_clipped`), and about a run that
     stops clipping on purpose. Several clip calls for one step count as rule `custom`, which has no threshold to judge.
@@ -141,11 +144,20 @@ class LintMonitor:
     def __init__(self, parameters: tuple[str, ...]) -> None:
         self._names = parameters
         self.reported: set[str] = set()
+        self._noticed: deque[tuple[str, int, dict[str, object]]] = deque()
         self._clips = False
         self._zeros = 0
         self._in_force: tuple[object, ...] = ()
         self._counted = 0
         self._never = self._always = True
+
+    def notice(self, name: str, step: int, **details: object) -> None:
+        """Have a finding reported with the next steps, whose message asks for these details.
+
+        From any thread, at every step if need be: it is reported once, and costs no more than a look from then on.
+        """
+        if name not in self.reported:
+            self._noticed.append((name, step, details))
 
     def report(self, name: str, step: int, wall_time: float, **details: object) -> list[Alert]:
         """An alert of this finding if it is the first; details fill its message, lists of names are shortened."""
@@ -160,20 +172,29 @@ class LintMonitor:
         self, measured: Measurements, outcome: Outcome, counts: Mapping[int, NDArray[np.int64]] | None = None
     ) -> list[Alert]:
         """Take the next T steps, what clipping did to them, and counts as `histogram.count` gives them by step."""
+        found: list[Alert] = []
+        while self._noticed:
+            name, step, details = self._noticed.popleft()
+            found += self.report(name, step, float(measured.wall_times[0]), **details)
+        made = np.full(len(measured.steps), True) if measured.skipped is None else ~measured.skipped
         if measured.rule.kind == "none":
-            return self._report_at(0, measured, "step_without_clip") if self._clips else []
+            return found + self._unclipped(measured, made)
         self._clips = True
-        found = self._zero_gradients(measured)
-        if np.isinf(measured.norm_before).any():
-            found += self._overflow(measured, counts or {})
+        found += self._zero_gradients(measured)
+        found += self._overflow(measured, outcome, made, counts or {})
         if measured.rule.kind in ("value", "norm", "global_norm"):
             found += self._thresholds(measured)
             for part in self._stretches(measured):
-                found += self._reach(part, measured, outcome)
+                found += self._reach(part, measured, outcome, made)
         return found
 
     def _report_at(self, t: int, measured: Measurements, name: str, **details: object) -> list[Alert]:
         return self.report(name, int(measured.steps[t]), float(measured.wall_times[t]), **details)
+
+    def _unclipped(self, measured: Measurements, made: NDArray[np.bool_]) -> list[Alert]:
+        if not self._clips or not made.any():
+            return []
+        return self._report_at(int(made.argmax()), measured, "step_without_clip")
 
     def _zero_gradients(self, measured: Measurements) -> list[Alert]:
         norms = measured.norm_before
@@ -190,25 +211,29 @@ class LintMonitor:
         t = int((in_a_row >= ZERO_CALLS).argmax())
         return self._report_at(t, measured, "zero_gradients", calls=ZERO_CALLS)
 
-    def _overflow(self, measured: Measurements, counts: Mapping[int, NDArray[np.int64]]) -> list[Alert]:
-        rule = measured.rule
+    def _overflow(
+        self, measured: Measurements, outcome: Outcome, made: NDArray[np.bool_], counts: Mapping[int, NDArray[np.int64]]
+    ) -> list[Alert]:
+        rule, joint = measured.rule, measured.norm_before
         if rule.kind not in ("norm", "global_norm") or "norm_overflow" in self.reported:
             return []
-        for t in np.flatnonzero(np.isinf(measured.norm_before)).tolist():
-            at = slice(t, t + 1)
+        doubtful = np.isinf(joint)
+        if measured.factors is not None:  # joint norms are more precise than the library's, which its factors tell of
+            doubtful |= (measured.factors == 0) & (joint > 0) & (measured.thresholds > 0)
+        if not doubtful.any():
+            return []
+        for t in np.flatnonzero(doubtful & made).tolist():
             norms = measured.norms_before[t]
             sound = np.isfinite(norms) | _elements_finite(counts.get(int(measured.steps[t])), len(norms))
-            over = sound & np.isinf(norms) if rule.kind == "norm" else np.full(len(norms), sound.all())
-            if not over.any():
-                continue
-            factors = parameter_coefficients(
-                rule, measured.thresholds[at], measured.norm_before[at], measured.norms_before[at]
-            )
-            assert factors is not None
-            names = _listed([self._names[p] for p in np.flatnonzero(over)])
-            gradients = "all gradients are" if rule.kind == "global_norm" else f"elements of {names} are"
-            result = "0" if factors[0, over.argmax()] == 0 else "NaN"
-            return self._report_at(t, measured, "norm_overflow", gradients=gradients, result=result)
+            if rule.kind == "global_norm" and sound.all() and not outcome.coefficient[t] > 0:
+                result = "0" if outcome.coefficient[t] == 0 else "NaN"
+                return self._report_at(t, measured, "norm_overflow", gradients="all gradients are", result=result)
+            over = sound & np.isinf(norms)
+            if rule.kind == "norm" and over.any():
+                names = _listed([self._names[p] for p in np.flatnonzero(over)])
+                result = "0" if measured.thresholds[t] < math.inf else "NaN"
+                which = f"elements of {names} are"
+                return self._report_at(t, measured, "norm_overflow", gradients=which, result=result)
         return []
 
     def _thresholds(self, measured: Measurements) -> list[Alert]:
@@ -230,7 +255,7 @@ class LintMonitor:
         edges = [0, *(np.flatnonzero(limits[1:] != limits[:-1]) + 1).tolist(), end]
         return [slice(a, b) for a, b in pairwise(edges) if a == 0 or b == end or b - a >= STEPS_TO_JUDGE]
 
-    def _reach(self, part: slice, measured: Measurements, outcome: Outcome) -> list[Alert]:
+    def _reach(self, part: slice, measured: Measurements, outcome: Outcome, made: NDArray[np.bool_]) -> list[Alert]:
         rule, threshold = measured.rule, float(measured.thresholds[part.start])
         bounds = (rule.low, rule.high) if math.isnan(threshold) else (threshold,)
         in_force = (rule.kind, rule.norm_type, *bounds)
@@ -241,7 +266,7 @@ class LintMonitor:
         if not missing or not (self._never or self._always):
             return []
         norms = measured.norm_before[part]
-        places = part.start + np.flatnonzero(np.isfinite(norms) & (norms > 0))[:missing]
+        places = part.start + np.flatnonzero(np.isfinite(norms) & (norms > 0) & made[part])[:missing]
         clipped = outcome.clipped[places]
         self._counted += len(places)
         self._never = self._never and not clipped.any()

@@ -24,13 +24,15 @@ STEP_DTYPE = np.dtype(
         ("coefficient", "<f8"),
         ("clipped", "?"),
         ("nonfinite", "<u4"),
+        ("skipped", "?"),
     ]
 )
-"""61 bytes a step: what `run.steps` is made of; on disk it is a quarter of that.
+"""62 bytes a step: what `run.steps` is made of; on disk it is a quarter of that.
 
 `step` counts optimizer steps; `wall_time` is seconds since 1970; `loss` is the loss of that very step, NaN if none was
 given; `threshold` is NaN under rules without one; `norm_before`, `norm_after`, `coefficient` and `clipped` are those of
-`rules.outcome`; `nonfinite` is the number of parameters whose gradient norm was NaN or infinite.
+`rules.outcome`; `nonfinite` is the number of parameters whose gradient norm was NaN or infinite; `skipped` says that a
+loss scaler found such gradients and made no update.
 """
 
 
@@ -42,7 +44,7 @@ class Measurements:
     given. `norms_before`: shape [T, P], one norm for
     each parameter in the order the recorder was given, 0 where a parameter had no gradient. `norms_after`: the same
     after clipping, needed only where `rule.measures_after`; `changed`: whether clipping changed any element of the
-    parameter there.
+    parameter there. `factors`, shape [T]: see `rules.outcome`. `skipped`, shape [T]: None where nothing skips.
     """
 
     rule: Rule
@@ -54,6 +56,8 @@ class Measurements:
     norms_before: Floats
     norms_after: Floats | None = None
     changed: NDArray[np.bool_] | None = None
+    factors: Floats | None = None
+    skipped: NDArray[np.bool_] | None = None
 
 
 def step_rows(measured: Measurements) -> tuple[NDArray[np.void], Outcome]:
@@ -65,7 +69,13 @@ def step_rows(measured: Measurements) -> tuple[NDArray[np.void], Outcome]:
         measured.norms_before,
         measured.norms_after,
         measured.changed,
+        measured.factors,
     )
+    if measured.skipped is not None:  # nothing came of what was clipped
+        made = ~measured.skipped
+        result = result._replace(
+            clipped=result.clipped & made, parameters_clipped=result.parameters_clipped & made[:, None]
+        )
     rows = np.zeros(len(measured.steps), STEP_DTYPE)
     rows["step"] = measured.steps
     rows["wall_time"] = measured.wall_times
@@ -76,6 +86,7 @@ def step_rows(measured: Measurements) -> tuple[NDArray[np.void], Outcome]:
     rows["coefficient"] = result.coefficient
     rows["clipped"] = result.clipped
     rows["nonfinite"] = (~np.isfinite(measured.norms_before)).sum(axis=1)
+    rows["skipped"] = False if measured.skipped is None else measured.skipped
     return rows, result
 
 
@@ -114,5 +125,5 @@ def _guessed_coefficient(rows: NDArray[np.void]) -> Floats:
 
 
 def counted(rows: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Which rows enter a clip rate: those with a finite norm and, so, a gradient that clipping could act on."""
-    return np.isfinite(rows["norm_before"])
+    """Which rows enter a clip rate: those with a finite norm, so that clipping could act on it, and an update."""
+    return np.isfinite(rows["norm_before"]) & ~rows["skipped"]

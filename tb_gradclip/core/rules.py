@@ -130,10 +130,19 @@ def _scale_by(rule: Rule, norms: Floats, thresholds: Floats) -> Floats:
     return np.where(undefined, np.nan, factor)
 
 
-def parameter_coefficients(rule: Rule, thresholds: Floats, norm_before: Floats, norms_before: Floats) -> Floats | None:
-    """Factor that each parameter was scaled by, shape [T, P]; None for rules that do not scale."""
+def _times(factors: Floats, norms: Floats, norm_type: float) -> Floats:
+    """Norms of what was multiplied by the factors. The norm with p = 0 counts, and only a factor of 0 changes that."""
+    with np.errstate(invalid="ignore"):
+        products = np.asarray(factors * norms)
+    return np.where((factors > 0) & np.isfinite(norms), norms, products) if norm_type == 0 else products
+
+
+def parameter_coefficients(
+    rule: Rule, thresholds: Floats, norm_before: Floats, norms_before: Floats, factors: Floats | None = None
+) -> Floats | None:
+    """Factor that each parameter was scaled by, shape [T, P]; None for rules that do not scale. See `outcome`."""
     if rule.kind == "global_norm":
-        factor = _scale_by(rule, norm_before, thresholds)
+        factor = _scale_by(rule, norm_before, thresholds) if factors is None else factors
         return np.broadcast_to(factor[:, None], norms_before.shape)
     if rule.kind == "norm":
         return _scale_by(rule, norms_before, thresholds[:, None])
@@ -147,17 +156,20 @@ def outcome(
     norms_before: Floats,
     norms_after: Floats | None = None,
     changed: NDArray[np.bool_] | None = None,
+    factors: Floats | None = None,
 ) -> Outcome:
     """Derive what a rule did at T steps from norms measured before it (and after it, where it `measures_after`).
 
     Args:
       rule: its kind, epsilon and norm type; the thresholds of the steps come apart because they may be scheduled.
       thresholds: shape [T].
-      norm_before: joint norms, shape [T], as the library itself computed them.
+      norm_before: joint norms, shape [T], as the library itself computed them, or more precisely.
       norms_before: norms of each parameter, shape [T, P]; P may be 0.
       norms_after: the same after clipping; required where `rule.measures_after`.
       changed: shape [T, P], whether clipping changed any element; by default, whether it changed the norm. A clamp
         that cuts one element in a million leaves the norm as it was, so `value` adapters measure this.
+      factors: shape [T], for `global_norm`: what the library multiplied by, where that does not follow from
+        `norm_before`, because it computes in half precision, say. It comes with what was `changed`.
 
     Returns:
       `coefficient` is the factor applied under `global_norm`; elsewhere no single factor exists and it is the ratio
@@ -167,16 +179,17 @@ def outcome(
       after-norms follow the arithmetic (infinity x 0 = NaN).
     """
     finite = np.isfinite(norm_before)
-    factors = parameter_coefficients(rule, thresholds, norm_before, norms_before)
-    if rule.kind == "global_norm" and factors is not None:
-        factor = _scale_by(rule, norm_before, thresholds)
-        clipped = finite & (norm_before > thresholds)
-        with np.errstate(invalid="ignore"):
-            after, norms_after = factor * norm_before, factors * norms_before
-        return Outcome(factor, after, clipped, norms_after, np.broadcast_to(clipped[:, None], norms_before.shape))
-    if factors is not None:
-        with np.errstate(invalid="ignore"):
-            norms_after, changed = factors * norms_before, norms_before > thresholds[:, None]
+    each = parameter_coefficients(rule, thresholds, norm_before, norms_before, factors)
+    if rule.kind == "global_norm" and each is not None:
+        factor = _scale_by(rule, norm_before, thresholds) if factors is None else factors
+        clipped = finite & (norm_before > thresholds if changed is None else changed.any(axis=1))
+        after, norms_after = (
+            _times(factor, norm_before, rule.norm_type),
+            _times(each, norms_before, rule.norm_type),
+        )
+        return Outcome(factor, after, clipped, norms_after, clipped[:, None] & (norms_before != 0))
+    if each is not None:
+        norms_after, changed = _times(each, norms_before, rule.norm_type), norms_before > thresholds[:, None]
     elif not rule.measures_after:
         norms_after, changed = norms_before, np.zeros(norms_before.shape, bool)
     elif norms_after is None:

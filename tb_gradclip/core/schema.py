@@ -13,8 +13,8 @@ keeps only a sample of longer series: 10 records a tag in the slower of its two 
 - `steps`: rows (place of the first one among the attempt's, how many), own_seconds, elapsed_seconds. Body: rows of
   `STEP_DTYPE` as `rows.without_guesses` leaves them, byte planes, zlib.
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
-- `histograms`: step, wall_time, rule, parameters, and for each block its dtype and number of codes. Body: for each
-  block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
+- `histograms`: step, wall_time, rule, parameters, cosine if it was measured, and for each block its dtype and number of
+  codes. Body: for each block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
 - `outlines`: first_row, totals (as `Totals`), rows, histogram_steps, own_seconds, elapsed_seconds. Body: rows of
   `OUTLINE_DTYPE`, packed as those of `steps`. The record's own step is that of `lookback_row`.
 - `alerts`: a list of step, wall_time, kind, severity, message, parameter, finding, remedy. No body.
@@ -255,6 +255,8 @@ def encode_histogram(histogram: GradientHistogram) -> bytes:
         blocks[name] = {"dtype": dtype, **kept}
         body += framing.planes(np.ascontiguousarray(block, dtype))
     header = {"step": histogram.step, "wall_time": histogram.wall_time, "rule": histogram.rule.to_json()}
+    if histogram.cosine is not None:
+        header["cosine"] = histogram.cosine
     return framing.pack({**header, "parameters": len(histogram.counts), "blocks": blocks}, zlib.compress(body, 1))
 
 
@@ -275,7 +277,8 @@ def decode_histogram(frame: bytes, parameters: tuple[str, ...]) -> GradientHisto
         else:
             fields[name] = values.astype(np.float64 if name == "coefficients" else np.int64)
     rule = Rule.from_json(header["rule"])
-    return GradientHistogram(header["step"], header["wall_time"], rule, parameters, **fields)
+    cosine = header.get("cosine")
+    return GradientHistogram(header["step"], header["wall_time"], rule, parameters, **fields, cosine=cosine)
 
 
 def encode_alerts(alerts: list[Alert]) -> bytes:

@@ -25,9 +25,9 @@ class TroubleMonitor:
         alerts: list[Alert] = []
         seen = 0
         for t, row in enumerate(rows.tolist()):
-            step, wall_time, loss, _, norm, _, _, _, nonfinite = row
+            step, wall_time, loss, _, norm, _, _, _, nonfinite, skipped = row
             known = None if measured.losses is None else loss
-            found = self._nonfinite.observe(step, known, norm, nonfinite)
+            found = self._nonfinite.observe(step, known, norm, nonfinite, skipped)
             if known is not None:
                 found += self._loss.observe(step, loss)
             if found:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tb_gradclip.core import framing, rates
+from tb_gradclip.core.charts.lines import View
 from tb_gradclip.core.histogram import Distribution, GradientHistogram
 from tb_gradclip.core.rules import Floats, Rule
 from tb_gradclip.core.schema import Alert
@@ -87,14 +88,10 @@ class Series(NamedTuple):
         return len(self.numbers[0])
 
 
-def series(
-    recorded: Recorded, column: str, *, axis: str, bounds: tuple[float, float], points: int, window: int
-) -> Series:
-    """Points of one column between two bounds of an axis, reduced to at most `points`."""
-    run, rows = recorded.run, recorded.run.steps
-    line = recorded.lines.line(
-        rows, column, axis=axis, bounds=bounds, points=points, window=window, clips=run.rule.kind != "none"
-    )
+def series(recorded: Recorded, column: str, view: View, window: int) -> Series:
+    """Points of one column for a chart; derived columns look back over `window` rows."""
+    run = recorded.run
+    line = recorded.lines.line(run.steps, column, view, window=window, clips=run.rule.kind != "none")
     fields = ("step", "wall_time", "value", "low", "high")[: 2 + len(line.numbers)]
     numbers = [line.rows["step"].astype(float), line.rows["wall_time"], *line.numbers]
     return Series(run.name, column, fields, numbers, line.total)

@@ -104,8 +104,8 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         points = _whole(request, "points", 1000, 10, 10_000)
         window = _whole(request, "window", answers.RECENT, 1, 1_000_000_000)
         runs = self._named(request, names)
-        drawn = functools.partial(answers.series, axis=axis, bounds=bounds, points=points, window=window)
-        body = answers.series_body([drawn(run, column) for run in runs for column in columns])
+        view = lines.View(axis, bounds, points)
+        body = answers.series_body([answers.series(run, column, view, window) for run in runs for column in columns])
         return body, "application/octet-stream"
 
     @_route

@@ -55,10 +55,11 @@ class Run:
     """One training run as recorded.
 
     `steps`: structured array, one row an optimizer step, columns `step`, `wall_time`, `loss`, `threshold`,
-    `norm_before`, `norm_after`, `coefficient`, `clipped`, `nonfinite` (see `core.rows.STEP_DTYPE`). `rule`: how
-    gradients are clipped, with the newest threshold. `windows`: statistics of every parameter over stretches of steps.
-    `complete`: whether every recorded step is there; False means that a loader sampled some away. `overhead`: share of
-    the training time that recording took, as the newest writer measured it; None where it could not.
+    `norm_before`, `norm_after`, `coefficient`, `clipped`, `nonfinite`, `skipped` (see `core.rows.STEP_DTYPE`).
+    `rule`: how gradients are clipped, with the newest threshold. `windows`: statistics of every parameter over
+    stretches of steps. `complete`: whether every recorded step is there; False means that a loader sampled some away.
+    `overhead`: share of the training time that recording took, as the newest writer measured it; None where it could
+    not.
     """
 
     name: str

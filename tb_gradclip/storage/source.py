@@ -196,11 +196,13 @@ class OutlinedSource(Source):
         return rows
 
     def _frame(self, step: int) -> bytes:
-        """Frame of the histogram of a step."""
+        """Frame of the histogram of a step. `KeyError` if the loader left it out."""
         if step not in self._frames:
-            tag = next(tag for tag, max_step in self._of_kind("histograms") if max_step >= step)
-            for frame in self._read([tag])[tag]:
-                self._frames[framing.unpack(frame)[0]["step"]] = frame
+            shards = [tag for tag, max_step in self._of_kind("histograms") if max_step >= step]
+            for frames in self._read(shards[:1]).values():
+                self._frames.update({framing.unpack(frame)[0]["step"]: frame for frame in frames})
+        if step not in self._frames:
+            raise KeyError(f"TensorBoard did not load the histogram of step {step}; see its --samples_per_plugin")
         return self._frames[step]
 
     def _of_kind(self, kind: str) -> list[tuple[Tag, int]]:

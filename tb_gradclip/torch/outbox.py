@@ -7,6 +7,7 @@ joins the vectors of several steps to one, brings that to the host and takes it 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,78 +15,12 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.rows import Measurements
-from tb_gradclip.core.rules import Floats, Rule, joint_norm, outcome
 from tb_gradclip.recorder import HistogramCounts
+from tb_gradclip.torch.calls import Call, Numbers, joined
 from tb_gradclip.torch.counts import Counting, Result
-
-
-@dataclass
-class Call:
-    """One clip call: the parameters it saw, and vectors of their norms."""
-
-    rule: Rule
-    indices: list[int]
-    norms: torch.Tensor  # [k]
-    total: torch.Tensor | None = None  # joint norm, where the library computed it
-    after: torch.Tensor | None = None  # [k], where no formula gives it
-    changed: torch.Tensor | None = None  # [k], where a norm would not show it
-
-    def vectors(self) -> list[torch.Tensor]:
-        """Everything that has to reach the host, in a fixed order."""
-        given = (self.norms, self.total, self.after, self.changed)
-        return [vector.reshape(-1) for vector in given if vector is not None]
-
-    @property
-    def signature(self) -> tuple[object, ...]:
-        """Calls that agree in this are read together; thresholds may differ."""
-        rule = self.rule
-        bounds = (rule.low, rule.high) if rule.kind == "value" else ()
-        given = [vector is not None for vector in (self.total, self.after, self.changed)]
-        return rule.kind, bounds, rule.norm_type, given, self.indices
-
-    def read(self, numbers: Numbers, thresholds: Floats, parameters: int) -> HostCall:
-        """Take the numbers of T such calls off the front of `numbers`."""
-
-        def take() -> Floats:
-            whole = np.zeros((len(thresholds), parameters))
-            whole[:, self.indices] = numbers.take(len(self.indices)).T
-            return whole
-
-        norms = take()
-        totals = numbers.take(1)[0] if self.total is not None else joint_norm(norms, self.rule.norm_type)
-        after = take() if self.after is not None else None
-        changed = take() != 0 if self.changed is not None else None
-        return HostCall(self.rule, thresholds, self.indices, norms, totals, after, changed)
-
-
-@dataclass
-class Numbers:
-    """Numbers that arrived on the host, to be taken off the front of the first axis."""
-
-    values: Floats
-    taken: int = 0
-
-    def take(self, count: int) -> Floats:
-        """The next so many."""
-        start, self.taken = self.taken, self.taken + count
-        return self.values[start : self.taken]
-
-
-@dataclass
-class HostCall:
-    """The same clip call at T steps, on the host; matrices have a column for each of the model's parameters."""
-
-    rule: Rule
-    thresholds: Floats
-    indices: list[int]
-    norms: Floats
-    totals: Floats
-    after: Floats | None
-    changed: NDArray[np.bool_] | None
 
 
 @dataclass
@@ -94,21 +29,32 @@ class Histogram:
 
     before: list[tuple[list[int], Counting]] = field(default_factory=list)
     after: list[tuple[list[int], Counting]] = field(default_factory=list)
+    cosine: torch.Tensor | None = None  # [1]
 
     @property
     def held(self) -> int:
         """Bytes of memory that wait with it."""
         return sum(counting.held for _, counting in (*self.before, *self.after))
 
+    def drop(self, indices: list[int]) -> None:
+        """Forget what was counted of these parameters."""
+        gone = set(indices)
+        self.before = [part for part in self.before if gone.isdisjoint(part[0])]
+        self.after = [part for part in self.after if gone.isdisjoint(part[0])]
+        self.cosine = None
+
     def tensors(self) -> list[torch.Tensor]:
         """Everything that has to reach the host, in a fixed order."""
-        return [tensor for _, counting in (*self.before, *self.after) for tensor in counting.tensors]
+        tensors = [tensor for _, counting in (*self.before, *self.after) for tensor in counting.tensors]
+        return tensors if self.cosine is None else [*tensors, self.cosine]
 
     def finish(self, step: int, arrived: Iterator[torch.Tensor], parameters: int, by_value: bool) -> HistogramCounts:
         """The counts, off the front of `arrived`."""
         before, beyond = _merged(self.before, arrived, parameters)
         after = _merged(self.after, arrived, parameters)[0] if self.after else None
-        return HistogramCounts(step, before, after, beyond if by_value else None)
+        cosine = math.nan if self.cosine is None else float(next(arrived))
+        cut, known = beyond if by_value else None, cosine if math.isfinite(cosine) else None
+        return HistogramCounts(step, before, after, cut, known)
 
 
 def _merged(countings: list[tuple[list[int], Counting]], arrived: Iterator[torch.Tensor], parameters: int) -> Result:
@@ -133,6 +79,7 @@ class Step:
     loss: torch.Tensor | float | None
     calls: list[Call]
     histogram: Histogram
+    skipped: torch.Tensor | bool = False  # whether a loss scaler did; on the device, not 0 if so
     ready: list[torch.cuda.Event] = field(default_factory=list)  # behind its numbers in the queues of their devices
 
     def vectors(self) -> list[torch.Tensor]:
@@ -140,12 +87,15 @@ class Step:
         vectors = [vector for call in self.calls for vector in call.vectors()]
         if isinstance(self.loss, torch.Tensor):
             vectors.append(self.loss.detach().reshape(1))
+        if isinstance(self.skipped, torch.Tensor):
+            vectors.append(self.skipped.reshape(1))
         return vectors
 
     @property
     def signature(self) -> tuple[object, ...]:
         """Steps that agree in this are read together."""
-        return self.loss is None, isinstance(self.loss, torch.Tensor), [call.signature for call in self.calls]
+        on_device = isinstance(self.loss, torch.Tensor), isinstance(self.skipped, torch.Tensor)
+        return self.loss is None, on_device, [call.signature for call in self.calls]
 
 
 class Outbox:
@@ -241,30 +191,21 @@ def _measurements(steps: list[Step], numbers: Numbers, parameters: int) -> Measu
     if first.loss is not None:
         given = isinstance(first.loss, torch.Tensor)
         losses = columns.take(1)[0] if given else np.array([step.loss for step in steps], np.float64)
-    joined = calls[0] if len(calls) == 1 else _joined(calls)
+    if isinstance(first.skipped, torch.Tensor):
+        skipped = columns.take(1)[0] != 0
+    else:
+        skipped = np.array([step.skipped for step in steps], bool)
+    whole = calls[0] if len(calls) == 1 else joined(calls)
     return Measurements(
-        rule=joined.rule.at(float(joined.thresholds[-1])),
+        rule=whole.rule.at(float(whole.thresholds[-1])),
         steps=np.array([step.step for step in steps], np.int64),
         wall_times=np.array([step.wall_time for step in steps]),
         losses=losses,
-        thresholds=joined.thresholds,
-        norm_before=joined.totals,
-        norms_before=joined.norms,
-        norms_after=joined.after,
-        changed=joined.changed,
+        thresholds=whole.thresholds,
+        norm_before=whole.totals,
+        norms_before=whole.norms,
+        norms_after=whole.after,
+        changed=whole.changed,
+        factors=whole.factors,
+        skipped=skipped,
     )
-
-
-def _joined(calls: list[HostCall]) -> HostCall:
-    """The calls of a step as one: before the first of them and after the last, parameter by parameter."""
-    shape = calls[0].norms.shape
-    before, after = np.zeros(shape), np.zeros(shape)
-    changed, seen = np.zeros(shape, bool), np.zeros(shape[1], bool)
-    for call in calls:
-        result = outcome(call.rule, call.thresholds, call.totals, call.norms, call.after, call.changed)
-        fresh = [i for i in call.indices if not seen[i]]
-        before[:, fresh] = call.norms[:, fresh]
-        after[:, call.indices] = result.norms_after[:, call.indices]
-        changed |= result.parameters_clipped
-        seen[call.indices] = True
-    return HostCall(Rule("custom"), np.full(shape[0], np.nan), [], before, joint_norm(before), after, changed)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import sys
 import time
-import warnings
+import types
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -19,16 +18,26 @@ from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder
-from tb_gradclip.storage.write import EventFile, SharedFile, Sink
+from tb_gradclip.torch import amp
+from tb_gradclip.torch.arguments import (
+    Model,
+    Tensors,
+    check_threshold,
+    distinct,
+    named_parameters,
+    one_number,
+    sink_of,
+)
+from tb_gradclip.torch.calls import Call
 from tb_gradclip.torch.counts import Room
-from tb_gradclip.torch.gradients import Gradients
-from tb_gradclip.torch.norms import Norms
-from tb_gradclip.torch.outbox import Call, Histogram, Outbox, Step
+from tb_gradclip.torch.direction import Direction
+from tb_gradclip.torch.gradients import Gradients, Groups
+from tb_gradclip.torch.harmless import Harmless
+from tb_gradclip.torch.open_step import OpenStep
+from tb_gradclip.torch.outbox import Outbox, Step
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-Tensors = torch.Tensor | Iterable[torch.Tensor]
 
 STEPS_PER_ROUND, BYTES_PER_ROUND = 128, 4 << 20
 """Steps that are recorded together, or bytes of their histograms; what takes longer is looked after twice a second."""
@@ -37,7 +46,7 @@ MOST_WAITING, MOST_HELD = 4096, 256 << 20
 """Steps and bytes that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
-class ClipWriter(CollectedWriter):
+class ClipWriter(Harmless, CollectedWriter):
     """Clips gradients as `torch.nn.utils` does, and records what that did to them.
 
     Args:
@@ -64,23 +73,21 @@ class ClipWriter(CollectedWriter):
     def __init__(
         self,
         logdir: str | os.PathLike[str] | SummaryWriter,
-        model: torch.nn.Module | Iterable[tuple[str, torch.Tensor]],
+        model: Model,
         *,
         on_alert: OnAlert = None,
         histogram_every: int = HISTOGRAM_EVERY,
         start_step: int = 0,
     ) -> None:
-        named = list(model.named_parameters() if isinstance(model, torch.nn.Module) else model)
-        if not named:
-            raise ValueError("`model` must have parameters, got none. Make its layers before the writer.")
-        self._parameters = [parameter for _, parameter in named]
+        super().__init__()
+        named = named_parameters(model)
+        self._parameters = list(named.values())
         self._index = {id(parameter): i for i, parameter in enumerate(self._parameters)}
-        self._names = [name for name, _ in named]
         self._recorder = Recorder(
-            _sink(logdir),
+            sink_of(logdir),
             framework="torch",
             library=f"torch {torch.__version__}",
-            parameters=[Parameter(name, tuple(parameter.shape)) for name, parameter in named],
+            parameters=[Parameter(name, tuple(parameter.shape)) for name, parameter in named.items()],
             on_alert=on_alert,
             histogram_every=histogram_every,
             start_step=start_step,
@@ -88,16 +95,15 @@ class ClipWriter(CollectedWriter):
         devices = {parameter.device for parameter in self._parameters}
         self._own = Stopwatch()
         self._outbox = Outbox(len(named), devices)
-        self._collector = Collector(self._recorder, self._outbox.fetch, self._own)
+        self._undo = contextlib.ExitStack()
+        self._undo.callback(amp.observe(self))
+        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain=self._undo.close)
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
         self._collect_every_step = on_alert is not None and devices == {torch.device("cpu")}
         self._step = start_step
-        self._known: tuple[list[int], list[int]] = [], []
-        self._calls: list[Call] = []
-        self._histogram = Histogram()
+        self._groups = Groups(self._index)
+        self._open = OpenStep(self._parameters)
         self._room = Room()
-        self._norms = Norms()
-        self._warned = False
 
     @torch.no_grad()
     def clip_grad_norm_(
@@ -117,24 +123,33 @@ class ClipWriter(CollectedWriter):
           ValueError: `max_norm` is negative or NaN, or a parameter is not one of the model's.
           RuntimeError: the norm is not finite and `error_if_nonfinite` is set; gradients are then untouched.
         """
-        _check_threshold("max_norm", max_norm)
-        if not isinstance(parameters, (torch.Tensor, list)):
-            parameters = list(parameters)  # a generator is read once
-        grads = self._gradients([parameters] if isinstance(parameters, torch.Tensor) else parameters)
+        check_threshold("max_norm", max_norm)
+        tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+        if isinstance(parameters, types.GeneratorType):  # which can be read once, and of which the library says so
+            parameters = (tensor for tensor in tensors)
+        grads = self._gradients(tensors)
+        arguments = parameters, max_norm, norm_type, error_if_nonfinite, foreach
+        if grads.group.repeated:
+            self._warn("a parameter was given twice: its gradient counts twice in the norm and is clipped twice")
+            with self.clipping(tensors):
+                return torch.nn.utils.clip_grad_norm_(*arguments)
+        counted = self._open.begin(grads.indices)
         call = None
         with self._harmless():
             rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
             self._lint(grads)
             self._count_before(grads)
-            call = Call(rule, grads.indices, grads.norms(rule.norm_type))
-        if call is None or error_if_nonfinite or foreach is False or not grads.fused:
-            total = torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+            call = Call(rule, grads.indices, grads.norms(rule.norm_type), rounded=grads.half)
+            call.lengths = None if rule.norm_type == 2.0 else grads.norms()
+        if call is None or error_if_nonfinite or foreach is False or grads.half or not grads.fused:
+            with self._open.uncounted_if_it_fails(counted):
+                total = torch.nn.utils.clip_grad_norm_(*arguments)
         else:  # what the library does, with the norms that are there already
             total = torch.linalg.vector_norm(call.norms, rule.norm_type)
             grads.scale_(rule.threshold, total)
         if call is not None:
             call.total = total
-            self._calls.append(call)
+            self._open.end(call)
         return total
 
     @torch.no_grad()
@@ -146,46 +161,64 @@ class ClipWriter(CollectedWriter):
         Raises:
           ValueError: `clip_value` is negative or NaN, or a parameter is not one of the model's.
         """
-        _check_threshold("clip_value", clip_value)
+        check_threshold("clip_value", clip_value)
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
         grads = self._gradients(tensors)
-        call = None
+        counted = self._open.begin(grads.indices)
+        call = direction = None
         with self._harmless(), self._own:
             self._lint(grads)
-            self._count_before(grads, bound=float(clip_value))
+            due = self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
-            call.changed = grads.norms(math.inf) > clip_value
-        torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
+            call.changed = grads.beyond(float(clip_value))
+            direction = Direction.of(grads, call.norms) if due else None
+        with self._open.uncounted_if_it_fails(counted):
+            torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
         if call is not None:
             with self._harmless(), self._own:
                 call.after = grads.norms()
-                self._calls.append(call)
+                self._open.end(call)
+                if direction is not None:
+                    self._open.histogram.cosine = direction.cosine(grads, call.after)
 
     @contextlib.contextmanager
-    def clipping(self) -> Iterator[None]:
-        """Record any other clipping: gradients of the whole model are measured on entry and on exit.
+    def clipping(self, parameters: Tensors | None = None) -> Iterator[None]:
+        """Record any other clipping: gradients are measured on entry and on exit.
+
+        Where their histogram is counted, so is the cosine of the angle by which clipping turns the gradient.
+
+        Args:
+          parameters: those that are clipped; all of the model's if None.
+
+        Raises:
+          ValueError: a parameter is not one of the model's.
 
         >>> with writer.clipping():                                          # doctest: +SKIP
         ...     adaptive_clip(model.parameters())
         """
-        call = None
+        grads = self._gradients(self._parameters if parameters is None else distinct(parameters))
+        counted = self._open.begin(grads.indices)
+        call = direction = None
         with self._harmless(), self._own, torch.no_grad():
-            grads = self._gradients(self._parameters)
             self._lint(grads)
-            counted = self._count_before(grads)
+            due = self._count_before(grads)
             call = Call(Rule("custom"), grads.indices, grads.norms())
-        yield
+            direction = Direction.of(grads, call.norms) if due else None
+        with self._open.uncounted_if_it_fails(counted):
+            yield
         if call is None:
             return
         with self._harmless(), self._own, torch.no_grad():
             # Clipping may put new tensors into `.grad`; a gradient that it removed counts as zero.
-            parameters = [self._parameters[index] for index in call.indices]
-            tensors = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-            after = Gradients(call.indices, tensors, self._norms)
+            clipped = [self._parameters[index] for index in call.indices]
+            left = [torch.zeros_like(p) if p.grad is None else p.grad for p in clipped]
+            after = grads.replaced(left)
             call.after = after.norms()
-            if counted:
-                self._histogram.after += after.count(self._room)
-            self._calls.append(call)
+            if len(self._open.histogram.before) > counted:
+                self._open.histogram.after += after.count(self._room)
+            self._open.end(call)
+            if direction is not None:
+                self._open.histogram.cosine = direction.cosine(after, call.after)
 
     def step(self, loss: torch.Tensor | float | None = None) -> None:
         """Record the optimizer step that was just made, with its loss.
@@ -197,8 +230,7 @@ class ClipWriter(CollectedWriter):
           ValueError: `loss` has more than one element.
           DivergenceError: an alert came up and `on_alert` is "raise".
         """
-        if isinstance(loss, torch.Tensor) and loss.numel() != 1:
-            raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
+        loss = one_number(loss)
         with self._harmless(), self._own, torch.no_grad():
             self._finish_step(loss)
         waiting, held = len(self._outbox), self._outbox.held
@@ -211,23 +243,12 @@ class ClipWriter(CollectedWriter):
     def _gradients(self, parameters: Sequence[torch.Tensor]) -> Gradients:
         """Gradients of those parameters that have one."""
         with self._own:
-            ids = list(map(id, parameters))
-            if ids != self._known[0]:  # the same parameters step after step are looked up once
-                self._known = ids, self._places(parameters)
-            indices = self._known[1]
+            group = self._groups.of(parameters)
+            indices = group.indices
             grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
             if len(grads) < len(indices):
                 indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
-            return Gradients(indices, grads, self._norms)
-
-    def _places(self, parameters: Sequence[torch.Tensor]) -> list[int]:
-        for place, parameter in enumerate(parameters):
-            if id(parameter) not in self._index:
-                raise ValueError(
-                    f"`parameters` must belong to the model given to ClipWriter, got at position {place} a tensor "
-                    f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
-                )
-        return [self._index[id(parameter)] for parameter in parameters]
+            return Gradients(indices, grads, group)
 
     def _lint(self, grads: Gradients) -> None:
         """Report what is wrong with a clip call that got these gradients."""
@@ -239,47 +260,29 @@ class ClipWriter(CollectedWriter):
         due = self._recorder.histogram_due(self._step)
         if due:
             with self._own:
-                self._histogram.before += grads.count(self._room, bound)
+                self._open.histogram.before += grads.count(self._room, bound)
         return due
 
     def _finish_step(self, loss: torch.Tensor | float | None) -> None:
-        if not self._calls:
-            grads = self._gradients(self._parameters)
-            self._count_before(grads)
-            self._calls.append(Call(Rule("none"), grads.indices, grads.norms()))
-        elif len(self._calls) > 1 and self._histogram.before and not self._histogram.after:
+        made, histogram = self._open, self._open.histogram
+        if not made.calls:
+            made.calls = [self._unclipped(*part) for part in amp.parts(self._parameters, made.left_scaled)]
+        elif len(made.calls) > 1 and histogram.before and any(call.rule.kind != "none" for call in made.calls):
             # What several calls did to a parameter no rule tells.
-            self._histogram.after += self._gradients(self._parameters).count(self._room)
-        if isinstance(loss, torch.Tensor):
-            loss = loss.detach().clone()  # what it becomes afterwards, a running sum perhaps, is not this step's
+            histogram.after, histogram.cosine = self._gradients(self._parameters).count(self._room), None
         if not self._collector.closed:
-            self._outbox.put(Step(self._step, time.time(), loss, self._calls, self._histogram))
+            skipped = amp.none_made(made.skips)
+            self._outbox.put(Step(self._step, time.time(), loss, made.calls, histogram, skipped))
         self._step += 1
-        self._calls, self._histogram = [], Histogram()
+        self._open = OpenStep(self._parameters)
 
-    @contextlib.contextmanager
-    def _harmless(self) -> Iterator[None]:
-        """Turn a failure of ours into one warning: training is worth more than its record."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
-            if not self._warned:
-                warnings.warn(f"gradclip missed a step: {error!r}. Training is not affected.", stacklevel=4)
-            self._warned = True
+    def _after_scaler_step(self, optimizer: torch.optim.Optimizer, update: amp.Update | None) -> None:
+        with self._harmless(), torch.no_grad():
+            amp.note(self, optimizer, update)
 
-
-def _sink(logdir: Any) -> Sink:
-    if isinstance(logdir, (str, os.PathLike)):
-        return EventFile(logdir)
-    tensorboard = sys.modules.get("torch.utils.tensorboard")  # importing it takes seconds where TensorFlow is installed
-    if tensorboard is not None and isinstance(logdir, tensorboard.SummaryWriter):
-        return SharedFile(logdir)
-    raise TypeError(
-        f"`logdir` must be a path or a torch.utils.tensorboard.SummaryWriter, got {type(logdir).__name__}. "
-        "Pass the directory of the run."
-    )
-
-
-def _check_threshold(name: str, value: float) -> None:
-    if not value >= 0:
-        raise ValueError(f"`{name}` must be 0 or more, got {value!r}. A negative one would turn gradients around.")
+    def _unclipped(self, parameters: list[torch.Tensor], scale: torch.Tensor | None) -> Call:
+        """Measure gradients that no call has clipped, and that a loss scaler multiplied, perhaps."""
+        grads = self._gradients(parameters)
+        due = self._recorder.histogram_due(self._step)
+        self._count_before(grads if scale is None or not due else grads.divided(scale))
+        return Call(Rule("none"), grads.indices, grads.norms(), scale=scale)

@@ -24,6 +24,7 @@ from tensorboard.backend.event_processing.data_provider import MultiplexerDataPr
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 
+from tb_gradclip.core.charts.lines import View
 from tb_gradclip.plugin.answers import KINDS, run_json, series, series_body
 from tb_gradclip.storage import provider
 from tb_gradclip.storage.source import Recorded
@@ -76,9 +77,8 @@ def chart(
 ) -> bytes:
     """The body of one answer."""
     known = runs.recorded()
-    return series_body(
-        [series(r, c, axis=axis, bounds=bounds, points=points, window=100) for r in known for c in columns]
-    )
+    view = View(axis, bounds, points)
+    return series_body([series(recorded, column, view, 100) for recorded in known for column in columns])
 
 
 def zooms(rounds: int, steps: int) -> list[tuple[float, float]]:

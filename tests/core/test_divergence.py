@@ -86,6 +86,20 @@ def test_the_parameter_whose_share_rose_is_named_first(pieces: list[int]) -> Non
     assert tracker.first() == "rnn"
 
 
+def test_a_skipped_step_is_a_warning_and_hides_no_error_that_follows() -> None:
+    monitor = NonfiniteMonitor()
+    (warning,) = monitor.observe(0, 2.0, math.inf, 1, skipped=True)
+    assert (warning.severity, warning.message) == (
+        "warning",
+        "gradient norm is infinite in 1 parameter and the loss scaler skipped the step",
+    )
+    assert monitor.observe(1, 2.0, math.inf, 1, skipped=True) == []
+    (error,) = monitor.observe(2, 2.0, math.nan, 1)
+    assert error.severity == "error"
+    (told,) = NonfiniteMonitor().observe(0, None, 1.0, 0, skipped=True)
+    assert told.message == "the loss scaler skipped the step"
+
+
 def test_the_usual_share_is_a_running_mean_however_the_steps_arrive() -> None:
     rng = np.random.default_rng(1)
     norms = rng.uniform(0.5, 2.0, (60, 4))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.charts.axis import Axis
 from tb_gradclip.core.charts.extremes import BLOCK, NONE, BlockExtremes, of_rows
-from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED, Line, Lines
+from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED, Line, Lines, View
 from tb_gradclip.core.rates import windowed_clip_rate, windowed_throttle
 from tb_gradclip.core.totals import Totals
 from tests.core.tables import pieces, table, tables
@@ -41,7 +41,7 @@ def grown(rows: NDArray[np.void], cuts: list[int], column: str, axis: str, windo
     """Lines that saw the table grow."""
     lines = Lines()
     for length in pieces(len(rows), cuts):
-        lines.line(rows[:length], column, axis=axis, bounds=WHOLE, points=10, window=window)
+        lines.line(rows[:length], column, View(axis, WHOLE, 10), window=window)
     return lines
 
 
@@ -66,7 +66,7 @@ def test_all_points_of_a_run_that_grew_are_those_of_the_whole_run(
     column: str, rows: NDArray[np.void], cuts: list[int], axis: str, window: int
 ) -> None:
     lines = grown(rows, cuts, column, axis, window)
-    line = lines.line(rows, column, axis=axis, bounds=WHOLE, points=1000, window=window)
+    line = lines.line(rows, column, View(axis, WHOLE, 1000), window=window)
     assert line.places.tolist() == list(range(len(rows)))
     for got, expected in zip(line.numbers, numbers(rows, column, window), strict=True):
         np.testing.assert_array_equal(got, expected)
@@ -87,7 +87,7 @@ def test_any_part_keeps_its_ends_extremes_and_first_broken_value(
     rows = table(3000, seed)
     lines, place = grown(rows, cuts, column, axis, window), position(rows, axis)
     low, high = place[min(ends)], place[max(ends)]
-    line = lines.line(rows, column, axis=axis, bounds=(low, high), points=points, window=window)
+    line = lines.line(rows, column, View(axis, (low, high), points), window=window)
     start = max(int(np.searchsorted(place, low, "left")) - 1, 0)
     stop = min(int(np.searchsorted(place, high, "right")) + 1, len(rows))
     check(line, numbers(rows, column, window)[0], start, stop, points)
@@ -99,7 +99,7 @@ def test_one_spike_stays_wherever_one_looks() -> None:
     rows["loss"][34_567] = 9.0
     lines = Lines()
     for start, stop in ((0, 99_999), (30_001, 90_007), (34_567, 80_000), (100, 34_567), (34_560, 34_570)):
-        line = lines.line(rows, "loss", axis="step", bounds=(start, stop), points=100, window=1)
+        line = lines.line(rows, "loss", View("step", (start, stop), 100), window=1)
         assert 34_567 in line.places
     assert len(line.places) == 13
 
@@ -107,7 +107,7 @@ def test_one_spike_stays_wherever_one_looks() -> None:
 @pytest.mark.parametrize("axis", AXES)
 def test_points_are_spread_over_the_axis(axis: str) -> None:
     rows = table(50_000)
-    line = Lines().line(rows, "loss", axis=axis, bounds=WHOLE, points=200, window=1)
+    line = Lines().line(rows, "loss", View(axis, WHOLE, 200), window=1)
     gaps = np.diff(position(rows, axis)[line.places])
     assert len(line.places) > 100
     assert gaps.max() < 2.5 * gaps.sum() / 66
@@ -119,7 +119,7 @@ def test_a_slow_part_of_a_fast_run_is_drawn_in_full() -> None:
         (np.arange(60_000) / 60_000, 1 + np.arange(1.0, 501), 501 + np.arange(40_000) / 40_000)
     )
     rows["loss"] = np.sin(np.arange(len(rows)))
-    line = Lines().line(rows, "loss", axis="wall_time", bounds=WHOLE, points=1000, window=1)
+    line = Lines().line(rows, "loss", View("wall_time", WHOLE, 1000), window=1)
     assert set(range(60_000, 60_499)) <= set(line.places.tolist())
     assert len(line.places) < 600
 
@@ -127,7 +127,7 @@ def test_a_slow_part_of_a_fast_run_is_drawn_in_full() -> None:
 def test_a_run_that_does_not_clip_has_derived_columns_of_nan() -> None:
     rows, lines = table(5000), Lines()
     for column, width in (("clip_rate", 3), ("throttle", 1), ("loss", 1)):
-        line = lines.line(rows, column, axis="step", bounds=WHOLE, points=100, window=10, clips=False)
+        line = lines.line(rows, column, View("step", WHOLE, 100), window=10, clips=False)
         assert len(line.numbers) == width
         assert all(np.isnan(n).all() for n in line.numbers) == (column != "loss")
         assert (line.places[0], line.places[-1]) == (0, 4999)
@@ -135,8 +135,8 @@ def test_a_run_that_does_not_clip_has_derived_columns_of_nan() -> None:
 
 def test_an_older_table_is_answered_from_its_own_rows() -> None:
     rows, lines = table(3000), Lines()
-    lines.line(rows, "clip_rate", axis="relative", bounds=WHOLE, points=100, window=50)
-    line = lines.line(rows[:1234], "clip_rate", axis="relative", bounds=WHOLE, points=10, window=50)
+    lines.line(rows, "clip_rate", View("relative", WHOLE, 100), window=50)
+    line = lines.line(rows[:1234], "clip_rate", View("relative", WHOLE, 10), window=50)
     check(line, windowed_clip_rate(rows[:1234], 50).rate, 0, 1234, 10)
     assert lines.totals(rows).rows == 3000
     assert lines.totals(rows[:1234]) == Totals().plus(rows[:1234])
@@ -145,19 +145,19 @@ def test_an_older_table_is_answered_from_its_own_rows() -> None:
 def test_only_a_few_windows_are_kept() -> None:
     rows, lines = table(2000), Lines()
     for window in (*range(1, 30), 3):
-        line = lines.line(rows, "throttle", axis="step", bounds=WHOLE, points=2000, window=window)
+        line = lines.line(rows, "throttle", View("step", WHOLE, 2000), window=window)
         np.testing.assert_array_equal(line.numbers[0], windowed_throttle(rows, window))
     assert len(lines._derived) == 4
 
 
 def test_threads_get_the_same_points() -> None:
     rows, lines = table(20_000), Lines()
-    expected = Lines().line(rows, "clip_rate", axis="step", bounds=WHOLE, points=100, window=30)
+    expected = Lines().line(rows, "clip_rate", View("step", WHOLE, 100), window=30)
     answers: list[Line] = []
 
     def ask() -> None:
         for length in range(1000, 20_001, 1000):
-            answer = lines.line(rows[:length], "clip_rate", axis="step", bounds=WHOLE, points=100, window=30)
+            answer = lines.line(rows[:length], "clip_rate", View("step", WHOLE, 100), window=30)
         answers.append(answer)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]

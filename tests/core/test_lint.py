@@ -51,7 +51,7 @@ def findings(*parts: Measurements, counts: dict[int, np.ndarray] | None = None, 
 def cut(part: Measurements, edges: Iterable[int]) -> list[Measurements]:
     """The same steps in several batches."""
     bounds = [0, *edges, len(part.steps)]
-    arrays = ("steps", "wall_times", "thresholds", "norm_before", "norms_before", "norms_after", "changed")
+    arrays = ("steps", "wall_times", "thresholds", "norm_before", "norms_before", "norms_after", "changed", "skipped")
     there = {name: array for name in arrays if (array := getattr(part, name)) is not None}
     return [replace(part, **{name: array[a:b] for name, array in there.items()}) for a, b in pairwise(bounds)]
 
@@ -222,6 +222,31 @@ def test_one_infinite_element_spoils_the_joint_norm_but_not_that_of_another_para
     assert findings(steps(GLOBAL, norms), counts=counts) == []
     (alert,) = findings(steps(EACH, norms), counts=counts)
     assert alert.message.startswith("elements of embedding are finite")
+
+
+def test_a_norm_that_overflows_in_half_precision_shows_in_the_factor_of_the_library() -> None:
+    part = replace(steps(GLOBAL, [7e4, 1.0, 0.0]), factors=np.array([0.0, 1.0, 0.0]), changed=np.ones((3, 3), bool))
+    (alert,) = findings(part)
+    assert (alert.finding, alert.step) == ("norm_overflow", 0)
+    assert findings(replace(part, factors=np.array([1e-5, 1.0, 0.0]))) == []
+
+
+def test_steps_that_a_loss_scaler_skipped_are_no_evidence_of_anything() -> None:
+    skipped = np.full(2000, True)
+    assert findings(replace(steps(GLOBAL, [1.5e19] * 2000, joint=math.inf), skipped=skipped)) == []
+    assert findings(replace(steps(GLOBAL, [0.1] * 2000), skipped=skipped)) == []
+    unclipped = replace(steps(NONE, [0.1] * 3, first=9), skipped=np.array([True, False, True]))
+    assert said(findings(steps(GLOBAL, mixed(9)), unclipped)) == [("step_without_clip", 10)]
+
+
+def test_what_an_adapter_noticed_comes_with_the_next_steps() -> None:
+    monitor, part = LintMonitor(NAMES), steps(NONE, [1.0] * 3, first=8)
+    for step in range(3):
+        monitor.notice("counted_twice", step, names=["rnn"])
+    (alert,) = monitor.observe(part, step_rows(part)[1])
+    assert (alert.finding, alert.step, alert.wall_time) == ("counted_twice", 0, 4.0)
+    monitor.notice("counted_twice", 4, names=["rnn"])
+    assert monitor.observe(part, step_rows(part)[1]) == []
 
 
 def test_each_finding_comes_once() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED
+from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED, View
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, WINDOWS, Outline, Outliner
 from tb_gradclip.core.charts.outlined import OutlinedLines
 from tb_gradclip.core.totals import Totals
@@ -53,7 +53,7 @@ def test_the_whole_run_is_drawn_with_all_that_stands_out_and_nothing_fetched(
 ) -> None:
     known, points = Table(seed), 30
     window = 100 if column == "throttle" else window
-    line = known.lines.line(known.newest, column, axis=axis, bounds=WHOLE, points=points, window=window)
+    line = known.lines.line(known.newest, column, View(axis, WHOLE, points), window=window)
     expected = numbers(known.rows, column, window)
     check(line, expected[0], 0, ROWS, points)
     for got, column_of in zip(line.numbers, expected, strict=True):
@@ -77,7 +77,7 @@ def test_any_part_looked_at_closely_is_that_of_the_whole_table(
     known = Table(seed)
     place = position(known.rows, axis)
     low, high = place[min(ends)], place[max(ends)]
-    line = known.lines.line(known.newest, column, axis=axis, bounds=(low, high), points=points, window=window)
+    line = known.lines.line(known.newest, column, View(axis, (low, high), points), window=window)
     expected = numbers(known.rows, column, window)
     for got, column_of in zip(line.numbers, expected, strict=True):
         np.testing.assert_allclose(got, column_of[line.places], rtol=1e-9, atol=1e-12)
@@ -100,7 +100,7 @@ def test_a_spike_is_drawn_at_its_step_however_far_one_looks_from() -> None:
     known = Table(0, rows=rows)
     for start, stop in ((0, ROWS - 1), (3_000, 9_000), (4_000, 11_000), (4_560, 4_570)):
         bounds = float(rows["step"][start]), float(rows["step"][stop])
-        line = known.lines.line(known.newest, "loss", axis="step", bounds=bounds, points=10, window=1)
+        line = known.lines.line(known.newest, "loss", View("step", bounds, 10), window=1)
         assert 4_567 in line.places
     assert known.fetched == 1
 
@@ -112,7 +112,7 @@ def test_newest_rows_may_grow(seed: int, cuts: list[int]) -> None:
         newest = known.newest[: LOOKBACK + length]
         assert known.lines.totals(newest).rows == known.end + length
     for column in DERIVED:
-        line = known.lines.line(known.newest, column, axis="step", bounds=WHOLE, points=50, window=100)
+        line = known.lines.line(known.newest, column, View("step", WHOLE, 50), window=100)
         np.testing.assert_array_equal(line.numbers[0], numbers(known.rows, column, 100)[0][line.places])
         assert len(line.places) <= points
     assert known.lines.totals(known.newest) == Totals().plus(known.rows)
@@ -122,9 +122,9 @@ def test_newest_rows_may_grow(seed: int, cuts: list[int]) -> None:
 def test_rows_that_cannot_be_fetched_leave_the_outline() -> None:
     known = Table(0)
     known.lines = OutlinedLines(outlines_of(known.rows, [known.end]), lambda first, last: known.rows[:0])
-    line = known.lines.line(known.newest, "loss", axis="step", bounds=(100, 300), points=1000, window=1)
+    line = known.lines.line(known.newest, "loss", View("step", (100, 300), 1000), window=1)
     assert 1 < len(line.places) < 200
-    line = known.lines.line(known.newest, "clip_rate", axis="step", bounds=(100, 300), points=1000, window=7)
+    line = known.lines.line(known.newest, "clip_rate", View("step", (100, 300), 1000), window=7)
     assert np.isnan(line.numbers[0]).all()
 
 
@@ -132,9 +132,7 @@ def test_a_run_that_does_not_clip_has_derived_lines_of_nan() -> None:
     known = Table(0)
     for column, width in (("clip_rate", 3), ("throttle", 1), ("loss", 1)):
         for window in (7, 100):
-            line = known.lines.line(
-                known.newest, column, axis="step", bounds=WHOLE, points=20, window=window, clips=False
-            )
+            line = known.lines.line(known.newest, column, View("step", WHOLE, 20), window=window, clips=False)
             assert len(line.numbers) == width
             assert all(np.isnan(n).all() for n in line.numbers) == (column != "loss")
     assert known.fetched == 0

@@ -51,6 +51,12 @@ def test_steps_that_are_not_finite_leave_the_denominator() -> None:
     assert rate.steps.tolist() == [1, 1, 1, 2]
 
 
+def test_steps_that_were_skipped_leave_the_denominator() -> None:
+    table = rows([2.0, 3.0, 0.5], [True, False, False])
+    table["skipped"][1] = True
+    assert windowed_clip_rate(table, 100).steps.tolist() == [1, 1, 2]
+
+
 def test_throttle_is_the_share_of_gradient_length_removed() -> None:
     table = rows([4.0, np.nan, 0.5], [True, False, False])
     assert windowed_throttle(table, 3)[-1] == 1 - 1.5 / 4.5

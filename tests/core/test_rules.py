@@ -119,3 +119,28 @@ def test_text_says_the_rule_in_a_few_characters(rule: Rule, text: str) -> None:
 @pytest.mark.parametrize("rule", [Rule.by_value(-1.0, 2.0), Rule("global_norm", math.inf, epsilon=1e-6), Rule("none")])
 def test_json_gives_the_rule_back(rule: Rule) -> None:
     assert repr(Rule.from_json({**rule.to_json(), "a_later_field": 1})) == repr(rule)
+
+
+def test_a_factor_the_library_applied_is_taken_instead_of_the_formula() -> None:
+    rule, before = Rule("global_norm", 1.0), np.array([[3.0, 4.0], [3.0, 4.0]])
+    changed, factors = np.array([[True, True], [False, False]]), np.array([0.25, 1.0])
+    result = outcome(rule, np.array([1.0, 1.0]), np.array([5.0, 5.0]), before, None, changed, factors)
+    assert result.coefficient.tolist() == [0.25, 1.0]
+    assert result.norm_after.tolist() == [1.25, 5.0]
+    assert result.norms_after.tolist() == [[0.75, 1.0], [3.0, 4.0]]
+    assert result.clipped.tolist() == [True, False]
+
+
+def test_a_parameter_without_a_gradient_is_not_clipped_with_the_others() -> None:
+    result = outcome(Rule("global_norm", 1.0), np.array([1.0]), np.array([5.0]), np.array([[5.0, 0.0]]))
+    assert result.parameters_clipped.tolist() == [[True, False]]
+
+
+@given(gradients, st.floats(0, 3))
+def test_the_norm_that_counts_is_changed_by_a_factor_of_zero_alone(gradient: Gradients, threshold: float) -> None:
+    each = gradient.any(axis=1).astype(float)[None]
+    rule = Rule("global_norm", threshold, norm_type=0.0)
+    result = outcome(rule, np.array([threshold]), each.sum(axis=1), each)
+    left = gradient * result.coefficient[0]
+    assert result.norm_after[0] == left.any(axis=1).sum()
+    assert result.norms_after[0].tolist() == left.any(axis=1).tolist()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tensorboard.context import RequestContext
 
+from tb_gradclip.core.charts.lines import View
 from tb_gradclip.core.schema import Tag
 from tb_gradclip.plugin.answers import KINDS, run_json, series, series_body
 from tb_gradclip.storage import provider as provider_module
@@ -54,6 +55,16 @@ class Reader:
                 patched.setattr(source_module, "LEAST_SHARDS", 10**9)
             return self._runs.runs(RequestContext(), "")["run"]
 
+    def leave_out(self, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+        """Lose the first record of each tag of a kind."""
+        read_tensors = self.provider.read_tensors
+
+        def sampled(*args: Any, **options: Any) -> Any:
+            found = read_tensors(*args, **options)
+            return {run: {t: s[1:] if f"/{kind}/" in t else s for t, s in tags.items()} for run, tags in found.items()}
+
+        monkeypatch.setattr(self.provider, "read_tensors", sampled)
+
     def is_outlined(self) -> bool:
         return isinstance(self._runs._sources["run"], OutlinedSource)
 
@@ -65,7 +76,7 @@ class Reader:
 
 
 def chart(recorded: Recorded, bounds: tuple[float, float] = WHOLE, points: int = 20, window: int = 100) -> list[Any]:
-    return [series(recorded, c, axis="step", bounds=bounds, points=points, window=window) for c in COLUMNS]
+    return [series(recorded, column, View("step", bounds, points), window) for column in COLUMNS]
 
 
 def test_the_first_answer_takes_few_tags_and_is_the_answer_of_the_whole_run(run: GrowingRun, tmp_path: Path) -> None:
@@ -116,6 +127,17 @@ def test_a_histogram_is_read_when_it_is_looked_at(run: GrowingRun, tmp_path: Pat
     assert few.read() == {"histograms": 4}
     outlined.histograms.at(7_000)
     assert few.read() == {}
+
+
+def test_a_histogram_that_a_loader_left_out_is_said_to_be_missing(
+    run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = Reader(tmp_path)
+    few.leave_out(monkeypatch, "histograms")
+    histograms = few.recorded().run.histograms
+    assert histograms.at(100).step == 100
+    with pytest.raises(KeyError, match="did not load the histogram of step 0"):
+        histograms.at(0)
 
 
 def test_a_run_that_is_looked_at_grows_and_takes_to_newer_outlines(
@@ -173,13 +195,7 @@ def test_a_run_of_which_a_loader_left_something_out_is_read_whole_and_stays_so(
 ) -> None:
     monkeypatch.setattr(source_module, "MOST_ROWS", 4_096)
     few = Reader(tmp_path)
-    read_tensors = few.provider.read_tensors
-
-    def sampled(*args: Any, **options: Any) -> Any:
-        found = read_tensors(*args, **options)
-        return {run: {t: s[1:] if f"/{kind}/" in t else s for t, s in tags.items()} for run, tags in found.items()}
-
-    monkeypatch.setattr(few.provider, "read_tensors", sampled)
+    few.leave_out(monkeypatch, kind)
     first = few.recorded()
     assert not few.is_outlined()
     assert first.run.complete == (kind == "outlines")

@@ -30,6 +30,17 @@ MOST_WINDOWS = 4
 """Derived lines that are kept, those used last: 1 to 9 bytes a row each."""
 
 
+class View(NamedTuple):
+    """What a chart shows: rows between two positions on an axis, and the nearest row beyond either.
+
+    `axis`: one of `AXES`. `bounds`: the positions, both included. `points`: most rows, 5 or more.
+    """
+
+    axis: str
+    bounds: tuple[float, float]
+    points: int
+
+
 class Line(NamedTuple):
     """Rows that draw like all rows of a range, the numbers there, and how many rows the range has.
 
@@ -91,35 +102,23 @@ class Lines:
             self._totals = self._totals.plus(rows[self._totals.rows :])
             return self._totals
 
-    def line(
-        self,
-        rows: Rows,
-        column: str,
-        *,
-        axis: str,
-        bounds: tuple[float, float],
-        points: int,
-        window: int,
-        clips: bool = True,
-    ) -> Line:
-        """At most `points` rows of one column between two bounds of an axis, and the nearest row beyond either bound.
+    def line(self, rows: Rows, column: str, view: View, *, window: int, clips: bool = True) -> Line:
+        """What a chart shows of one column.
 
         Args:
           rows: the step table.
           column: one of `RECORDED` or `DERIVED`.
-          axis: one of `AXES`.
-          bounds: positions on that axis, both included.
-          points: most rows, 5 or more.
+          view: the part of it.
           window: rows that a derived column looks back over.
           clips: whether the run clips at all; derived columns of one that does not are NaN.
         """
         with self._lock:
-            place, line = self._axes[axis], self._column(column, window, clips)
-            place.extend(rows)
+            axis, line = self._axes[view.axis], self._column(column, window, clips)
+            axis.extend(rows)
             line.extend(rows)
-            start = max(place.find(rows, bounds[0], "left") - 1, 0)
-            stop = min(place.find(rows, bounds[1], "right") + 1, len(rows))
-            places = _chosen(rows, place, line, start, stop, points)
+            start = max(axis.find(rows, view.bounds[0], "left") - 1, 0)
+            stop = min(axis.find(rows, view.bounds[1], "right") + 1, len(rows))
+            places = _chosen(rows, axis, line, start, stop, view.points)
             return Line(places, rows[places], line.at(rows, places), stop - start)
 
     def _column(self, name: str, window: int, clips: bool) -> Column:

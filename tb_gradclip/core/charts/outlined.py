@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core import rates
 from tb_gradclip.core.charts.columns import Column, Recorded, Rows
-from tb_gradclip.core.charts.lines import DERIVED, Before, Line, Lines
+from tb_gradclip.core.charts.lines import DERIVED, Before, Line, Lines, View
 from tb_gradclip.core.charts.outline import (
     EVERYWHERE,
     LINES,
@@ -64,17 +63,7 @@ class OutlinedLines:
             self._extend(rows)
             return self._totals
 
-    def line(
-        self,
-        rows: Rows,
-        column: str,
-        *,
-        axis: str,
-        bounds: tuple[float, float],
-        points: int,
-        window: int,
-        clips: bool = True,
-    ) -> Line:
+    def line(self, rows: Rows, column: str, view: View, *, window: int, clips: bool = True) -> Line:
         """As `Lines.line`, of the outline where that is fine enough, else of the rows themselves.
 
         It is where a bucket, which is a pixel wide, holds a stretch or more. Every point is at its true place; what may
@@ -87,18 +76,18 @@ class OutlinedLines:
             name = f"clip_rate/{(*WINDOWS, 'all')[kept or 0]}" if column == "clip_rate" else column
             standing_out = self._standing_out.setdefault(name, _StandingOut(name))
             standing_out.extend(known)
-        view: dict[str, Any] = {"axis": axis, "bounds": bounds, "points": points}
-        line = standing_out.line(column, window=kept or 0, clips=clips and kept is not None, **view)
+        line = standing_out.line(column, view, window=kept or 0, clips=clips and kept is not None)
         first, last = line.rows[0], line.rows[-1]
         total = int(last["row"] - first["row"]) + 1
-        fine = total == line.total or total >= STRETCH * (points // 2)
+        fine = total == line.total or total >= STRETCH * (view.points // 2)
         if not fine or (kept is None and clips):
             whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
             back = window - 1 if column in DERIVED and not whole else 0
             before = known[: max(int(np.searchsorted(known["row"], first["row"] - back, side="right")), 1)]
             piece = self._between(rows, int(before["step"][-1]), int(last["step"]))
             if len(piece):  # else the loader sampled these rows away
-                return _line_of_piece(piece, before, column, window=window, clips=clips, whole=whole, **view)
+                line = _lines_of_piece(piece, before, whole=whole).line(piece, column, view, window=window, clips=clips)
+                return line._replace(places=line.places + int(before["row"][-1]))
         return Line(line.rows["row"], line.rows, line.numbers, total)
 
     def _extend(self, rows: Rows) -> None:
@@ -139,9 +128,9 @@ class _StandingOut:
         self._rows.append(new[new["stands_out"] & self._bit > 0])
         self._seen += len(new)
 
-    def line(self, column: str, **options: Any) -> Line:
+    def line(self, column: str, view: View, *, window: int, clips: bool) -> Line:
         """As `Lines.line`."""
-        return self._lines.line(self._rows.values, column, **options)
+        return self._lines.line(self._rows.values, column, view, window=window, clips=clips)
 
 
 class _KeptLines(Lines):
@@ -189,13 +178,11 @@ def _cut(rows: Rows, first: int, last: int) -> Rows:
     return rows[np.searchsorted(rows["step"], first) : np.searchsorted(rows["step"], last, side="right")]
 
 
-def _line_of_piece(piece: Rows, before: Rows, column: str, *, whole: bool, **options: Any) -> Line:
-    """A line of some rows out of a table; of what lies `before` some rows are known, the piece's first one included."""
+def _lines_of_piece(piece: Rows, before: Rows, *, whole: bool) -> Lines:
+    """Lines of some rows out of a table; of what lies `before` some rows are known, the piece's first one included."""
     first = before[-1]
     counts = (0, 0)
     if whole:  # those of the first row's window, but for the row itself
         own = Totals().plus(piece[:1])
         counts = int(first["window_counted"][-1]) - own.counted, int(first["window_clipped"][-1]) - own.clipped
-    lines = Lines(Before(float(before["wall_time"][0]), float(first["latest_time"]), *counts))
-    line = lines.line(piece, column, **options)
-    return line._replace(places=line.places + int(first["row"]))
+    return Lines(Before(float(before["wall_time"][0]), float(first["latest_time"]), *counts))

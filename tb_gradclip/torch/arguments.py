@@ -1,0 +1,81 @@
+"""What users of PyTorch pass to a writer, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tb_gradclip.storage.write import EventFile, SharedFile, Sink
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+Tensors = torch.Tensor | Iterable[torch.Tensor]
+Model = torch.nn.Module | Iterable[tuple[str, torch.Tensor]]
+
+
+def named_parameters(model: Model) -> dict[str, torch.Tensor]:
+    """Parameters by name; those of a compiled model have the names they have without `torch.compile`."""
+    named = list(model.named_parameters() if isinstance(model, torch.nn.Module) else model)
+    if not named:
+        raise ValueError("`model` must have parameters, got none. Make its layers before the writer.")
+    found: dict[str, torch.Tensor] = {}
+    owners: dict[int, str] = {}
+    for given, parameter in named:
+        name = given.replace("_orig_mod.", "")
+        if owners.setdefault(id(parameter), name) != name or name in found:
+            raise ValueError(
+                f"`model` must not have an entry twice, got {owners[id(parameter)]!r} and {name!r}: "
+                "its gradient would count twice. Pass each once."
+            )
+        found[name] = parameter
+    return found
+
+
+def sink_of(logdir: str | os.PathLike[str] | SummaryWriter) -> Sink:
+    """Where the events of a run go."""
+    if isinstance(logdir, (str, os.PathLike)):
+        return EventFile(logdir)
+    tensorboard = sys.modules.get("torch.utils.tensorboard")  # importing it takes seconds where TensorFlow is installed
+    if tensorboard is not None and isinstance(logdir, tensorboard.SummaryWriter):
+        return SharedFile(logdir)
+    raise TypeError(
+        f"`logdir` must be a path or a torch.utils.tensorboard.SummaryWriter, got {type(logdir).__name__}. "
+        "Pass the directory of the run."
+    )
+
+
+def check_threshold(name: str, value: Any) -> None:
+    """Refuse a threshold that cannot be meant."""
+    if not value >= 0:
+        raise ValueError(f"`{name}` must be 0 or more, got {value!r}. A negative one would turn gradients around.")
+
+
+def one_number(loss: torch.Tensor | float | None) -> torch.Tensor | float | None:
+    """The loss as it is now; what it becomes afterwards, a running sum perhaps, is not this step's."""
+    if not isinstance(loss, torch.Tensor):
+        return loss
+    if loss.numel() != 1:
+        raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
+    return loss.detach().clone()
+
+
+def distinct(parameters: Tensors) -> list[torch.Tensor]:
+    """A list of the tensors, each once."""
+    tensors = [parameters] if isinstance(parameters, torch.Tensor) else parameters
+    return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def places(parameters: Sequence[torch.Tensor], index: Mapping[int, int]) -> list[int]:
+    """Where in the model the parameters are, by their identity."""
+    for place, parameter in enumerate(parameters):
+        if id(parameter) not in index:
+            raise ValueError(
+                f"`parameters` must belong to the model given to ClipWriter, got at position {place} a tensor "
+                f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
+            )
+    return [index[id(parameter)] for parameter in parameters]

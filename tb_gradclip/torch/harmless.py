@@ -1,0 +1,31 @@
+"""What a writer does about its own failures, and about numbers that need a word: it says so once, and goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+
+class Harmless:
+    """Warns in the place of raising."""
+
+    def __init__(self) -> None:
+        self._warned = False
+        self._said: set[str] = set()
+
+    @contextlib.contextmanager
+    def _harmless(self) -> Iterator[None]:
+        """Turn a failure of ours into one warning: training is worth more than its record."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            if not self._warned:
+                warnings.warn(f"gradclip missed a step: {error!r}. Training is not affected.", stacklevel=4)
+            self._warned = True
+
+    def _warn(self, problem: str) -> None:
+        """Say, once for each problem, what makes numbers mean something else than they seem to."""
+        if problem not in self._said:
+            self._said.add(problem)
+            warnings.warn(f"gradclip: {problem}.", stacklevel=5)
