@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (this program's own by default).
 
     Returns:
-      Exit status: 0; 1 from `check` if any run has an alert of severity `error`; 2 if there is nothing to look at.
+      Exit status: 0; 1 from `check` if any run has an alert of severity `error`, as no `lint` has; 2 if there is
+      nothing to look at.
     """
     options = _parser().parse_args(arguments)
     try:

@@ -15,22 +15,22 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core import schema
-from tb_gradclip.core.blame import ShareTracker
 from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.cost import Cost
-from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
 from tb_gradclip.core.histogram import GradientHistogram
+from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
-from tb_gradclip.core.rules import parameter_coefficients
+from tb_gradclip.core.rules import Outcome, parameter_coefficients
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY, histogram_due
 from tb_gradclip.core.schema import Alert, Parameter, RunRecord, StepsRecord, Window
+from tb_gradclip.core.trouble import TroubleMonitor
 from tb_gradclip.core.windows import RunWindow, WindowFolder
 from tb_gradclip.storage.write import RecordLog, Sink
 
@@ -123,8 +123,7 @@ class Recorder:
         self._histograms: dict[int, HistogramCounts] = {}
         self._outliner = Outliner()
         self._windows = WindowFolder(len(self.parameters))
-        self._loss, self._nonfinite = LossMonitor(), NonfiniteMonitor()
-        self._shares = ShareTracker(self._names)
+        self._trouble, self._lint = TroubleMonitor(self._names), LintMonitor(self._names)
         self._unheard: deque[Alert] = deque()
         _live.add(self)
 
@@ -147,11 +146,15 @@ class Recorder:
             self._kinds.add(measured.rule.kind)
             run = RunRecord(self._framework, self._library, self.parameters, measured.rule, self._start_step)
             self._log.write("run", schema.encode_run(run), int(rows["step"][0]), float(rows["wall_time"][0]))
+        self._watch(measured, rows, result)
         self._write_histograms(measured)
-        self._watch(measured, rows)
         for window, overall in self._windows.add(rows, measured.norms_before, result):
             self._write_window(window, overall, float(rows["wall_time"][-1]))
         self._keep(rows)
+
+    def add_finding(self, name: str, step: int, **details: object) -> None:
+        """Take note of what only an adapter sees of the clipping for the next record; see `LintMonitor.notice`."""
+        self._lint.notice(name, step, **details)
 
     def act(self) -> None:
         """Carry out the user's alert action for alerts that came up since the last call, on the caller's thread."""
@@ -227,20 +230,12 @@ class Recorder:
             self._log.write("outlines", schema.encode_outline(outline), int(since["step"]), float(since["wall_time"]))
         self._sink.flush()
 
-    def _watch(self, measured: Measurements, rows: NDArray[np.void]) -> None:
-        alerts, seen = [], 0
-        for t, row in enumerate(rows.tolist()):
-            step, wall_time, loss, _, norm, _, _, _, nonfinite, skipped = row
-            known = None if measured.losses is None else loss
-            found = self._nonfinite.observe(step, known, norm, nonfinite, skipped)
-            if known is not None:
-                found += self._loss.observe(step, loss)
-            if found:
-                self._shares.observe(measured.norms_before[seen : t + 1])
-                seen, first = t + 1, self._shares.first()
-                alerts += [replace(alert, parameter=first, wall_time=wall_time) for alert in found]
-        self._shares.observe(measured.norms_before[seen:])
+    def _watch(self, measured: Measurements, rows: NDArray[np.void], result: Outcome) -> None:
+        alerts = self._trouble.observe(measured, rows)
+        counts = {step: histogram.counts for step, histogram in self._histograms.items()}
+        alerts += self._lint.observe(measured, result, counts)
         if alerts:
+            alerts.sort(key=lambda alert: alert.step)
             self._log.write("alerts", schema.encode_alerts(alerts), int(rows["step"][-1]), float(rows["wall_time"][-1]))
             if self._on_alert is not None:
                 self._unheard += alerts

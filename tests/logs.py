@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,17 @@ BREAK = 3000
 def write_runs(logdir: Path, steps: int = 5000) -> None:
     """Three runs: clipped by global norm, clipped by value, and one that is not clipped and breaks."""
     write_run(logdir / "clipped", steps, Rule("global_norm", 1.0, epsilon=TORCH_EPSILON))
-    write_run(logdir / "by_value", steps, Rule.by_value(-0.01, 0.01), seed=1)
+    write_run(logdir / "by_value", steps, Rule.by_value(-0.01, 0.01), seed=1, uncovered=["head.weight"])
     write_run(logdir / "broken", steps, Rule("none"), seed=2)
 
 
-def write_run(logdir: Path, steps: int, rule: Rule, seed: int = 0, breaks_at: int = BREAK) -> None:
-    """One run, fed in batches as an adapter would; one that is not clipped is NaN from `breaks_at` on."""
+def write_run(
+    logdir: Path, steps: int, rule: Rule, seed: int = 0, breaks_at: int = BREAK, uncovered: Sequence[str] = ()
+) -> None:
+    """One run, fed in batches as an adapter would; one that is not clipped is NaN from `breaks_at` on.
+
+    The adapter notices that parameters are `uncovered` by the clip call.
+    """
     rng = np.random.default_rng(seed)
     axis = np.arange(steps)
     losses = 2.5 * np.exp(-axis / 900) + 0.5 + rng.normal(0, 0.01, steps)
@@ -43,6 +49,8 @@ def write_run(logdir: Path, steps: int, rule: Rule, seed: int = 0, breaks_at: in
         norms[breaks_at:] = np.nan
         norms[breaks_at + 10 :: 2] = np.inf
     recorder = Recorder(EventFile(logdir), framework="torch", library="torch 2", parameters=PARAMETERS)
+    if uncovered:
+        recorder.add_finding("not_covered", 0, names=uncovered)
     for first in range(0, steps, 50):
         part = slice(first, min(first + 50, steps))
         if recorder.histogram_due(first):

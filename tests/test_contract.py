@@ -137,3 +137,13 @@ def test_steps_that_are_not_finite_are_data(row: tuple[Record, str, float], tmp_
         for parameter, gradient, left in zip(run.parameters, gradients[step], after[step], strict=False):
             assert_holds(run.histograms[step].before(parameter.name), gradient.ravel())
             assert_holds(run.histograms[step].after(parameter.name), left.ravel())
+
+
+def test_a_norm_that_overflowed_is_told_from_an_infinite_gradient(
+    row: tuple[Record, str, float], tmp_path: Path
+) -> None:
+    record, kind, order = row
+    gradients, losses = broken()
+    record(str(tmp_path), kind, THRESHOLDS[kind], gradients, losses)
+    found = [(alert.finding, alert.step) for alert in tb_gradclip.read(tmp_path)["."].alerts if alert.kind == "lint"]
+    assert found == ([("norm_overflow", 7)] if kind in ("norm", "global_norm") and order == 2 else [])

@@ -18,7 +18,7 @@ export interface ClipRate {
   readonly steps: number;
 }
 
-export type AlertKind = "nonfinite" | "divergence" | "spike";
+export type AlertKind = "nonfinite" | "divergence" | "spike" | "lint";
 export type Severity = "error" | "warning" | "info";
 
 export interface Alert {
@@ -28,6 +28,9 @@ export interface Alert {
   readonly severity: Severity;
   readonly message: string;
   readonly parameter: string | null;
+  /** Of `lint`: its name, and what to do. */
+  readonly finding: string | null;
+  readonly remedy: string | null;
 }
 
 export interface Run {

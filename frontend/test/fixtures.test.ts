@@ -19,11 +19,20 @@ describe("recorded runs", () => {
     for (const run of runs) {
       expect(run.last_step).toBeGreaterThanOrEqual(run.first_step);
       expect(run.rule.text).not.toBe("");
-      expect(Array.isArray(run.alerts)).toBe(true);
+      for (const alert of run.alerts) expect(alert.finding === null).toBe(alert.kind !== "lint");
       expect(run.overhead ?? 0).toBeGreaterThanOrEqual(0);
       expect(run.overhead ?? 0).toBeLessThanOrEqual(1);
       if (run.clip_rate) expect(run.clip_rate.low).toBeLessThanOrEqual(run.clip_rate.rate);
     }
+  });
+});
+
+describe("recorded findings", () => {
+  it("have a name and a remedy", () => {
+    const { runs } = json("runs.json") as { runs: Run[] };
+    const found = runs.flatMap((run) => run.alerts).filter((alert) => alert.kind === "lint");
+    expect(found.map((alert) => alert.finding)).toContain("not_covered");
+    for (const alert of found) expect(alert.remedy).toMatch(/\.$/);
   });
 });
 

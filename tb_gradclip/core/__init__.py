@@ -6,6 +6,8 @@
 - `histogram`   distributions of gradients in signed logarithmic bins
 - `divergence`  from a stream of losses and norms to alerts
 - `blame`       which parameter went first
+- `trouble`     both at once, for every step of a run
+- `lint`        clipping that is set up wrongly or does nothing
 - `rates`       clip rate with its confidence interval, throttle
 - `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows

@@ -17,7 +17,7 @@ keeps only a sample of longer series: 10 records a tag in the slower of its two 
   codes. Body: for each block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
 - `outlines`: first_row, totals (as `Totals`), rows, histogram_steps, own_seconds, elapsed_seconds. Body: rows of
   `OUTLINE_DTYPE`, packed as those of `steps`. The record's own step is that of `lookback_row`.
-- `alerts`: a list of step, wall_time, kind, severity, message, parameter. No body.
+- `alerts`: a list of step, wall_time, kind, severity, message, parameter, finding, remedy. No body.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
 """
@@ -90,7 +90,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Alert:
-    """Something happened at a step. `severity` is `error`, `warning` or `info`; `message` is one sentence."""
+    """Something happened at a step, or was noticed there.
+
+    `kind` is `nonfinite`, `divergence`, `spike` or `lint`; `severity` is `error`, `warning` or `info`; `message` is one
+    sentence. Only a `lint` alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well.
+    """
 
     step: int
     kind: str
@@ -98,11 +102,14 @@ class Alert:
     message: str
     parameter: str | None = None
     wall_time: float = 0.0
+    finding: str | None = None
+    remedy: str | None = None
 
     def __str__(self) -> str:
         """The alert as one line."""
         first = f" (first to rise: {self.parameter})" if self.parameter else ""
-        return f"step {self.step}: {self.kind}: {self.message}{first}"
+        remedy = f". {self.remedy}" if self.remedy else ""
+        return f"step {self.step}: {self.kind}: {self.message}{first}{remedy}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from keras import ops
 from tb_gradclip.collector import Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
-from tb_gradclip.keras.hooks import CLIP, Hooks, inner
+from tb_gradclip.keras.hooks import CLIP, Hooks, ignored, inner
 from tb_gradclip.keras.ring import StepRing
 from tb_gradclip.recorder import OnAlert, Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
@@ -94,6 +94,8 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
             start_step=start,
         )
         self._file = None
+        for setting, value in ignored(inner(model.optimizer)):
+            self._recorder.add_finding("clipping_off", start, setting=setting, value=value)
         batches = BATCHES_PER_DRAIN if self._on_alert is None else 1
         self._ring = StepRing(len(variables), self._histogram_every, start, batches, model.steps_per_execution)
         self._collector = Collector(self._recorder, self._ring.fetch, drain=self._ring.drain)

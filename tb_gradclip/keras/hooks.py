@@ -20,6 +20,9 @@ from tb_gradclip.keras.ring import StepRing
 CLIP = "_clip_gradients"
 """Where Keras 3 clips: after loss scale and accumulation, before weight decay. Not public, so looked for before use."""
 
+SETTINGS = {"clipnorm": "norm", "global_clipnorm": "global_norm", "clipvalue": "value"}
+"""Settings of an optimizer and the rules they stand for, in the order in which Keras looks; 0 and None mean off."""
+
 
 class Hooks:
     """The hooks of one `fit` where a training step may assign to variables: on TensorFlow and PyTorch.
@@ -148,12 +151,18 @@ def inner(optimizer: Any) -> Any:
 
 
 def rule_of(optimizer: Any) -> tuple[str, float]:
-    """Kind and threshold of an optimizer's clipping, in the order in which Keras looks; 0 and None mean off."""
-    for attribute, kind in (("clipnorm", "norm"), ("global_clipnorm", "global_norm"), ("clipvalue", "value")):
-        threshold = getattr(optimizer, attribute, None)
+    """Kind and threshold of an optimizer's clipping."""
+    for setting, kind in SETTINGS.items():
+        threshold = getattr(optimizer, setting, None)
         if threshold and threshold > 0:
             return kind, float(threshold)
     return "none", float("nan")
+
+
+def ignored(optimizer: Any) -> list[tuple[str, float]]:
+    """Settings that look like clipping and are none to Keras, with their values: 0 and negative ones."""
+    given = [(setting, getattr(optimizer, setting, None)) for setting in SETTINGS]
+    return [(setting, value) for setting, value in given if isinstance(value, (int, float)) and value <= 0]
 
 
 def outside_compilers(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from tb_gradclip.core import framing, rates
 from tb_gradclip.core.charts.lines import View
 from tb_gradclip.core.histogram import Distribution, GradientHistogram
 from tb_gradclip.core.rules import Floats, Rule
+from tb_gradclip.core.schema import Alert
 from tb_gradclip.core.totals import Totals
 from tb_gradclip.storage.read import Run
 from tb_gradclip.storage.source import Recorded
@@ -55,8 +56,14 @@ def run_json(recorded: Recorded) -> dict[str, Any]:
         "overhead": None if run.overhead is None else number(run.overhead),
         "nonfinite_steps": totals.nonfinite,
         "histogram_steps": len(run.histograms),
-        "alerts": [vars(alert) for alert in run.alerts[-MOST_ALERTS:]],
+        "alerts": [vars(alert) for alert in _newest(run.alerts)],
     }
+
+
+def _newest(alerts: list[Alert]) -> list[Alert]:
+    """The newest alerts, and every finding: these come once, and mostly early."""
+    older = [alert for alert in alerts[:-MOST_ALERTS] if alert.finding is not None]
+    return older + alerts[-MOST_ALERTS:]
 
 
 def _clip_rate(totals: Totals) -> dict[str, float] | None:

@@ -82,7 +82,7 @@ class _Attempt:
     run: RunRecord | None = None
     windows: dict[int, Window] = field(default_factory=dict)
     histograms: dict[int, bytes] = field(default_factory=dict)
-    alerts: dict[tuple[int, str], Alert] = field(default_factory=dict)
+    alerts: dict[tuple[int, str, str | None], Alert] = field(default_factory=dict)
     early: dict[int, bytes] = field(default_factory=dict)
     """Frames of `steps` that came before the `run` record, by first row."""
     own_seconds: float = 0.0
@@ -101,7 +101,7 @@ class _Attempt:
             header, _ = framing.unpack(frame)
             self.histograms[header["step"]] = frame
         elif kind == "alerts":
-            self.alerts.update({(alert.step, alert.kind): alert for alert in schema.decode_alerts(frame)})
+            self.alerts.update({(a.step, a.kind, a.finding): a for a in schema.decode_alerts(frame)})
 
     @property
     def overhead(self) -> float | None:
@@ -182,7 +182,8 @@ class RunBuilder:
         alerts: list[Alert] = []
         for name, end in sorted(ends.items()):
             attempt = self._attempts[name]
-            alerts += [alert for alert in attempt.alerts.values() if alert.step < end]
+            found = {alert.finding for alert in alerts} - {None}  # and found again when the run went on
+            alerts += [a for a in attempt.alerts.values() if a.step < end and a.finding not in found]
             if attempt.run is not None and attempt.run.parameters == newest.run.parameters:
                 windows += [window for first, window in sorted(attempt.windows.items()) if first < end]
                 histograms.update({step: frame for step, frame in attempt.histograms.items() if step < end})

@@ -86,6 +86,12 @@ class DeviceRing:
         """Times the ring was drained since `fetch` last took something."""
         return len(self._inbox)
 
+    @property
+    def next_step(self) -> int:
+        """Number of the step that comes next, as of now, also while a graph is traced."""
+        with tf.init_scope():
+            return int(self._count)
+
     # What a graph does
 
     def record(self, kind: str, low: Any, high: Any, norm: Any, blocks: Sequence[Any]) -> None:

@@ -101,7 +101,7 @@ class ClipWriter(CollectedWriter):
         Raises:
           ValueError: the list does not match the variables, or a bound is not a scalar, NaN, or above the other.
         """
-        grads = self._matching(grads)
+        grads = self._to_clip(grads)
         low, high = scalar("clip_value_min", clip_value_min), scalar("clip_value_max", clip_value_max)
         if low is not None and high is not None and not low <= high:
             raise ValueError(
@@ -132,7 +132,7 @@ class ClipWriter(CollectedWriter):
         Raises:
           ValueError: the list does not match the variables, or `clip_norm` is negative, not finite or not a scalar.
         """
-        grads = self._matching(grads)
+        grads = self._to_clip(grads)
         check_norm(clip_norm)
         clipped = [None if g is None else tf.clip_by_norm(g, clip_norm) for g in grads]
         # The library's own formula, in the gradient's own type: what it compares with the threshold is recorded.
@@ -159,7 +159,7 @@ class ClipWriter(CollectedWriter):
         Raises:
           ValueError: the list does not match the variables, or `clip_norm` is negative, not finite or not a scalar.
         """
-        grads = self._matching(t_list)
+        grads = self._to_clip(t_list)
         check_norm(clip_norm)
         clipped, norm = tf.clip_by_global_norm(grads, clip_norm, use_norm)
         # Given a norm, the library takes no squares that these could be shared with.
@@ -212,6 +212,13 @@ class ClipWriter(CollectedWriter):
                 f"`grads` must have one entry for each of the {expected} variables, got {len(grads)}. "
                 "Pass what tape.gradient returned for the variables the writer was made with."
             )
+        return grads
+
+    def _to_clip(self, grads: Sequence[Any]) -> list[Any]:
+        """Gradients that match the variables; a list without any gradient is reported."""
+        grads = self._matching(grads)
+        if all(g is None for g in grads):
+            self._recorder.add_finding("no_gradient", self._ring.next_step)
         return grads
 
     def _placed(self, grads: list[Any], numbers: list[Any]) -> Any:

@@ -137,6 +137,7 @@ class ClipWriter(Harmless, CollectedWriter):
         call = None
         with self._harmless():
             rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
+            self._lint(grads)
             self._count_before(grads)
             call = Call(rule, grads.indices, grads.norms(rule.norm_type), rounded=grads.half)
             call.lengths = None if rule.norm_type == 2.0 else grads.norms()
@@ -166,6 +167,7 @@ class ClipWriter(Harmless, CollectedWriter):
         counted = self._open.begin(grads.indices)
         call = direction = None
         with self._harmless(), self._own:
+            self._lint(grads)
             due = self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
             call.changed = grads.beyond(float(clip_value))
@@ -198,6 +200,7 @@ class ClipWriter(Harmless, CollectedWriter):
         counted = self._open.begin(grads.indices)
         call = direction = None
         with self._harmless(), self._own, torch.no_grad():
+            self._lint(grads)
             due = self._count_before(grads)
             call = Call(Rule("custom"), grads.indices, grads.norms())
             direction = Direction.of(grads, call.norms) if due else None
@@ -246,6 +249,11 @@ class ClipWriter(Harmless, CollectedWriter):
             if len(grads) < len(indices):
                 indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
             return Gradients(indices, grads, group)
+
+    def _lint(self, grads: Gradients) -> None:
+        """Report what is wrong with a clip call that got these gradients."""
+        if not grads.tensors:
+            self._recorder.add_finding("no_gradient", self._step)
 
     def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
         """Begin to count this step's gradients, not clipped yet, if it is time to."""

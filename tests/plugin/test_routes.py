@@ -16,8 +16,9 @@ from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request, Response
 
 import tb_gradclip
+from tb_gradclip.core.rules import Rule
 from tb_gradclip.plugin.routes import GradClipPlugin
-from tests.logs import BREAK, SPIKE, write_runs
+from tests.logs import BREAK, SPIKE, write_run, write_runs
 from tests.plugin.wire import decode_series
 
 Get = Callable[[str], TestResponse]
@@ -70,6 +71,11 @@ def test_runs_say_what_the_api_promises(client: Client) -> None:
     assert (broken["clip_rate"], broken["recent_clip_rate"], broken["throttle"]) == (None, None, None)
     assert broken["nonfinite_steps"] == 2000
     assert [(alert["kind"], alert["step"]) for alert in broken["alerts"]] == [("nonfinite", BREAK)]
+    assert [(alert["finding"], alert["step"], alert["severity"]) for alert in by_value["alerts"]] == [
+        ("not_covered", 0, "warning"),
+        ("always_clipped", 999, "info"),
+    ]
+    assert all(alert["kind"] == "lint" and alert["remedy"] for alert in by_value["alerts"])
     assert clipped["clip_rate"]["low"] < clipped["clip_rate"]["rate"] < clipped["clip_rate"]["high"]
     assert clipped["recent_clip_rate"]["steps"] == 100
 
@@ -147,6 +153,13 @@ def test_a_histogram_of_one_parameter(client: Client) -> None:
 def test_a_broken_histogram_is_json(client: Client) -> None:
     answer = client.get(f"/histogram?run=broken&step={BREAK}").json
     assert answer["before"]["nan"] > 0
+
+
+def test_findings_are_not_crowded_out_by_newer_alerts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tb_gradclip.plugin.answers.MOST_ALERTS", 1)
+    write_run(tmp_path / "run", 4000, Rule("global_norm", 1.0), uncovered=["head.weight"])
+    (run,) = serve(tmp_path).get("/runs").json["runs"]
+    assert [alert["kind"] for alert in run["alerts"]] == ["lint", "spike"]
 
 
 ERRORS = [

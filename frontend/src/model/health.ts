@@ -1,13 +1,21 @@
-// Alerts in few words, for the health table and for markers.
+// Alerts and findings in few words, for the health table and for markers.
 
 import { integer } from "./format";
 import type { MarkerSeverity } from "./markers";
 
+type EventKind = "nonfinite" | "divergence" | "spike";
+
 export interface HealthAlert {
   readonly step: number;
-  readonly kind: "nonfinite" | "divergence" | "spike";
+  readonly kind: EventKind | "lint";
   readonly severity: MarkerSeverity;
   readonly message: string;
+}
+
+/** An alert that says how clipping is set up: of kind `lint`. */
+export interface Finding extends HealthAlert {
+  readonly finding: string | null;
+  readonly remedy: string | null;
 }
 
 export interface Chip {
@@ -27,11 +35,7 @@ export function chips(alerts: readonly HealthAlert[]): readonly Chip[] {
     const found = alerts.filter((alert) => alert.kind === kind);
     const first = found[0];
     if (!first) continue;
-    const severity = found.some((a) => a.severity === "error")
-      ? "error"
-      : found.some((a) => a.severity === "warning")
-        ? "warning"
-        : "info";
+    const severity = worst(found);
     const text =
       found.length === 1
         ? `${alertLabel(first)} ${integer(first.step)}`
@@ -39,6 +43,36 @@ export function chips(alerts: readonly HealthAlert[]): readonly Chip[] {
     result.push({ text, severity, step: first.step });
   }
   return result.length > 0 ? result : [{ text: "none", severity: "ok", step: null }];
+}
+
+/** Whether it is an event at its step, to be marked on charts. A finding is about the run: its step is a detail. */
+export function isEvent<T extends HealthAlert>(alert: T): alert is T & { kind: EventKind } {
+  return alert.kind !== "lint";
+}
+
+export interface LintWords {
+  /** The finding's name, or how many there are. */
+  readonly text: string;
+  readonly severity: MarkerSeverity;
+  /** What each finding says and what to do about it. */
+  readonly sentences: readonly string[];
+}
+
+/** What there is to say about how clipping is set up; null if nothing. */
+export function lintWords(alerts: readonly Finding[]): LintWords | null {
+  const found = alerts.filter((alert) => !isEvent(alert));
+  const first = found[0];
+  if (!first) return null;
+  return {
+    text:
+      found.length === 1
+        ? (first.finding ?? "lint").replaceAll("_", " ")
+        : `${found.length} findings`,
+    severity: worst(found),
+    sentences: found.map(({ step, message, remedy }) =>
+      `Step ${integer(step)}: ${message}. ${remedy ?? ""}`.trimEnd(),
+    ),
+  };
 }
 
 /** What one alert says by itself. */
@@ -49,8 +83,13 @@ export function alertLabel(alert: Pick<HealthAlert, "kind" | "message">): string
   return /\binf/i.test(alert.message) ? "Inf" : "non-finite";
 }
 
-export function alertPlural(kind: HealthAlert["kind"]): string {
+export function alertPlural(kind: EventKind): string {
   return PLURAL[kind];
+}
+
+function worst(alerts: readonly HealthAlert[]): MarkerSeverity {
+  const has = (severity: MarkerSeverity): boolean => alerts.some((a) => a.severity === severity);
+  return has("error") ? "error" : has("warning") ? "warning" : "info";
 }
 
 /** The word a tooltip starts with. */

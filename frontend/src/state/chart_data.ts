@@ -11,7 +11,7 @@ import {
   type Threshold,
 } from "../model/chart";
 import { number } from "../model/format";
-import { alertLabel, alertPlural } from "../model/health";
+import { alertLabel, alertPlural, isEvent } from "../model/health";
 import { gaps, reordered, sortingOrder } from "../model/lines";
 import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
@@ -103,10 +103,10 @@ export const clipRateChart = computed<ChartData>(() => {
   };
 });
 
-/** Alerts of the selected runs on the current axis. */
+/** Events of the selected runs on the current axis. */
 export const alertItems = computed<readonly AlertItem[]>(() =>
   selectedRuns.value.flatMap((run) =>
-    run.alerts.map((alert) => ({
+    run.alerts.filter(isEvent).map((alert) => ({
       x: place(alert.step, alert.wall_time, run, axis.value),
       severity: alert.severity,
       label: alertLabel(alert),

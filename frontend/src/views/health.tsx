@@ -1,7 +1,7 @@
 import type { ClipRate, Run } from "../api";
 import type { AlertItem } from "../model/chart";
 import { percent, percentRange } from "../model/format";
-import { chips } from "../model/health";
+import { chips, lintWords } from "../model/health";
 import { overheadWords } from "../model/words";
 import { alertItems, colourOf } from "../state/chart_data";
 import { openAlerts } from "../state/cursor";
@@ -15,28 +15,7 @@ export function Health() {
       </h2>
       <div class="scroll">
         <table>
-          <thead>
-            <tr>
-              <th scope="col">Run</th>
-              <th scope="col">Rule</th>
-              <th scope="col">Clip rate, last 100</th>
-              <th scope="col">Run total</th>
-              <th
-                scope="col"
-                title="Share of gradient length that clipping removed, last 100 steps"
-              >
-                Throttle
-              </th>
-              <th scope="col">Alerts</th>
-              <th
-                scope="col"
-                class="overhead"
-                title="Share of training time that recording itself took"
-              >
-                Overhead
-              </th>
-            </tr>
-          </thead>
+          <Headings />
           <tbody>
             {selectedRuns.value.map((run) => (
               <HealthRow key={run.name} run={run} />
@@ -45,6 +24,29 @@ export function Health() {
         </table>
       </div>
     </section>
+  );
+}
+
+function Headings() {
+  return (
+    <thead>
+      <tr>
+        <th scope="col">Run</th>
+        <th scope="col">Rule</th>
+        <th scope="col">Clip rate, last 100</th>
+        <th scope="col">Run total</th>
+        <th scope="col" title="Share of gradient length that clipping removed, last 100 steps">
+          Throttle
+        </th>
+        <th scope="col">Alerts</th>
+        <th scope="col" title="Whether clipping is set up so that it can work">
+          Lint
+        </th>
+        <th scope="col" class="overhead" title="Share of training time that recording itself took">
+          Overhead
+        </th>
+      </tr>
+    </thead>
   );
 }
 
@@ -66,23 +68,10 @@ function HealthRow({ run }: { readonly run: Run }) {
       <td>{percent(run.clip_rate?.rate ?? null)}</td>
       <td>{percent(run.throttle)}</td>
       <td>
-        {chips(run.alerts).map((chip) =>
-          chip.step === null ? (
-            <span key={chip.text} class={`chip ${chip.severity}`}>
-              {chip.text}
-            </span>
-          ) : (
-            <button
-              key={chip.text}
-              type="button"
-              class={`chip ${chip.severity}`}
-              title="Show in the charts"
-              onClick={() => openAlerts(alertsAt(run, chip.step))}
-            >
-              {chip.text}
-            </button>
-          ),
-        )}
+        <Alerts run={run} />
+      </td>
+      <td data-testid="lint">
+        <Lint run={run} />
       </td>
       <Overhead share={run.overhead} />
     </tr>
@@ -95,6 +84,46 @@ function RateWithBand({ rate }: { readonly rate: ClipRate | null }) {
     <span title={`95 % interval, from ${rate.steps} steps`}>
       <b>{percent(rate.rate)}</b> <small>{percentRange(rate.low, rate.high)}</small>
     </span>
+  );
+}
+
+function Alerts({ run }: { readonly run: Run }) {
+  return (
+    <>
+      {chips(run.alerts).map((chip) =>
+        chip.step === null ? (
+          <span key={chip.text} class={`chip ${chip.severity}`}>
+            {chip.text}
+          </span>
+        ) : (
+          <button
+            key={chip.text}
+            type="button"
+            class={`chip ${chip.severity}`}
+            title="Show in the charts"
+            onClick={() => openAlerts(alertsAt(run, chip.step))}
+          >
+            {chip.text}
+          </button>
+        ),
+      )}
+    </>
+  );
+}
+
+/** Findings in a word, and in full where it is pointed at or opened. */
+function Lint({ run }: { readonly run: Run }) {
+  const words = lintWords(run.alerts);
+  if (!words) return <span class="chip ok">none</span>;
+  return (
+    <details>
+      <summary class={`chip ${words.severity}`} title={words.sentences.join("\n")}>
+        {words.text}
+      </summary>
+      {words.sentences.map((sentence) => (
+        <p key={sentence}>{sentence}</p>
+      ))}
+    </details>
   );
 }
 

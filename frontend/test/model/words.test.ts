@@ -4,6 +4,9 @@ import {
   alertTitle,
   blameLabel,
   chips,
+  isEvent,
+  lintWords,
+  type Finding,
   type HealthAlert,
 } from "../../src/model/health";
 import { clippingWords, overheadWords, tallyWords } from "../../src/model/words";
@@ -85,5 +88,36 @@ describe("overheadWords", () => {
     const { text, title, bad } = overheadWords(null);
     expect([text, bad]).toEqual(["–", false]);
     expect(title).toContain("compiled graph");
+  });
+});
+
+describe("lintWords", () => {
+  const finding = (name: string, severity: Finding["severity"]): Finding => ({
+    ...alert("lint", 1999, severity),
+    finding: name,
+    message: "the clip call found no gradient",
+    remedy: "Clip after backward.",
+  });
+  const event = { ...alert("spike", 10, "error"), finding: null, remedy: null };
+
+  it("name a single finding and say what to do", () => {
+    expect(lintWords([event, finding("no_gradient", "warning")])).toEqual({
+      text: "no gradient",
+      severity: "warning",
+      sentences: ["Step 1,999: the clip call found no gradient. Clip after backward."],
+    });
+  });
+
+  it("count several and take the worst severity", () => {
+    const words = lintWords([finding("always_clipped", "info"), finding("no_gradient", "warning")]);
+    expect(words).toMatchObject({ text: "2 findings", severity: "warning" });
+    expect(words?.sentences).toHaveLength(2);
+  });
+
+  it("are silent where nothing was found, and findings are neither events nor chips", () => {
+    expect(lintWords([event])).toBeNull();
+    expect(isEvent(event)).toBe(true);
+    expect(isEvent(finding("no_gradient", "warning"))).toBe(false);
+    expect(chips([finding("no_gradient", "warning")])).toMatchObject([{ text: "none" }]);
   });
 });

@@ -23,13 +23,25 @@ const ALERT = {
   severity: "error",
   message: "loss rose",
   parameter: "w",
+  finding: null,
+  remedy: null,
+} as const;
+
+const FINDING = {
+  ...ALERT,
+  step: 10,
+  kind: "lint",
+  severity: "info",
+  parameter: null,
+  finding: "always_clipped",
+  remedy: "Raise it.",
 } as const;
 
 beforeEach(() => {
   applySettings(DEFAULTS);
   cursor.value = null;
   scales.value = { loss: "auto", norm: "log" };
-  runs.value = [run("a", { alerts: [ALERT], nonfinite_steps: 1 }), run("b")];
+  runs.value = [run("a", { alerts: [FINDING, ALERT], nonfinite_steps: 1 }), run("b")];
   series.value = new Map([
     [
       "a",
@@ -59,6 +71,10 @@ describe("loss chart", () => {
     setAxis("relative");
     expect([...(lossChart.value.lines[0]?.x ?? [])]).toEqual([0, 5, 10, 15]);
     expect(lossChart.value.alerts[0]?.x).toBe(25);
+  });
+
+  it("marks what happened, not what was found about the clipping", () => {
+    expect(lossChart.value.alerts.map((alert) => alert.kind)).toEqual(["divergence"]);
   });
 
   it("says so when no run was given a loss, and does not mark that as NaN", () => {
