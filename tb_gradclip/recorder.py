@@ -15,8 +15,8 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from tb_gradclip.core.cost import Cost
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
-from tb_gradclip.core.rules import Outcome, parameter_coefficients
+from tb_gradclip.core.rules import Outcome, Rule, parameter_coefficients
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY, histogram_due
 from tb_gradclip.core.schema import Alert, Parameter, RunRecord, StepsRecord, Window
 from tb_gradclip.core.trouble import TroubleMonitor
@@ -90,6 +90,7 @@ class Recorder:
         for a `DivergenceError` in the training loop (only alerts of severity `error`), or a function of the alert.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
+      replicas, gradients: how many train together, and whose gradients are measured; see `schema.RunRecord`.
 
     Raises:
       ValueError: a setting is out of range.
@@ -105,11 +106,13 @@ class Recorder:
         on_alert: OnAlert = None,
         histogram_every: int = HISTOGRAM_EVERY,
         start_step: int = 0,
+        replicas: int = 1,
+        gradients: Literal["whole", "replica"] = "whole",
     ) -> None:
         check_settings(on_alert, histogram_every, start_step)
         self.parameters = tuple(parameters)
         self._names = tuple(p.name for p in self.parameters)
-        self._framework, self._library, self._start_step = framework, library, start_step
+        self._run = RunRecord(framework, library, self.parameters, Rule("none"), start_step, replicas, gradients)
         self._on_alert, self._histogram_every = on_alert, histogram_every
         self._sink = sink
         self._log = RecordLog(sink, schema.attempt_name(time.time()))
@@ -144,7 +147,7 @@ class Recorder:
         rows, result = step_rows(measured)
         if measured.rule.kind not in self._kinds:
             self._kinds.add(measured.rule.kind)
-            run = RunRecord(self._framework, self._library, self.parameters, measured.rule, self._start_step)
+            run = replace(self._run, rule=measured.rule)
             self._log.write("run", schema.encode_run(run), int(rows["step"][0]), float(rows["wall_time"][0]))
         self._watch(measured, rows, result)
         self._write_histograms(measured)

@@ -38,6 +38,10 @@ export interface Run {
   readonly framework: string;
   readonly rule: Rule;
   readonly parameters: readonly string[];
+  readonly dtypes: readonly string[];
+  /** How many processes or devices train together, and whether norms are of all their gradients or of one's own. */
+  readonly replicas: number;
+  readonly gradients: "whole" | "replica";
   readonly steps: number;
   readonly first_step: number;
   readonly last_step: number;

@@ -9,7 +9,7 @@ An *attempt* is one writer's life: its start in milliseconds since 1970, eleven 
 resumed run appends and its newest rows win. A *shard* holds at most `RECORDS_PER_SHARD` records, because TensorBoard
 keeps only a sample of longer series: 10 records a tag in the slower of its two loaders.
 
-- `run`: framework, library, parameters (name, shape), rule, start_step. No body.
+- `run`: framework, library, parameters (name, shape, dtype), rule, start_step, replicas, gradients. No body.
 - `steps`: rows (place of the first one among the attempt's, how many), own_seconds, elapsed_seconds. Body: rows of
   `STEP_DTYPE` as `rows.without_guesses` leaves them, byte planes, zlib.
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
@@ -26,8 +26,8 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,10 +82,11 @@ def attempt_name(start: float) -> str:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trained tensor: the name it has in the model and its shape."""
+    """A trained tensor: the name it has in the model, its shape and type (as NumPy writes it; "" where not known)."""
 
     name: str
     shape: tuple[int, ...] = ()
+    dtype: str = field(default="", compare=False)  # a run that goes on in another type is the same run
 
 
 @dataclass(frozen=True)
@@ -114,13 +115,21 @@ class Alert:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run is: written once an attempt, and again when the kind of rule changes."""
+    """What a run is: written once an attempt, and again when the kind of rule changes.
+
+    `replicas`: how many processes or devices train the model together. `gradients` says which gradients norms are
+    those of: `whole`, the ones the update is made with, put together of all replicas and shards; or `replica`, the
+    first replica's own, which were clipped before they were put together. Either way they are accumulated over
+    micro-batches and free of a loss scale.
+    """
 
     framework: str
     library: str
     parameters: tuple[Parameter, ...]
     rule: Rule
     start_step: int = 0
+    replicas: int = 1
+    gradients: Literal["whole", "replica"] = "whole"
 
 
 @dataclass(frozen=True)
@@ -148,17 +157,22 @@ def content_version(content: bytes) -> int:
 
 def encode_run(run: RunRecord) -> bytes:
     """Frame of a `run` record."""
-    parameters = [{"name": p.name, "shape": list(p.shape)} for p in run.parameters]
-    fields = {"framework": run.framework, "library": run.library, "start_step": run.start_step}
-    return framing.pack({**fields, "parameters": parameters, "rule": run.rule.to_json()})
+    parameters = [{"name": p.name, "shape": list(p.shape), "dtype": p.dtype} for p in run.parameters]
+    return framing.pack({**vars(run), "parameters": parameters, "rule": run.rule.to_json()})
 
 
 def decode_run(frame: bytes) -> RunRecord:
     """The run that `encode_run` framed."""
     header, _ = framing.unpack(frame)
-    parameters = tuple(Parameter(p["name"], tuple(p["shape"])) for p in header["parameters"])
+    parameters = tuple(Parameter(p["name"], tuple(p["shape"]), p.get("dtype", "")) for p in header["parameters"])
     return RunRecord(
-        header["framework"], header["library"], parameters, Rule.from_json(header["rule"]), header["start_step"]
+        header["framework"],
+        header["library"],
+        parameters,
+        Rule.from_json(header["rule"]),
+        header["start_step"],
+        header.get("replicas", 1),
+        header.get("gradients", "whole"),
     )
 
 

@@ -88,7 +88,7 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
             self._file or EventFile(self._logdir),
             framework="keras",
             library=f"keras {keras.__version__} on {keras.backend.backend()}",
-            parameters=[Parameter(v.path, tuple(v.shape)) for v in variables],
+            parameters=[Parameter(v.path, tuple(v.shape), v.dtype) for v in variables],
             on_alert=self._on_alert,
             histogram_every=self._histogram_every,
             start_step=start,

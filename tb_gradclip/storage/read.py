@@ -11,6 +11,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class Run:
     `rule`: how gradients are clipped, with the newest threshold. `windows`: statistics of every parameter over
     stretches of steps. `complete`: whether every recorded step is there; False means that a loader sampled some away.
     `overhead`: share of the training time that recording took, as the newest writer measured it; None where it could
-    not.
+    not. `replicas`, `gradients`: how many train together, and whose gradients are measured; see `schema.RunRecord`.
     """
 
     name: str
@@ -73,6 +74,8 @@ class Run:
     windows: list[Window]
     complete: bool
     overhead: float | None
+    replicas: int = 1
+    gradients: Literal["whole", "replica"] = "whole"
 
 
 @dataclass
@@ -199,6 +202,8 @@ class RunBuilder:
             windows=windows,
             complete=self._history.complete,
             overhead=newest.overhead,
+            replicas=newest.run.replicas,
+            gradients=newest.run.gradients,
         )
 
 

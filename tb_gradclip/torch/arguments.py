@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tb_gradclip.core.schema import Parameter
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ def one_number(loss: torch.Tensor | float | None) -> torch.Tensor | float | None
     if loss.numel() != 1:
         raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
     return loss.detach().clone()
+
+
+def described(name: str, parameter: torch.Tensor) -> Parameter:
+    """What a run record says of a parameter."""
+    return Parameter(name, tuple(parameter.shape), str(parameter.dtype).removeprefix("torch."))
 
 
 def distinct(parameters: Tensors) -> list[torch.Tensor]:

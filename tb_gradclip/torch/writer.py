@@ -16,13 +16,13 @@ import torch
 from tb_gradclip.collector import CollectedWriter, Collector, Stopwatch
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import OnAlert, Recorder
 from tb_gradclip.torch import amp
 from tb_gradclip.torch.arguments import (
     Model,
     Tensors,
     check_threshold,
+    described,
     distinct,
     named_parameters,
     one_number,
@@ -87,7 +87,7 @@ class ClipWriter(Harmless, CollectedWriter):
             sink_of(logdir),
             framework="torch",
             library=f"torch {torch.__version__}",
-            parameters=[Parameter(name, tuple(parameter.shape)) for name, parameter in named.items()],
+            parameters=[described(name, parameter) for name, parameter in named.items()],
             on_alert=on_alert,
             histogram_every=histogram_every,
             start_step=start_step,

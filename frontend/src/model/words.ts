@@ -46,6 +46,30 @@ export function tallyWords(tally: Tally): readonly { text: string; bad: boolean 
   ];
 }
 
+export interface Provenance {
+  readonly dtypes: readonly string[];
+  readonly replicas: number;
+  readonly gradients: "whole" | "replica";
+}
+
+/** Whose gradients the norms of a run are those of: a note where several replicas train, and the whole story. */
+export function provenanceWords({ dtypes, replicas, gradients }: Provenance): {
+  note: string | null;
+  title: string;
+} {
+  const types = dtypes.length > 0 ? ` (${dtypes.join(", ")})` : "";
+  if (gradients === "replica") {
+    const title = `Each replica clips before gradients are put together: norms are those of the first one's own${types}`;
+    return { note: `replica 1 of ${replicas}`, title };
+  }
+  if (replicas > 1)
+    return {
+      note: `${replicas} replicas`,
+      title: `Norms of all replicas' gradients together${types}`,
+    };
+  return { note: null, title: `Norms of the gradients that the optimizer is given${types}` };
+}
+
 /** From here on somebody who waits for the training would notice. */
 const NOTICEABLE_OVERHEAD = 0.05;
 

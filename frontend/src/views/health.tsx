@@ -2,7 +2,7 @@ import type { ClipRate, Run } from "../api";
 import type { AlertItem } from "../model/chart";
 import { percent, percentRange } from "../model/format";
 import { chips, lintWords } from "../model/health";
-import { overheadWords } from "../model/words";
+import { overheadWords, provenanceWords } from "../model/words";
 import { alertItems, colourOf } from "../state/chart_data";
 import { openAlerts } from "../state/cursor";
 import { selectedRuns } from "../state/signals";
@@ -61,7 +61,7 @@ function HealthRow({ run }: { readonly run: Run }) {
           </span>
         </span>
       </th>
-      <td>{run.rule.text}</td>
+      <RuleCell run={run} />
       <td>
         <RateWithBand rate={run.recent_clip_rate} />
       </td>
@@ -75,6 +75,15 @@ function HealthRow({ run }: { readonly run: Run }) {
       </td>
       <Overhead share={run.overhead} />
     </tr>
+  );
+}
+
+function RuleCell({ run }: { readonly run: Run }) {
+  const { note, title } = provenanceWords(run);
+  return (
+    <td title={title} data-testid="rule">
+      {run.rule.text} {note && <small>{note}</small>}
+    </td>
   );
 }
 

@@ -9,7 +9,7 @@ import {
   type Finding,
   type HealthAlert,
 } from "../../src/model/health";
-import { clippingWords, overheadWords, tallyWords } from "../../src/model/words";
+import { clippingWords, overheadWords, provenanceWords, tallyWords } from "../../src/model/words";
 
 const alert = (kind: HealthAlert["kind"], step: number, severity: HealthAlert["severity"]) => ({
   kind,
@@ -88,6 +88,22 @@ describe("overheadWords", () => {
     const { text, title, bad } = overheadWords(null);
     expect([text, bad]).toEqual(["–", false]);
     expect(title).toContain("compiled graph");
+  });
+});
+
+describe("provenanceWords", () => {
+  it("say whose gradients norms are of, and in which types", () => {
+    const whole = { dtypes: ["bfloat16", "float32"], replicas: 1, gradients: "whole" } as const;
+    expect(provenanceWords(whole)).toEqual({
+      note: null,
+      title: "Norms of the gradients that the optimizer is given (bfloat16, float32)",
+    });
+    expect(provenanceWords({ ...whole, replicas: 4 }).note).toBe("4 replicas");
+    const { note, title } = provenanceWords({ dtypes: [], replicas: 2, gradients: "replica" });
+    expect(note).toBe("replica 1 of 2");
+    expect(title).toBe(
+      "Each replica clips before gradients are put together: norms are those of the first one's own",
+    );
   });
 });
 
