@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import tb_gradclip
 from tb_gradclip.core.schema import Alert
-from tb_gradclip.torch import ClipWriter
+from tb_gradclip.torch import ClipWriter, norms
 from tb_gradclip.torch.arguments import places
 from tests.test_collector import steps, wait_for
 
@@ -139,13 +139,21 @@ def train(writer: ClipWriter, rule: str, parameters: list[torch.nn.Parameter], s
 
 
 @pytest.mark.usefixtures("recorded_by_hand")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("dtype", "piece", "few", "many"),  # fewer are not worth being taken together, and many make the most stacks
+    [
+        (torch.float32, norms.PIECE, 10, 300),
+        (torch.bfloat16, norms.PIECE, 10, 300),
+        (torch.float32, 6 * norms.FEWEST, 6 * 2 * norms.MOST_STACKS, 6 * 6 * norms.MOST_STACKS),
+    ],
+)
 @pytest.mark.parametrize("rule", RULES)
 def test_operations_of_a_step_do_not_grow_in_number_with_the_tensors(
-    tmp_path: Path, rule: str, dtype: torch.dtype
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, dtype: torch.dtype, piece: int, few: int, many: int
 ) -> None:
+    monkeypatch.setattr(norms, "PIECE", piece)
     counts = []
-    for tensors in (10, 300):  # fewer are not worth being taken together
+    for tensors in (few, many):
         named = model(tensors, dtype=dtype)
         parameters = [parameter for _, parameter in named]
         with ClipWriter(tmp_path / str(tensors), named, histogram_every=10) as writer:

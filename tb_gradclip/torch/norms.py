@@ -23,6 +23,9 @@ Source: `GRAIN_SIZE` in `aten/src/ATen/TensorIterator.h`."""
 FEWEST = 6
 """Gradients that make a stack worth its own calls."""
 
+MOST_STACKS = 32
+"""Stacks of one step, those that save most. With more the operations of a step would grow with the model: what is left
+over is one operation, however much it is."""
 
 COPIED = 1 << 15
 """Elements of the largest tensor that is copied, with others, to save it calls of its own."""
@@ -78,6 +81,7 @@ class Norms:
     def _plan(self, indices: list[int], tensors: list[torch.Tensor]) -> None:
         """Decide what to stack: what has the same norm, to the last bit, as by itself."""
         pieces = [piece for piece in _pieces(tensors) if _is_exact(tensors[piece[0]].shape, len(piece))]
+        pieces = sorted(pieces, key=len, reverse=True)[:MOST_STACKS]
         stacked = [place for piece in pieces for place in piece]
         self._indices = list(indices)
         self._stacks = [itemgetter(*piece) for piece in pieces]
