@@ -55,14 +55,14 @@ FINDINGS: dict[str, Finding] = {
     ),
     "scaled_gradients": Finding(
         "warning",
-        "gradients were still multiplied by the loss scale {scale:g} at the clip call",
+        "gradients were still multiplied by the loss scale at the clip call",
         "Unscale them first (in PyTorch: scaler.unscale_(optimizer)), or the threshold means something else each time "
         "the scale changes.",
     ),
     "not_covered": Finding(
         "warning",
-        "the optimizer has parameters that the clip call was not given: {names}",
-        "Pass the clip call every parameter of the optimizer, unless these are left out on purpose.",
+        "parameters that have a gradient were given to no clip call: {names}",
+        "Pass the clip call every parameter that the optimizer updates, unless these are left out on purpose.",
     ),
     "counted_twice": Finding(
         "warning",

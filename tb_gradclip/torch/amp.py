@@ -66,6 +66,7 @@ def mark_scaled(
         if not places.isdisjoint(call.indices):
             call.scale = scale(call.norms.device)
             writer._open.histogram = Histogram()  # it counted what nobody trains with
+            writer._recorder.add_finding("scaled_gradients", writer._step)
             writer._warn(
                 "gradients were clipped while GradScaler had scaled them, so the threshold acts on scaled ones. "
                 "Call scaler.unscale_(optimizer) before clipping. Norms and threshold are recorded without the scale"

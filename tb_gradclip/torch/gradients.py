@@ -31,6 +31,7 @@ class Group:
     ids: list[int]
     indices: list[int]  # places in the model
     repeated: bool  # whether one of them comes twice
+    clipped: bool = False  # whether a clip call was given them
     norms: Norms = field(default_factory=Norms)
 
 

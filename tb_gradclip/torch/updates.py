@@ -30,6 +30,8 @@ class UpdateWriter(ClipWriter):
         for optimizer in optimizers:
             self._undo.callback(optimizer.register_step_pre_hook(self._before_update).remove)
             self._undo.callback(optimizer.register_step_post_hook(self._after_update).remove)
+        known = (self._index.get(id(p)) for optimizer in optimizers for p in amp.updated(optimizer))
+        self._updated = [place for place in known if place is not None]
         self._undo.callback(clip_calls.observe(self))
 
     def add_loss(self, loss: torch.Tensor | float) -> None:
@@ -91,6 +93,7 @@ class UpdateWriter(ClipWriter):
         counted = self._open.begin(grads.indices)
         call = None
         with self._harmless(), self._own, torch.no_grad():
+            self._lint.look_at_call(self._step, grads)
             self._count_before(grads)
             rule = Rule("global_norm", max_norm, epsilon=TORCH_EPSILON, norm_type=norm_type)
             call = Call(rule, grads.indices, grads.norms(norm_type), total.detach().clone(), rounded=grads.half)

@@ -8,7 +8,7 @@ import os
 import time
 import types
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,6 +33,7 @@ from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.direction import Direction
 from tb_gradclip.torch.gradients import Gradients, Groups
 from tb_gradclip.torch.harmless import Harmless
+from tb_gradclip.torch.lint import ClipLint
 from tb_gradclip.torch.open_step import OpenStep
 from tb_gradclip.torch.outbox import Outbox, Step
 
@@ -104,6 +105,8 @@ class ClipWriter(Harmless, CollectedWriter):
         self._groups = Groups(self._index)
         self._open = OpenStep(self._parameters)
         self._room = Room()
+        self._lint = ClipLint(self._recorder, self._parameters)
+        self._updated: Collection[int] = range(len(named))  # what optimizers are known to update
 
     @torch.no_grad()
     def clip_grad_norm_(
@@ -131,13 +134,14 @@ class ClipWriter(Harmless, CollectedWriter):
         arguments = parameters, max_norm, norm_type, error_if_nonfinite, foreach
         if grads.group.repeated:
             self._warn("a parameter was given twice: its gradient counts twice in the norm and is clipped twice")
+            self._lint.look_at_call(self._step, grads)
             with self.clipping(tensors):
                 return torch.nn.utils.clip_grad_norm_(*arguments)
         counted = self._open.begin(grads.indices)
         call = None
         with self._harmless():
             rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
-            self._lint(grads)
+            self._lint.look_at_call(self._step, grads)
             self._count_before(grads)
             call = Call(rule, grads.indices, grads.norms(rule.norm_type), rounded=grads.half)
             call.lengths = None if rule.norm_type == 2.0 else grads.norms()
@@ -167,7 +171,7 @@ class ClipWriter(Harmless, CollectedWriter):
         counted = self._open.begin(grads.indices)
         call = direction = None
         with self._harmless(), self._own:
-            self._lint(grads)
+            self._lint.look_at_call(self._step, grads)
             due = self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
             call.changed = grads.beyond(float(clip_value))
@@ -200,7 +204,7 @@ class ClipWriter(Harmless, CollectedWriter):
         counted = self._open.begin(grads.indices)
         call = direction = None
         with self._harmless(), self._own, torch.no_grad():
-            self._lint(grads)
+            self._lint.look_at_call(self._step, grads)
             due = self._count_before(grads)
             call = Call(Rule("custom"), grads.indices, grads.norms())
             direction = Direction.of(grads, call.norms) if due else None
@@ -250,11 +254,6 @@ class ClipWriter(Harmless, CollectedWriter):
                 indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
             return Gradients(indices, grads, group)
 
-    def _lint(self, grads: Gradients) -> None:
-        """Report what is wrong with a clip call that got these gradients."""
-        if not grads.tensors:
-            self._recorder.add_finding("no_gradient", self._step)
-
     def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
         """Begin to count this step's gradients, not clipped yet, if it is time to."""
         due = self._recorder.histogram_due(self._step)
@@ -265,6 +264,7 @@ class ClipWriter(Harmless, CollectedWriter):
 
     def _finish_step(self, loss: torch.Tensor | float | None) -> None:
         made, histogram = self._open, self._open.histogram
+        self._lint.look_at_step(self._step, self._updated)
         if not made.calls:
             made.calls = [self._unclipped(*part) for part in amp.parts(self._parameters, made.left_scaled)]
         elif len(made.calls) > 1 and histogram.before and any(call.rule.kind != "none" for call in made.calls):
