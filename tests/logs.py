@@ -77,8 +77,9 @@ def histogram(rule: Rule, step: int, norms: np.ndarray, rng: np.random.Generator
         if not np.isfinite(norm):
             values[-size // 10 :] = norm
         counts.append(count(values.astype(np.float32)))
-    cut = np.array([3, 2, 1]) if rule.kind == "value" else None
-    return HistogramCounts(step, np.stack(counts), clipped=cut)
+    if rule.kind != "value":
+        return HistogramCounts(step, np.stack(counts))
+    return HistogramCounts(step, np.stack(counts), clipped=np.array([3, 2, 1]), cosine=np.cos(np.pi / 6))
 
 
 class GrowingRun:

@@ -54,6 +54,8 @@ export interface Run {
   /** Share of training time that recording took; null where nobody could measure it. */
   readonly overhead: number | null;
   readonly nonfinite_steps: number;
+  /** Updates that a loss scaler skipped. */
+  readonly skipped_steps: number;
   readonly histogram_steps: number;
   readonly alerts: readonly Alert[];
 }
@@ -116,6 +118,8 @@ export interface Histogram {
   readonly rule: Rule;
   readonly coefficient: number | null;
   readonly clipped: number | null;
+  /** Of the angle between all gradients before and after, whatever the parameter. */
+  readonly cosine: number | null;
   readonly before: Bins;
   readonly after: Bins;
 }

@@ -14,7 +14,7 @@ class Totals(NamedTuple):
     """`rows` of them; `counted` enter the clip rate, `clipped` of those were clipped.
 
     `broken`: rows with a norm or a gradient that is not finite; `broken_or_loss`: those, and rows whose loss is not
-    finite; `losses`: rows that have a loss, an infinite one included.
+    finite; `losses`: rows that have a loss, an infinite one included; `skipped`: updates that a loss scaler skipped.
     """
 
     rows: int = 0
@@ -23,12 +23,20 @@ class Totals(NamedTuple):
     broken: int = 0
     broken_or_loss: int = 0
     losses: int = 0
+    skipped: int = 0
 
     def plus(self, rows: NDArray[np.void]) -> Totals:
         """These and more rows."""
         counts, loss = counted(rows), rows["loss"]
         broken = ~counts | (rows["nonfinite"] > 0)
-        flags = (counts, rows["clipped"] & counts, broken, broken | ~np.isfinite(loss), ~np.isnan(loss))
+        flags = (
+            counts,
+            rows["clipped"] & counts,
+            broken,
+            broken | ~np.isfinite(loss),
+            ~np.isnan(loss),
+            rows["skipped"],
+        )
         return self.joined(Totals(len(rows), *(int(np.count_nonzero(flag)) for flag in flags)))
 
     def joined(self, others: Totals) -> Totals:

@@ -58,6 +58,7 @@ def run_json(recorded: Recorded) -> dict[str, Any]:
         "throttle": number(rates.windowed_throttle(recent, RECENT)[-1]) if clips else None,
         "overhead": None if run.overhead is None else number(run.overhead),
         "nonfinite_steps": totals.nonfinite,
+        "skipped_steps": totals.skipped,
         "histogram_steps": len(run.histograms),
         "alerts": [vars(alert) for alert in _newest(run.alerts)],
     }
@@ -126,6 +127,7 @@ def histogram_json(run: Run, histogram: GradientHistogram, parameter: str | None
         "rule": rule_json(histogram.rule),
         "coefficient": number(coefficient[0]) if coefficient is not None and len(coefficient) == 1 else None,
         "clipped": None if histogram.clipped is None else int(histogram.clipped[rows].sum()),
+        "cosine": histogram.cosine,
         "before": _distribution_json(before),
         "after": _distribution_json(after),
     }

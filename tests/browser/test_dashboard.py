@@ -49,7 +49,7 @@ def test_health_says_what_is_wrong_with_the_clipping_and_what_to_do(dashboard: D
     lint = dashboard.frame.locator("[data-testid=health-row][data-run=by_value] [data-testid=lint]")
     assert "2 findings" in lint.inner_text()
     lint.locator("summary").click()
-    assert "not given: head.weight. Pass the clip call every parameter" in lint.inner_text()
+    assert "given to no clip call: head.weight. Pass the clip call every parameter" in lint.inner_text()
     markers = dashboard.chart("chart-loss").get_by_test_id("marker").all()
     assert not any("by_value" in (marker.get_attribute("aria-label") or "") for marker in markers)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from werkzeug.wrappers import Request, Response
 
 import tb_gradclip
 from tb_gradclip.core.rules import Rule
+from tb_gradclip.core.schema import Parameter
 from tb_gradclip.plugin.routes import GradClipPlugin
+from tb_gradclip.recorder import Recorder
+from tb_gradclip.storage.write import EventFile
 from tests.logs import BREAK, SPIKE, write_run, write_runs
 from tests.plugin.wire import decode_series
+from tests.test_recorder import measured, recorder
 
 Get = Callable[[str], TestResponse]
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "http"
@@ -78,6 +83,23 @@ def test_runs_say_what_the_api_promises(client: Client) -> None:
     assert all(alert["kind"] == "lint" and alert["remedy"] for alert in by_value["alerts"])
     assert clipped["clip_rate"]["low"] < clipped["clip_rate"]["rate"] < clipped["clip_rate"]["high"]
     assert clipped["recent_clip_rate"]["steps"] == 100
+
+
+def test_skipped_steps_and_replicas_are_told(tmp_path: Path) -> None:
+    book = Recorder(
+        EventFile(tmp_path / "run"),
+        framework="torch",
+        library="torch 2",
+        parameters=[Parameter("weight", (2,), "float16")],
+        replicas=2,
+        gradients="replica",
+    )
+    rows = measured(0, [2.0] * 6)
+    book.add_steps(replace(rows, norms_before=rows.norms_before[:, :1], skipped=np.arange(6) % 3 == 0))
+    book.close()
+    (run,) = serve(tmp_path).get("/runs").json["runs"]
+    assert (run["steps"], run["skipped_steps"]) == (6, 2)
+    assert (run["replicas"], run["gradients"], run["dtypes"]) == (2, "replica", ["float16"])
 
 
 @pytest.mark.parametrize("points", [500, 100, 20])
@@ -144,6 +166,7 @@ def test_a_histogram_is_the_last_one_at_or_before_the_step(client: Client) -> No
 
 def test_a_histogram_of_one_parameter(client: Client) -> None:
     answer = client.get("/histogram?run=by_value&step=0&parameter=rnn.weight").json
+    assert answer["cosine"] == pytest.approx(np.sqrt(3) / 2)
     assert answer["parameter"] == "rnn.weight"
     assert answer["before"]["size"] == 64
     assert answer["clipped"] == 2
@@ -199,8 +222,6 @@ def test_the_dashboard_is_served(client: Client) -> None:
 
 
 def test_new_steps_show_up_while_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.test_recorder import measured, recorder
-
     monkeypatch.setattr("tb_gradclip.storage.provider.FRESH_SECONDS", 0.0)
     monkeypatch.setattr("tb_gradclip.storage.provider.REST", 0)
     multiplexer = EventMultiplexer(tensor_size_guidance={"gradclip": 0})

@@ -34,6 +34,15 @@ export function clippingWords(clipping: Clipping): string {
   return `every gradient × ${number(coefficient)}`;
 }
 
+const NOTICEABLE_TURN = 0.5;
+
+/** By what angle clipping turned the whole gradient; null if by none, or nobody knows. */
+export function turnWords(cosine: number | null): string | null {
+  if (cosine === null) return null;
+  const degrees = (Math.acos(Math.min(1, Math.max(-1, cosine))) / Math.PI) * 180;
+  return degrees < NOTICEABLE_TURN ? null : `the whole gradient turned by ${number(degrees)}°`;
+}
+
 /** How many gradients there are and what the axis cannot show. */
 export function tallyWords(tally: Tally): readonly { text: string; bad: boolean }[] {
   const infinite = tally.positive_infinity + tally.negative_infinity;

@@ -4,7 +4,7 @@ import { computed, effect } from "@preact/signals";
 import type { Histogram, Rule } from "../api";
 import { DistributionChart, type DistributionData } from "../charts/distribution_chart";
 import { integer } from "../model/format";
-import { clippingWords, tallyWords } from "../model/words";
+import { clippingWords, tallyWords, turnWords } from "../model/words";
 import { colourOf } from "../state/chart_data";
 import {
   cursor,
@@ -51,7 +51,9 @@ function Shown({ shown }: { readonly shown: Histogram }) {
         <span class="key">
           <i class="dashed" /> before <i class="filled" style={fill} /> after
         </span>
-        <span data-testid="clipping-words">{clippingWords(shown)}</span>
+        <span data-testid="clipping-words">
+          {[clippingWords(shown), turnWords(shown.cosine)].filter(Boolean).join("; ")}
+        </span>
       </p>
       <p class="words soft" data-testid="tally">
         {tallyWords(shown.before).map(({ text, bad }) => (

@@ -1,6 +1,6 @@
 import type { ClipRate, Run } from "../api";
 import type { AlertItem } from "../model/chart";
-import { percent, percentRange } from "../model/format";
+import { integer, percent, percentRange } from "../model/format";
 import { chips, lintWords } from "../model/health";
 import { overheadWords, provenanceWords } from "../model/words";
 import { alertItems, colourOf } from "../state/chart_data";
@@ -69,6 +69,7 @@ function HealthRow({ run }: { readonly run: Run }) {
       <td>{percent(run.throttle)}</td>
       <td>
         <Alerts run={run} />
+        <Skipped steps={run.skipped_steps} />
       </td>
       <td data-testid="lint">
         <Lint run={run} />
@@ -117,6 +118,16 @@ function Alerts({ run }: { readonly run: Run }) {
         ),
       )}
     </>
+  );
+}
+
+function Skipped({ steps }: { readonly steps: number }) {
+  if (steps === 0) return null;
+  const title = "Updates that a loss scaler skipped because gradients were not finite";
+  return (
+    <span class="chip info" title={title} data-testid="skipped">
+      {integer(steps)} skipped
+    </span>
   );
 }
 

@@ -9,7 +9,13 @@ import {
   type Finding,
   type HealthAlert,
 } from "../../src/model/health";
-import { clippingWords, overheadWords, provenanceWords, tallyWords } from "../../src/model/words";
+import {
+  clippingWords,
+  overheadWords,
+  provenanceWords,
+  tallyWords,
+  turnWords,
+} from "../../src/model/words";
 
 const alert = (kind: HealthAlert["kind"], step: number, severity: HealthAlert["severity"]) => ({
   kind,
@@ -57,6 +63,13 @@ describe("clippingWords", () => {
     expect(words("value", null, 12)).toBe("12 of 30 gradients cut to the limits (40\u202f%)");
     expect(words("value", null, 0)).toBe("no gradient reached the limits");
   });
+});
+
+it("turnWords give the angle where there is one to speak of", () => {
+  expect(turnWords(Math.cos((12 * Math.PI) / 180))).toBe("the whole gradient turned by 12°");
+  expect(turnWords(-1.0000001)).toBe("the whole gradient turned by 180°");
+  expect(turnWords(0.99999)).toBeNull();
+  expect(turnWords(null)).toBeNull();
 });
 
 it("tallyWords point at what is not finite", () => {

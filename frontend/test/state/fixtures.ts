@@ -21,6 +21,7 @@ export function run(name: string, changes: Partial<Run> = {}): Run {
     throttle: null,
     overhead: null,
     nonfinite_steps: 0,
+    skipped_steps: 0,
     histogram_steps: 10,
     alerts: [],
     ...changes,
