@@ -107,7 +107,6 @@ def assert_recorded(run: tb_gradclip.Run, kind: str, before: Steps, after: Steps
     np.testing.assert_allclose(run.steps["norm_after"], list(map(joint, after)), rtol=1e-5)
     changed = [any((a != b).any() for a, b in zip(*step, strict=True)) for step in zip(before, after, strict=True)]
     assert run.steps["clipped"].tolist() == changed
-    assert any(changed) == (kind != "none")
 
 
 def assert_holds(found: Distribution, values: NDArray[np.float32], tolerance: float = 1e-5) -> None:

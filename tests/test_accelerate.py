@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import accelerate
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 
 import tb_gradclip
 from tb_gradclip.torch import watch
@@ -19,18 +18,7 @@ from tests.test_torch import bits
 
 MICRO_BATCHES, THRESHOLD = 9, 0.5
 
-
-@pytest.fixture(autouse=True)
-def _one_accelerator_a_test() -> Iterator[None]:
-    forget_accelerators()
-    yield
-    forget_accelerators()
-
-
-def forget_accelerators() -> None:
-    """Let the next accelerator choose its own precision and accumulation: Accelerate's state is the process's."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 class Loop:
@@ -91,12 +79,15 @@ def test_every_update_is_recorded_as_accelerate_made_it(
     run = tb_gradclip.read(tmp_path)["."]
     assert_recorded(run, clip, loop.before, loop.after, loop.losses)
     assert len(run.steps) == MICRO_BATCHES // accumulate
+    assert run.steps["clipped"].any() == (clip != "none")
     if clip == "global_norm":
         np.testing.assert_allclose(run.steps["norm_before"], loop.returned, rtol=1e-6)
         assert run.rule.threshold == THRESHOLD
 
 
-def test_watching_changes_no_bit_of_training_and_nothing_in_a_checkpoint(tmp_path: Path) -> None:
+def test_watching_changes_no_bit_of_training_and_nothing_in_a_checkpoint(
+    tmp_path: Path, fresh_accelerate: Callable[[], None]
+) -> None:
     saved = []
     for watched in (False, True):
         loop = Loop("global_norm", accumulate=3)
@@ -108,7 +99,7 @@ def test_watching_changes_no_bit_of_training_and_nothing_in_a_checkpoint(tmp_pat
             loop.run()
             loop.accelerator.save_state(str(tmp_path / "alone"))
         saved.append([*bits(loop.model.parameters()), loop.returned])
-        forget_accelerators()
+        fresh_accelerate()
     assert saved[0] == saved[1]
     alone, watched_too = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("alone", "watched")

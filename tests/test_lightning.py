@@ -25,7 +25,10 @@ from tests.test_torch import bits
 BATCHES, THRESHOLD = 9, 0.5
 ALGORITHMS = {"global_norm": "norm", "value": "value", "none": "norm"}
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pytorch_lightning", "ignore:.*LeafSpec:FutureWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::UserWarning:pytorch_lightning", "ignore:.*LeafSpec:FutureWarning"),
+]
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
@@ -148,6 +151,7 @@ def test_every_update_is_recorded_as_lightning_made_it(
     assert_recorded(run, clip, module.before, module.after, losses.tolist())
     np.testing.assert_allclose(run.steps["norm_before"], module.norms, rtol=1e-6)
     assert len(run.steps) == BATCHES // accumulate
+    assert run.steps["clipped"].any() == (clip != "none")
     if clip == "global_norm":
         assert run.rule.threshold == THRESHOLD
 
