@@ -48,8 +48,9 @@ class ClipCallback(_Callback):  # type: ignore[misc]
     in manual optimization that of what `manual_backward` was given. Several optimizers make a step together, which ends
     with the update of the last one; clipping with `self.clip_gradients` or PyTorch's own calls is seen there too.
 
-    Only the first process records, its own gradients, and none under `fast_dev_run`. Each `fit` is a new attempt of the
-    same run; one that resumes from a checkpoint goes on with its steps. Checkpoints are what they are without it.
+    Of several processes the first records: its own loss, and its gradients, which under DDP are everyone's. Nothing is
+    recorded under `fast_dev_run`. Each `fit` is a new attempt of the same run; one that resumes from a checkpoint goes
+    on with its steps. Weights and checkpoints are what they are without the callback.
 
     Args:
       logdir: directory of the run, or a `torch.utils.tensorboard.SummaryWriter`. By default the event file of the
@@ -62,7 +63,7 @@ class ClipCallback(_Callback):  # type: ignore[misc]
     Raises:
       ValueError: a setting is out of range. From `fit`, before the first batch: an optimizer has none of the module's
         parameters, or one of several processes would have to stop them all.
-      OSError: from `fit`, before the first batch: `logdir` cannot be written.
+      TypeError, OSError: from `fit`, before the first batch: `logdir` is something else, or cannot be written.
 
     Example:
       >>> trainer = Trainer(gradient_clip_val=1.0, callbacks=[ClipCallback()])       # doctest: +SKIP
@@ -93,7 +94,7 @@ class ClipCallback(_Callback):  # type: ignore[misc]
                 _destination(trainer) if self._logdir is None else self._logdir,
                 on_alert=on_alert,
                 histogram_every=self._histogram_every,
-                start_step=trainer.global_step // len(trainer.optimizers),  # which counts the updates of each
+                start_step=trainer.global_step // max(1, len(trainer.optimizers)),  # it counts the updates of each
             )
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:

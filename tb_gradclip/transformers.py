@@ -41,8 +41,9 @@ class ClipCallback(TrainerCallback):  # type: ignore[misc]
     number, or by that of their tokens: the `loss` that the trainer logs is the mean of these over a window. It is
     recorded as it is, also where the trainer leaves out losses that are not finite.
 
-    Only the process that logs records, its own gradients. Each `train` is a new attempt of the same run; one that
-    resumes from a checkpoint goes on with its steps. Checkpoints are what they are without the callback.
+    Of several processes the first records: its own loss, and its gradients, which under DDP are everyone's. Each
+    `train` is a new attempt of the same run; one that resumes from a checkpoint goes on with its steps. Weights and
+    checkpoints are what they are without the callback.
 
     Args:
       trainer: the trainer to record; the callback is then to be added to it.
@@ -56,7 +57,7 @@ class ClipCallback(TrainerCallback):  # type: ignore[misc]
     Raises:
       TypeError: `trainer` is none.
       ValueError: a setting is out of range, or one of several processes would have to stop them all.
-      OSError: from `train`, before the first step: `logdir` cannot be written.
+      TypeError, OSError: from `train`, before the first step: `logdir` is something else, or cannot be written.
 
     Example:
       >>> trainer = Trainer(model, TrainingArguments("out", report_to="tensorboard"), ...)   # doctest: +SKIP
