@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tb_gradclip
 from tb_gradclip.lightning import ClipCallback
-from tests.contract import Array, assert_recorded
+from tests.contract import Array, assert_recorded, joint
 from tests.test_torch import bits
 
 BATCHES, THRESHOLD = 9, 0.5
@@ -34,6 +34,8 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 class Net(lightning.LightningModule):
     """Notes what it saw of every update; its loss at the batch of number `breaks_at` is infinite."""
+
+    threshold: float | None = THRESHOLD
 
     def __init__(self, breaks_at: int = -1) -> None:
         super().__init__()
@@ -71,6 +73,8 @@ class Net(lightning.LightningModule):
 
 class Adversaries(Net):
     """Two optimizers, each with a loss and a clip call of its own, in a loop of its own."""
+
+    threshold = None  # the trainer must not clip then
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,7 +170,7 @@ def test_batches_left_over_at_the_end_of_an_epoch_are_a_step(tmp_path: Path) -> 
 
 def test_two_optimizers_of_a_manual_loop_make_a_step_together(tmp_path: Path) -> None:
     module = net(Adversaries)
-    trainer(tmp_path, ClipCallback(), gradient_clip_val=None).fit(module, loader())
+    trainer(tmp_path, ClipCallback(), gradient_clip_val=module.threshold).fit(module, loader())
     run = tb_gradclip.read(tmp_path)["."]
     losses = np.reshape(module.batches, (-1, 2)).mean(axis=1)
     assert_recorded(run, "custom", module.before, module.after, losses.tolist())
@@ -196,8 +200,7 @@ def test_it_changes_no_bit_of_training_and_nothing_in_a_checkpoint(tmp_path: Pat
     found = []
     for name, callbacks in (("alone", []), ("recorded", [ClipCallback(histogram_every=1)])):
         module = net(kind)
-        clip = THRESHOLD if kind is Net else None
-        made = trainer(tmp_path / name, *callbacks, gradient_clip_val=clip, max_epochs=2)
+        made = trainer(tmp_path / name, *callbacks, gradient_clip_val=kind.threshold, max_epochs=2)
         made.fit(module, loader())
         made.save_checkpoint(tmp_path / name / "checkpoint")
         found.append((bits(module.parameters()), module.norms, module.batches))
@@ -206,8 +209,7 @@ def test_it_changes_no_bit_of_training_and_nothing_in_a_checkpoint(tmp_path: Pat
 
 
 def test_another_fit_goes_on_with_the_run(tmp_path: Path) -> None:
-    module, callback = net(), ClipCallback()
-    made = trainer(tmp_path, callback)
+    module, made = net(), trainer(tmp_path, ClipCallback())
     made.fit(module, loader())
     made.fit_loop.max_epochs = 2
     made.fit(module, loader())
@@ -218,15 +220,14 @@ def test_another_fit_goes_on_with_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [Net, Adversaries])
 def test_a_fit_from_a_checkpoint_goes_on_with_its_steps(tmp_path: Path, kind: type[Net]) -> None:
-    settings = {"gradient_clip_val": THRESHOLD if kind is Net else None}
-    first = trainer(tmp_path / "first", **settings)
+    first = trainer(tmp_path / "first", gradient_clip_val=kind.threshold)
     first.fit(net(kind), loader())
     first.save_checkpoint(tmp_path / "checkpoint")
-    second = trainer(tmp_path / "second", ClipCallback(), max_epochs=2, **settings)
+    second = trainer(tmp_path / "second", ClipCallback(), gradient_clip_val=kind.threshold, max_epochs=2)
     second.fit(module := net(kind), loader(), ckpt_path=tmp_path / "checkpoint", weights_only=False)
     run = tb_gradclip.read(tmp_path)["second"]
-    assert len(module.before) == BATCHES
     assert run.steps["step"].tolist() == list(range(BATCHES, 2 * BATCHES))
+    np.testing.assert_allclose(run.steps["norm_before"], list(map(joint, module.before)), rtol=1e-5)
 
 
 def test_an_exception_in_training_keeps_the_steps_and_is_not_hidden(tmp_path: Path) -> None:
@@ -248,21 +249,13 @@ def test_an_exception_in_training_keeps_the_steps_and_is_not_hidden(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("settings", "logdir", "where"),
-    [
-        ({"logger": False}, None, "."),
-        ({"logger": "csv"}, None, "csv/version_0"),
-        ({"logger": False}, "own", "own"),
-        ({}, "own", "own"),
-    ],
+    ("logger", "logdir", "where"), [(None, None, "."), ("csv", None, "csv/version_0"), ("csv", "own", "own")]
 )
 def test_without_a_tensorboard_logger_it_writes_where_training_does(
-    tmp_path: Path, settings: dict[str, Any], logdir: str | None, where: str
+    tmp_path: Path, logger: str | None, logdir: str | None, where: str
 ) -> None:
-    if settings.get("logger") == "csv":
-        settings = {"logger": CSVLogger(tmp_path, "csv")}
     callback = ClipCallback(logdir and tmp_path / logdir)
-    trainer(tmp_path, callback, **settings).fit(net(), loader())
+    trainer(tmp_path, callback, logger=logger is not None and CSVLogger(tmp_path, logger)).fit(net(), loader())
     assert len(tb_gradclip.read(tmp_path)[where].steps) == BATCHES
 
 
