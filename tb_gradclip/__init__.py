@@ -1,6 +1,7 @@
 """GradClip for TensorBoard: what gradient clipping does to training, next to the loss it acts on.
 
-Training: `tb_gradclip.torch.ClipWriter`, `tb_gradclip.tensorflow.ClipWriter`, `tb_gradclip.keras.ClipCallback`.
+Training: `tb_gradclip.torch.ClipWriter`, `tb_gradclip.tensorflow.ClipWriter`, `tb_gradclip.keras.ClipCallback`,
+`tb_gradclip.lightning.ClipCallback`, `tb_gradclip.transformers.ClipCallback`.
 Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays.
 
 Inside:
@@ -10,6 +11,8 @@ Inside:
 - `recorder`  measurements to records and alerts
 - `collector` the thread on which that happens
 - `torch`, `tensorflow`, `keras`   one framework each
+- `lightning`, `transformers`      trainers on PyTorch, watched
+- `stopping`  how an alert ends their training
 - `plugin`    the TensorBoard tab and its HTTP API
 - `cli`       runs in the terminal
 """

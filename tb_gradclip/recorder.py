@@ -275,11 +275,14 @@ class Recorder:
         self._log.write_scalars(vars(overall), window.last_step, wall_time)
 
 
-def check_settings(on_alert: OnAlert, histogram_every: int, start_step: int) -> None:
+def check_settings(
+    on_alert: OnAlert, histogram_every: int, start_step: int, actions: Sequence[str] = ("warn", "raise")
+) -> None:
     """Refuse settings that cannot work, before training starts."""
-    if not (on_alert is None or callable(on_alert) or on_alert in ("warn", "raise")):
+    if not (on_alert is None or callable(on_alert) or on_alert in actions):
+        named = ", ".join(f'"{action}"' for action in actions)
         raise ValueError(
-            f'`on_alert` must be None, "warn", "raise" or a function of one alert, got {on_alert!r}. '
+            f"`on_alert` must be None, {named} or a function of one alert, got {on_alert!r}. "
             "Pass for example on_alert=print."
         )
     for name, value in (("histogram_every", histogram_every), ("start_step", start_step)):

@@ -1,5 +1,7 @@
 """Settings and fixtures of all tests."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from hypothesis import settings
 
@@ -11,3 +13,28 @@ settings.load_profile("machines differ")
 def recorded_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave it to `flush` to record, on the thread whose operations are counted."""
     monkeypatch.setattr("tb_gradclip.collector.SECONDS_PER_ROUND", 3600.0)
+
+
+@pytest.fixture
+def fresh_accelerate() -> Iterator[Callable[[], None]]:
+    """Let Accelerate, whose state is the process's, begin anew; call it to do so once more."""
+    from accelerate.state import AcceleratorState, GradientState
+
+    def forget() -> None:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+    forget()
+    yield forget
+    forget()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Spare PyTorch the waits of its threads for each other, which are most of a step of a tiny model."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -6,12 +6,13 @@ is the same for all: `Expected` computes with NumPy, on whole arrays and in floa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+import tb_gradclip
 from tb_gradclip.core.histogram import Distribution, count, distribution
 
 Array = NDArray[np.float32]
@@ -58,11 +59,11 @@ def apply(kind: str, threshold: float, step: list[Array], order: float = 2.0) ->
     return wide
 
 
-def joint(step: list[NDArray[np.float64]], order: float = 2.0) -> float:
+def joint(step: Sequence[NDArray[np.floating]], order: float = 2.0) -> float:
     """Norm of all gradients of a step together; with p = 0, the number of those that are not zero everywhere."""
     if order == 0:
         return float(sum(g.any() for g in step))
-    return float(np.linalg.norm(np.concatenate([g.ravel() for g in step]), order))
+    return float(np.linalg.norm(np.concatenate([g.ravel() for g in step]).astype(np.float64), order))
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,18 @@ class Expected:
             # In float32, as the libraries do. A count, p = 0, is finite whatever is counted, so there L2 tells.
             nonfinite=sum(not np.isfinite((np.square(g) if order in (0, 2) else np.abs(g)).sum()) for g in step),
         )
+
+
+def assert_recorded(run: tb_gradclip.Run, kind: str, before: Steps, after: Steps, losses: list[float]) -> None:
+    """Check every row of a run against gradients, before and after clipping, and losses that its loop saw."""
+    assert run.complete
+    assert run.rule.kind == kind
+    assert run.steps["step"].tolist() == list(range(len(before)))
+    np.testing.assert_allclose(run.steps["loss"], losses, rtol=1e-6)
+    np.testing.assert_allclose(run.steps["norm_before"], list(map(joint, before)), rtol=1e-5)
+    np.testing.assert_allclose(run.steps["norm_after"], list(map(joint, after)), rtol=1e-5)
+    changed = [any((a != b).any() for a, b in zip(*step, strict=True)) for step in zip(before, after, strict=True)]
+    assert run.steps["clipped"].tolist() == changed
 
 
 def assert_holds(found: Distribution, values: NDArray[np.float32], tolerance: float = 1e-5) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,15 @@ import accelerate
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState, GradientState
 
 import tb_gradclip
 from tb_gradclip.torch import watch
-from tests.contract import Array, Expected
+from tests.contract import Array, assert_recorded
 from tests.test_torch import bits
 
 MICRO_BATCHES, THRESHOLD = 9, 0.5
 
-
-@pytest.fixture(autouse=True)
-def _one_accelerator_a_test() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 class Loop:
@@ -83,22 +77,17 @@ def test_every_update_is_recorded_as_accelerate_made_it(
     with watch(loop.model, loop.optimizer, tmp_path) as watcher:
         loop.run(watcher)
     run = tb_gradclip.read(tmp_path)["."]
-    assert run.complete
-    assert run.rule.kind == clip
-    assert run.steps["step"].tolist() == list(range(MICRO_BATCHES // accumulate))
+    assert_recorded(run, clip, loop.before, loop.after, loop.losses)
+    assert len(run.steps) == MICRO_BATCHES // accumulate
+    assert run.steps["clipped"].any() == (clip != "none")
     if clip == "global_norm":
         np.testing.assert_allclose(run.steps["norm_before"], loop.returned, rtol=1e-6)
         assert run.rule.threshold == THRESHOLD
-    np.testing.assert_allclose(run.steps["loss"], loop.losses, rtol=1e-6)
-    for row, before, after in zip(run.steps, loop.before, loop.after, strict=True):
-        expected = Expected.of(clip, THRESHOLD, before)
-        assert row["norm_before"] == pytest.approx(expected.norm_before, rel=1e-5)
-        assert row["norm_after"] == pytest.approx(Expected.of("none", 0.0, after).norm_before, rel=1e-5)
-        assert row["clipped"] == expected.clipped
-    assert run.steps["clipped"].any() == (clip != "none")
 
 
-def test_watching_changes_no_bit_of_training_and_nothing_in_a_checkpoint(tmp_path: Path) -> None:
+def test_watching_changes_no_bit_of_training_and_nothing_in_a_checkpoint(
+    tmp_path: Path, fresh_accelerate: Callable[[], None]
+) -> None:
     saved = []
     for watched in (False, True):
         loop = Loop("global_norm", accumulate=3)
@@ -110,9 +99,10 @@ def test_watching_changes_no_bit_of_training_and_nothing_in_a_checkpoint(tmp_pat
             loop.run()
             loop.accelerator.save_state(str(tmp_path / "alone"))
         saved.append([*bits(loop.model.parameters()), loop.returned])
-        AcceleratorState._reset_state(reset_partial_state=True)
+        fresh_accelerate()
     assert saved[0] == saved[1]
-    alone, watched_too = (sorted((tmp_path / name).iterdir()) for name in ("alone", "watched"))
-    assert [path.name for path in alone] == [path.name for path in watched_too]
-    optimizers = [torch.load(path / "optimizer.bin") for path in (tmp_path / "alone", tmp_path / "watched")]
-    assert str(optimizers[0]) == str(optimizers[1])
+    alone, watched_too = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("alone", "watched")
+    )
+    assert "optimizer.bin" in alone
+    assert alone == watched_too

@@ -22,15 +22,20 @@ ALLOWED: dict[str, set[str]] = {
     "torch": {"core", "collector", "recorder", "storage.write", "torch"},
     "tensorflow": {"core", "collector", "recorder", "storage.write", "tensorflow"},
     "keras": {"core", "collector", "recorder", "storage.write", "keras", "tensorflow.ops"},
+    "stopping": {"core", "recorder"},
+    "lightning": {"core", "recorder", "stopping", "torch"},
+    "transformers": {"core", "recorder", "stopping", "torch"},
     "plugin": {"core", "storage", "plugin"},
     "cli": {"core", "storage.read"},
     "__init__": {"recorder", "storage.read"},
 }
-FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
+FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "lightning", "pytorch_lightning", "transformers"}
 MAY_IMPORT_FRAMEWORK = {
     "torch": {"torch"},
     "tensorflow": {"tensorflow"},
     "keras": {"keras", "jax"},
+    "lightning": {"torch", "lightning", "pytorch_lightning"},
+    "transformers": {"torch", "transformers"},
 }
 
 
@@ -72,7 +77,7 @@ def test_core_imports_nothing_but_numpy_and_the_standard_library() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "demo").glob("*.py")), ids=lambda path: path.name)
 def test_the_demo_uses_public_names_only(path: Path) -> None:
     public = re.compile(
-        r"tb_gradclip(\.(torch|tensorflow|keras)\.(ClipWriter|ClipCallback|watch)|\.read|\.DivergenceError|$)"
+        r"tb_gradclip(\.(torch|tensorflow|keras|lightning|transformers)\.(ClipWriter|ClipCallback|watch)|\.read|\.DivergenceError|$)"
     )
     for name in imports(path):
         assert not name.startswith(PACKAGE) or public.match(name), f"{path} imports {name}"
@@ -97,12 +102,18 @@ def test_the_test_above_can_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "framework"), [("torch", "torch"), ("tensorflow", "tensorflow"), ("keras", "keras")]
+    ("module", "frameworks", "extra"),
+    [
+        ("torch", ["torch"], "torch"),
+        ("tensorflow", ["tensorflow"], "tensorflow"),
+        ("keras", ["keras"], "tensorflow"),
+        ("lightning", ["lightning", "pytorch_lightning"], "lightning"),
+        ("transformers", ["transformers"], "transformers"),
+    ],
 )
-def test_a_missing_framework_names_the_command_that_installs_it(module: str, framework: str) -> None:
-    program = f"import sys\nsys.modules['{framework}'] = None\nimport tb_gradclip.{module}"
+def test_a_missing_framework_names_the_command_that_installs_it(module: str, frameworks: list[str], extra: str) -> None:
+    program = f"import sys\nsys.modules.update(dict.fromkeys({frameworks}))\nimport tb_gradclip.{module}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    extra = "torch" if framework == "torch" else "tensorflow"
     assert done.returncode == 1
     assert f'pip install "tb_gradclip[{extra}]"' in done.stderr.splitlines()[-1]
 

@@ -41,13 +41,18 @@ def sink_of(logdir: str | os.PathLike[str] | SummaryWriter) -> Sink:
     """Where the events of a run go."""
     if isinstance(logdir, (str, os.PathLike)):
         return EventFile(logdir)
-    tensorboard = sys.modules.get("torch.utils.tensorboard")  # importing it takes seconds where TensorFlow is installed
-    if tensorboard is not None and isinstance(logdir, tensorboard.SummaryWriter):
+    if is_summary_writer(logdir):
         return SharedFile(logdir)
     raise TypeError(
         f"`logdir` must be a path or a torch.utils.tensorboard.SummaryWriter, got {type(logdir).__name__}. "
         "Pass the directory of the run."
     )
+
+
+def is_summary_writer(given: object) -> bool:
+    """Whether this is PyTorch's own, whose event file can be shared."""
+    tensorboard = sys.modules.get("torch.utils.tensorboard")  # importing it takes seconds where TensorFlow is installed
+    return tensorboard is not None and isinstance(given, tensorboard.SummaryWriter)
 
 
 def check_threshold(name: str, value: Any) -> None:
