@@ -8,17 +8,18 @@ Inside:
 
 - `core`      arithmetic and formats; pure
 - `storage`   event files: write and read
+- `actions`, `webhook`   what alerts set off
 - `recorder`  measurements to records and alerts
 - `collector` the thread on which that happens
 - `torch`, `tensorflow`, `keras`   one framework each
 - `lightning`, `transformers`      trainers on PyTorch, watched
-- `stopping`  how an alert ends their training
 - `plugin`    the TensorBoard tab and its HTTP API
 - `cli`       runs in the terminal
 """
 
-from tb_gradclip.recorder import DivergenceError
+from tb_gradclip.actions import Checkpoint, DivergenceError
 from tb_gradclip.storage.read import Run, read
+from tb_gradclip.webhook import Webhook
 
-__all__ = ["DivergenceError", "Run", "__version__", "read"]
+__all__ = ["Checkpoint", "DivergenceError", "Run", "Webhook", "__version__", "read"]
 __version__ = "0.1.0"

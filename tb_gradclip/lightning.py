@@ -14,9 +14,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.recorder import OnAlert, check_settings
-from tb_gradclip.stopping import ACTIONS, resolved
+from tb_gradclip.recorder import check_settings
 from tb_gradclip.torch import watch
 from tb_gradclip.torch.arguments import is_summary_writer
 from tb_gradclip.torch.watcher import Watcher
@@ -55,9 +55,9 @@ class ClipCallback(_Callback):  # type: ignore[misc]
     Args:
       logdir: directory of the run, or a `torch.utils.tensorboard.SummaryWriter`. By default the event file of the
         trainer's own `TensorBoardLogger`; if it has none, the directory of its first logger, or `default_root_dir`.
-      on_alert: None, "warn", "raise" (ends `fit` with a `DivergenceError`), "stop" (warns, and after an alert of
-        severity `error` sets `trainer.should_stop`) or a function of the alert; see `tb_gradclip.recorder.Recorder`.
-        On a GPU alerts come up to 128 steps or half a second late.
+      on_alert: None, "log", "warn", "raise" (`fit` fails with a `DivergenceError`), "stop" (sets
+        `trainer.should_stop`), a function of the alert, or (kinds, action) pairs of these; see
+        `tb_gradclip.actions.action_of`. On a GPU alerts come up to 128 steps or half a second late.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
 
     Raises:
@@ -78,7 +78,7 @@ class ClipCallback(_Callback):  # type: ignore[misc]
         histogram_every: int = HISTOGRAM_EVERY,
     ) -> None:
         super().__init__()
-        check_settings(on_alert, histogram_every, 0, ACTIONS)
+        check_settings(action_of(on_alert, stop=object), histogram_every, 0)
         self._logdir, self._on_alert, self._histogram_every = logdir, on_alert, histogram_every
         self._watcher: Watcher | None = None
 
@@ -86,7 +86,7 @@ class ClipCallback(_Callback):  # type: ignore[misc]
         """Start recording: called by `fit`."""
         self._end()
         stop = functools.partial(setattr, trainer, "should_stop", True)
-        on_alert = resolved(self._on_alert, stop, trainer.world_size)
+        on_alert = action_of(self._on_alert, stop, trainer.world_size)
         if trainer.is_global_zero and not trainer.fast_dev_run:
             self._watcher = watch(
                 pl_module,

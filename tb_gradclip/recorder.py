@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.core import schema
 from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.cost import Cost
@@ -38,16 +39,7 @@ ROWS_PER_RECORD = 1024
 SECONDS_PER_RECORD = 4.0
 """A `steps` record is written when it is full or this old, so that a killed process loses less than 5 seconds."""
 
-OnAlert = Callable[[Alert], object] | str | None
 Method = TypeVar("Method", bound=Callable[..., None])
-
-
-class DivergenceError(RuntimeError):
-    """Raised in the training loop by `on_alert="raise"`; `alert` says what happened."""
-
-    def __init__(self, alert: Alert) -> None:
-        super().__init__(str(alert))
-        self.alert = alert
 
 
 @dataclass(frozen=True)
@@ -86,8 +78,7 @@ class Recorder:
       sink: where events go.
       framework, library: who trains, e.g. "torch" and "torch 2.13.0".
       parameters: the tensors whose norms come with every step, in the order the model lists them.
-      on_alert: what to do about an alert besides recording it: None for nothing, "warn" for a Python warning, "raise"
-        for a `DivergenceError` in the training loop (only alerts of severity `error`), or a function of the alert.
+      on_alert: what to do about an alert besides recording it; see `actions.action_of`.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
       replicas, gradients: how many train together, and whose gradients are measured; see `schema.RunRecord`.
@@ -113,7 +104,7 @@ class Recorder:
         self.parameters = tuple(parameters)
         self._names = tuple(p.name for p in self.parameters)
         self._run = RunRecord(framework, library, self.parameters, Rule("none"), start_step, replicas, gradients)
-        self._on_alert, self._histogram_every = on_alert, histogram_every
+        self._on_alert, self._histogram_every = action_of(on_alert), histogram_every
         self._sink = sink
         self._log = RecordLog(sink, schema.attempt_name(time.time()))
         self._lock = threading.RLock()
@@ -162,13 +153,8 @@ class Recorder:
     def act(self) -> None:
         """Carry out the user's alert action for alerts that came up since the last call, on the caller's thread."""
         while self._unheard:
-            alert = self._unheard.popleft()
-            if callable(self._on_alert):
-                self._on_alert(alert)
-            elif self._on_alert == "warn":
-                warnings.warn(str(alert), stacklevel=3)
-            elif self._on_alert == "raise" and alert.severity == "error":
-                raise DivergenceError(alert)
+            if self._on_alert is not None:
+                self._on_alert(self._unheard.popleft())
 
     @_harmless
     def add_own_time(self, seconds: float) -> None:
@@ -275,16 +261,9 @@ class Recorder:
         self._log.write_scalars(vars(overall), window.last_step, wall_time)
 
 
-def check_settings(
-    on_alert: OnAlert, histogram_every: int, start_step: int, actions: Sequence[str] = ("warn", "raise")
-) -> None:
+def check_settings(on_alert: OnAlert, histogram_every: int, start_step: int) -> None:
     """Refuse settings that cannot work, before training starts."""
-    if not (on_alert is None or callable(on_alert) or on_alert in actions):
-        named = ", ".join(f'"{action}"' for action in actions)
-        raise ValueError(
-            f"`on_alert` must be None, {named} or a function of one alert, got {on_alert!r}. "
-            "Pass for example on_alert=print."
-        )
+    action_of(on_alert)
     for name, value in (("histogram_every", histogram_every), ("start_step", start_step)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise ValueError(f"`{name}` must be a whole number of steps, 0 or more, got {value!r}.")

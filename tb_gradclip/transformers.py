@@ -20,9 +20,9 @@ except ImportError as error:
         'tb_gradclip.transformers needs Transformers. Install it with: pip install "tb_gradclip[transformers]"'
     ) from error
 
+from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.recorder import OnAlert, check_settings
-from tb_gradclip.stopping import ACTIONS, resolved
+from tb_gradclip.recorder import check_settings
 from tb_gradclip.torch import watch
 from tb_gradclip.torch.arguments import is_summary_writer
 from tb_gradclip.torch.watcher import Watcher
@@ -49,9 +49,9 @@ class ClipCallback(TrainerCallback):  # type: ignore[misc]
       trainer: the trainer to record; the callback is then to be added to it.
       logdir: directory of the run, or a `torch.utils.tensorboard.SummaryWriter`. By default the event file of the
         trainer's own `TensorBoardCallback`; if it has none, `logging_dir` of its arguments, or else `output_dir`.
-      on_alert: None, "warn", "raise" (ends `train` with a `DivergenceError`), "stop" (warns, and after an alert of
-        severity `error` sets `control.should_training_stop`) or a function of the alert; see
-        `tb_gradclip.recorder.Recorder`. On a GPU alerts come up to 128 steps or half a second late.
+      on_alert: None, "log", "warn", "raise" (`train` fails with a `DivergenceError`), "stop" (sets
+        `control.should_training_stop`), a function of the alert, or (kinds, action) pairs of these; see
+        `tb_gradclip.actions.action_of`. On a GPU alerts come up to 128 steps or half a second late.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
 
     Raises:
@@ -78,9 +78,9 @@ class ClipCallback(TrainerCallback):  # type: ignore[misc]
                 f"`trainer` must be a transformers.Trainer, got {type(trainer).__name__}. "
                 "Make the trainer first, then trainer.add_callback(ClipCallback(trainer))."
             )
-        check_settings(on_alert, histogram_every, 0, ACTIONS)
+        self._on_alert = action_of(on_alert, self._stop, trainer.args.world_size)
+        check_settings(self._on_alert, histogram_every, 0)
         self._trainer, self._logdir, self._histogram_every = trainer, logdir, histogram_every
-        self._on_alert = resolved(on_alert, self._stop, trainer.args.world_size)
         self._watcher: Watcher | None = None
         self._loss: Any = None
         trainer.train = self._ended_by_exceptions(trainer.train)

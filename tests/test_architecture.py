@@ -17,17 +17,18 @@ PACKAGE = "tb_gradclip"
 ALLOWED: dict[str, set[str]] = {
     "core": {"core"},
     "storage": {"core", "storage"},
-    "recorder": {"core", "storage.write"},
+    "actions": {"core"},
+    "webhook": {"core"},
+    "recorder": {"core", "actions", "storage.write"},
     "collector": {"core", "recorder"},
-    "torch": {"core", "collector", "recorder", "storage.write", "torch"},
-    "tensorflow": {"core", "collector", "recorder", "storage.write", "tensorflow"},
-    "keras": {"core", "collector", "recorder", "storage.write", "keras", "tensorflow.ops"},
-    "stopping": {"core", "recorder"},
-    "lightning": {"core", "recorder", "stopping", "torch"},
-    "transformers": {"core", "recorder", "stopping", "torch"},
+    "torch": {"core", "actions", "collector", "recorder", "storage.write", "torch"},
+    "tensorflow": {"core", "actions", "collector", "recorder", "storage.write", "tensorflow"},
+    "keras": {"core", "actions", "collector", "recorder", "storage.write", "keras", "tensorflow.ops"},
+    "lightning": {"core", "actions", "recorder", "torch"},
+    "transformers": {"core", "actions", "recorder", "torch"},
     "plugin": {"core", "storage", "plugin"},
     "cli": {"core", "storage.read"},
-    "__init__": {"recorder", "storage.read"},
+    "__init__": {"actions", "storage.read", "webhook"},
 }
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "lightning", "pytorch_lightning", "transformers"}
 MAY_IMPORT_FRAMEWORK = {
@@ -77,7 +78,7 @@ def test_core_imports_nothing_but_numpy_and_the_standard_library() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "demo").glob("*.py")), ids=lambda path: path.name)
 def test_the_demo_uses_public_names_only(path: Path) -> None:
     public = re.compile(
-        r"tb_gradclip(\.(torch|tensorflow|keras|lightning|transformers)\.(ClipWriter|ClipCallback|watch)|\.read|\.DivergenceError|$)"
+        r"tb_gradclip(\.(torch|tensorflow|keras|lightning|transformers)\.(ClipWriter|ClipCallback|watch)|\.read|\.(Checkpoint|DivergenceError|Webhook)|$)"
     )
     for name in imports(path):
         assert not name.startswith(PACKAGE) or public.match(name), f"{path} imports {name}"

@@ -290,5 +290,7 @@ def test_one_of_several_processes_is_not_to_stop_them_all(tmp_path: Path) -> Non
 
 
 def test_settings_are_checked_at_once() -> None:
-    with pytest.raises(ValueError, match='`on_alert` must be None, "warn", "raise", "stop" or a function .* \'quit\''):
+    with pytest.raises(
+        ValueError, match='`on_alert` must be None, "log", "warn", "raise", "stop", a function .* \'quit\''
+    ):
         ClipCallback(on_alert="quit")

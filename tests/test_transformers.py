@@ -293,5 +293,7 @@ def test_what_is_no_trainer_is_refused() -> None:
 
 
 def test_settings_are_checked_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='`on_alert` must be None, "warn", "raise", "stop" or a function .* \'quit\''):
+    with pytest.raises(
+        ValueError, match='`on_alert` must be None, "log", "warn", "raise", "stop", a function .* \'quit\''
+    ):
         recorded(Trainer(tmp_path), on_alert="quit")

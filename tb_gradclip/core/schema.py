@@ -41,6 +41,7 @@ from tb_gradclip.core.totals import Totals
 
 PLUGIN_NAME = "gradclip"
 SCHEMA = 1
+ALERT_KINDS = ("nonfinite", "divergence", "spike", "lint")
 KINDS = ("run", "steps", "outlines", "parameters", "histograms", "alerts")
 RECORDS_PER_SHARD = 8
 
@@ -93,7 +94,7 @@ class Parameter:
 class Alert:
     """Something happened at a step, or was noticed there.
 
-    `kind` is `nonfinite`, `divergence`, `spike` or `lint`; `severity` is `error`, `warning` or `info`; `message` is one
+    `kind` is one of `ALERT_KINDS`; `severity` is `error`, `warning` or `info`; `message` is one
     sentence. Only a `lint` alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well.
     """
 

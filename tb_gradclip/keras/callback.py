@@ -9,12 +9,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.collector import Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.keras.hooks import CLIP, Hooks, ignored, inner
 from tb_gradclip.keras.ring import StepRing
-from tb_gradclip.recorder import OnAlert, Recorder, check_settings
+from tb_gradclip.recorder import Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
 
 BATCHES_PER_DRAIN = 32
@@ -36,8 +37,9 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
       logdir: directory of the run; every `fit` appends to it.
-      on_alert: None, "warn", "raise" (stops `fit` with a `DivergenceError`) or a function of the alert; see
-        `tb_gradclip.recorder.Recorder`. With one, the device is asked after every batch, otherwise every 32.
+      on_alert: None, "log", "warn", "raise" (`fit` fails with a `DivergenceError`), "stop" (sets
+        `model.stop_training`), a function of the alert, or (kinds, action) pairs of these; see
+        `tb_gradclip.actions.action_of`. With one, the device is asked after every batch, otherwise every 32.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first step; by default the updates the optimizer has made already, or where the
         last `fit` with this callback ended if that is later (updates that were skipped are no iterations of Keras).
@@ -62,9 +64,10 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         start_step: int | None = None,
     ) -> None:
         super().__init__()
-        check_settings(on_alert, histogram_every, start_step or 0)
+        self._on_alert = action_of(on_alert, self._stop)
+        check_settings(self._on_alert, histogram_every, start_step or 0)
         self._hooks_of = _hooks_of_backend()
-        self._logdir, self._on_alert = logdir, on_alert
+        self._logdir = logdir
         self._histogram_every, self._start_step = histogram_every, start_step
         self._file: EventFile | None = EventFile(logdir)
         self._recorder: Recorder | None = None
@@ -125,6 +128,9 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._finish()
         if recorder is not None:
             recorder.act()
+
+    def _stop(self) -> None:
+        self.model.stop_training = True
 
     def _finish(self) -> None:
         """End a `fit`, also one that an exception ended earlier."""

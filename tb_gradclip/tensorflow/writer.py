@@ -10,9 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tb_gradclip.actions import OnAlert
 from tb_gradclip.collector import CollectedWriter, Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.recorder import OnAlert, Recorder, check_settings
+from tb_gradclip.recorder import Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
 from tb_gradclip.tensorflow.arguments import check_norm, parameters_of, scalar
 from tb_gradclip.tensorflow.ops import clamped, half_squares, shared_half_squares, values
@@ -34,9 +35,10 @@ class ClipWriter(CollectedWriter):
     Args:
       logdir: directory of the run.
       variables: the trained variables, `tf.Variable` or Keras variables, in the order of the gradients to come.
-      on_alert: None, "warn", "raise" or a function of the alert; see `tb_gradclip.recorder.Recorder`. Out of a graph a
-        raised `DivergenceError` arrives as the `tf.errors.UnknownError` TensorFlow makes of it; out of XLA nothing can
-        be raised, so it comes with the next `flush` or `close`.
+      on_alert: None, "log", "warn", "raise", a function of the alert, or (kinds, action) pairs of these; see
+        `tb_gradclip.actions.action_of`. Out of a graph a raised `DivergenceError` arrives as the
+        `tf.errors.UnknownError` TensorFlow makes of it; out of XLA nothing can be raised, so it comes with the next
+        `flush` or `close`.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
       capacity: steps the ring on the device holds; by default 4096, or what fits into 32 MiB.

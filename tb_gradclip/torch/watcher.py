@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tb_gradclip.actions import OnAlert
 from tb_gradclip.collector import CollectedWriter
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.recorder import OnAlert
 from tb_gradclip.torch import amp, clip_calls
 from tb_gradclip.torch.arguments import Model, Tensors
 from tb_gradclip.torch.updates import UpdateWriter
@@ -29,6 +29,7 @@ def watch(
     on_alert: OnAlert = None,
     histogram_every: int = HISTOGRAM_EVERY,
     start_step: int = 0,
+    immediate: bool = False,
 ) -> Watcher:
     """Record the clipping of a training loop that is not yours, without a change to it.
 
@@ -44,7 +45,7 @@ def watch(
     Args:
       model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them.
       optimizer: what updates it, or several that do so together: a step then ends with the last one's update.
-      logdir, on_alert, histogram_every, start_step: as in `ClipWriter`.
+      logdir, on_alert, histogram_every, start_step, immediate: as in `ClipWriter`.
 
     Returns:
       What ends the watch with `close`, and takes the loss, which no hook can know, with `log_loss`. It need not be
@@ -74,7 +75,14 @@ def watch(
             )
     if not optimizers:
         raise ValueError("`optimizer` must not be empty. Pass what updates the model.")
-    writer = UpdateWriter(logdir, named, on_alert=on_alert, histogram_every=histogram_every, start_step=start_step)
+    writer = UpdateWriter(
+        logdir,
+        named,
+        on_alert=on_alert,
+        histogram_every=histogram_every,
+        start_step=start_step,
+        immediate=immediate,
+    )
     writer.observe(optimizers)
     if names := clip_calls.hidden():
         warnings.warn(

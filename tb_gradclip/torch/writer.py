@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tb_gradclip.actions import OnAlert
 from tb_gradclip.collector import CollectedWriter, Collector, Stopwatch
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.recorder import OnAlert, Recorder
+from tb_gradclip.recorder import Recorder
 from tb_gradclip.torch import amp
 from tb_gradclip.torch.arguments import (
     Model,
@@ -54,8 +55,10 @@ class ClipWriter(Harmless, CollectedWriter):
       logdir: directory of the run, or the `torch.utils.tensorboard.SummaryWriter` whose event file to share. Give the
         writer if you have one: TensorBoard follows only one event file at a time in a directory.
       model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them.
-      on_alert: None, "warn", "raise" or a function of the alert; see `tb_gradclip.recorder.Recorder`. On a CPU an alert
-        comes with the step it is about, on a GPU up to 128 steps or half a second later, because nothing waits for it.
+      on_alert: None, "log", "warn", "raise", a function of the alert, or (kinds, action) pairs of these; see
+        `tb_gradclip.actions.action_of`. On a CPU an alert comes with the step it is about, on a GPU up to 128 steps or
+        half a second later, because nothing waits for it.
+      immediate: let every step wait for the GPU, so that an alert comes with its step there too.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
 
@@ -79,6 +82,7 @@ class ClipWriter(Harmless, CollectedWriter):
         on_alert: OnAlert = None,
         histogram_every: int = HISTOGRAM_EVERY,
         start_step: int = 0,
+        immediate: bool = False,
     ) -> None:
         super().__init__()
         named = named_parameters(model)
@@ -100,7 +104,7 @@ class ClipWriter(Harmless, CollectedWriter):
         self._undo.callback(amp.observe(self))
         self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain=self._undo.close)
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
-        self._collect_every_step = on_alert is not None and devices == {torch.device("cpu")}
+        self._collect_every_step = on_alert is not None and (immediate or devices == {torch.device("cpu")})
         self._step = start_step
         self._groups = Groups(self._index)
         self._open = OpenStep(self._parameters)
