@@ -31,7 +31,7 @@ def parameters_of(variables: Sequence[Any]) -> list[Parameter]:
         while name in found:
             number += 1
             name = f"{base}_{number}"
-        found[name] = Parameter(name, tuple(variable.shape), variable.dtype.name)
+        found[name] = Parameter(name, tuple(variable.shape), tf.as_dtype(variable.dtype).name)
     return list(found.values())
 
 
