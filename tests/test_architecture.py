@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "collector": {"core", "recorder"},
     "torch": {"core", "collector", "recorder", "storage.write", "torch"},
     "tensorflow": {"core", "collector", "recorder", "storage.write", "tensorflow"},
-    "keras": {"core", "collector", "recorder", "storage.write", "keras", "tensorflow.ops"},
+    "keras": {"core", "collector", "recorder", "storage.write", "keras", "tensorflow.ops", "tensorflow.replicas"},
     "plugin": {"core", "storage", "plugin"},
     "cli": {"core", "storage.read"},
     "__init__": {"recorder", "storage.read"},
