@@ -14,14 +14,21 @@ from keras import ops
 from numpy.typing import NDArray
 
 from tb_gradclip.keras import ClipCallback
-from tests.backends import on
+from tests.backends import REPLICAS, on
+from tests.replica_cases import two_replicas
 
 Array = NDArray[np.float32]
 Steps = list[list[Array]]
 
 
 def train(
-    compiled: dict[str, Any], logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]
+    compiled: dict[str, Any],
+    logdir: str,
+    kind: str,
+    threshold: float,
+    gradients: Steps,
+    losses: list[float],
+    batch_size: int = 1,
 ) -> Steps:
     """A `fit` of one batch a step, whose optimizer leaves the gradient it was given in the variable."""
     argument = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}.get(kind)
@@ -30,13 +37,27 @@ def train(
     taken = Taken()
     inputs = [np.stack(each) for each in zip(*gradients, strict=True)]
     callbacks = [ClipCallback(logdir, histogram_every=1), taken]
-    model.fit(inputs, np.array(losses, np.float32), batch_size=1, verbose=0, shuffle=False, callbacks=callbacks)
+    y = np.array(losses, np.float32)
+    model.fit(inputs, y, batch_size=batch_size, verbose=0, shuffle=False, callbacks=callbacks)
     return taken.steps
 
 
 def recording(backend: str, **compiled: Any) -> Callable[..., Steps]:
     """What the suite calls, for one way to run."""
     return lambda *args: on(backend, train, compiled, *args)
+
+
+def record_keras_replicas(logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]) -> Steps:
+    """Two replicas, of which the second has no gradient to add, and half of the loss."""
+    pairs = [g for step in gradients for g in (step, [np.zeros_like(g) for g in step])]
+    halves = [loss / 2 for loss in losses for _ in range(2)]
+    return on(REPLICAS, train_replicas, logdir, kind, threshold, pairs, halves)
+
+
+def train_replicas(*args: Any) -> Steps:
+    """`train` with two gradients a step."""
+    with two_replicas().scope():
+        return train({"jit_compile": False}, *args, batch_size=2)
 
 
 record_keras = recording("tensorflow", jit_compile=False)

@@ -13,6 +13,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tb_gradclip.tensorflow import ClipWriter
+from tests.backends import REPLICAS, on
+from tests.replica_cases import two_replicas
 
 Array = NDArray[np.float32]
 Steps = list[list[Array]]
@@ -63,3 +65,32 @@ def record_tensorflow_graph(logdir: str, kind: str, threshold: float, gradients:
 def record_tensorflow_xla(logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]) -> Steps:
     """The step compiled by XLA."""
     return record(lambda f: tf.function(f, jit_compile=True), logdir, kind, threshold, gradients, losses)
+
+
+def record_tensorflow_replicas(
+    logdir: str, kind: str, threshold: float, gradients: Steps, losses: list[float]
+) -> Steps:
+    """Two replicas, of which the second has other gradients."""
+    return on(REPLICAS, record_replicas, logdir, kind, threshold, gradients, losses)
+
+
+def record_replicas(logdir: str, *args: Any) -> Steps:
+    """A step that each replica takes, and the mean of the losses."""
+    strategy = two_replicas()
+
+    def compiled(step: Callable[..., Any]) -> Callable[..., Any]:
+        run = tf.function(lambda *each: strategy.run(step, each))
+
+        def call(*tensors: Any) -> list[Any]:
+            each = [
+                strategy.experimental_distribute_values_from_function(
+                    lambda context, t=t: t if context.replica_id_in_sync_group == 0 else 3 * t + 1
+                )
+                for t in tensors
+            ]
+            return [strategy.experimental_local_results(after)[0] for after in run(*each)]
+
+        return call
+
+    with strategy.scope():
+        return record(compiled, logdir, *args)

@@ -1,4 +1,8 @@
-"""Other backends of Keras, each in a process of its own that lives as long as the tests: one process has but one."""
+"""Where else Keras runs: on other backends, and on two replicas.
+
+Each place is a process of its own that lives as long as the tests: one process has but one backend, and as many devices
+as it was given before it used the first.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from typing import Any
 
 HERE = "tensorflow"
 """What Keras runs on in the tests' own process."""
+REPLICAS = "tensorflow, two devices"
 
 
 def on(backend: str, function: Callable[..., Any], *args: Any) -> Any:
@@ -33,6 +38,11 @@ def _process(backend: str) -> ProcessPoolExecutor:
 
 
 def _prepare(backend: str) -> None:
-    os.environ["KERAS_BACKEND"] = backend
+    os.environ["KERAS_BACKEND"] = backend.partition(",")[0]
     os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"  # JAX uses the first unless told otherwise
     warnings.filterwarnings("error", "gradclip")  # as in the tests' own process
+    if backend == REPLICAS:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        tf = importlib.import_module("tensorflow")
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -23,7 +23,10 @@ ALLOWED: dict[str, set[str]] = {
     "collector": {"core", "recorder"},
     "torch": {"core", "actions", "collector", "recorder", "storage.write", "torch"},
     "tensorflow": {"core", "actions", "collector", "recorder", "storage.write", "tensorflow"},
-    "keras": {"core", "actions", "collector", "recorder", "storage.write", "keras", "tensorflow.ops"},
+    "keras": {
+        *("core", "actions", "collector", "recorder", "storage.write"),
+        *("keras", "tensorflow.ops", "tensorflow.replicas"),
+    },
     "lightning": {"core", "actions", "recorder", "torch"},
     "transformers": {"core", "actions", "recorder", "torch"},
     "plugin": {"core", "storage", "plugin"},

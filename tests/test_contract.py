@@ -43,8 +43,13 @@ ADAPTERS = {
         "watch_scaled_two_optimizers": ("value", "global_norm", "none"),
     },
     "trainers": {"lightning": ("value", "global_norm", "none"), "transformers": ("global_norm",)},
-    "tensorflow": dict.fromkeys(("tensorflow_eager", "tensorflow_graph", "tensorflow_xla"), EVERY),
-    "keras": dict.fromkeys(("keras", "keras_xla", "keras_torch", "keras_jax"), EVERY),
+    "tensorflow": dict.fromkeys(
+        ("tensorflow_eager", "tensorflow_graph", "tensorflow_xla", "tensorflow_replicas"), EVERY
+    ),
+    "keras": {
+        **dict.fromkeys(("keras", "keras_xla", "keras_torch", "keras_jax"), EVERY),
+        "keras_replicas": ("norm",),
+    },
 }
 ROWS = [
     (framework, adapter, kind)

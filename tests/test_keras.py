@@ -140,7 +140,7 @@ def test_a_train_step_of_ones_own_is_recorded_without_loss(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda d: ClipCallback(d, on_alert="stop"), "`on_alert` must be .* got 'stop'"),
+        (lambda d: ClipCallback(d, on_alert="shout"), "`on_alert` must be .* got 'shout'"),
         (lambda d: ClipCallback(d, histogram_every=-1), "`histogram_every` must be .* got -1"),
         (lambda d: ClipCallback(d, start_step=-1), "`start_step` must be .* got -1"),
     ],

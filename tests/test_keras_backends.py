@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import tb_gradclip
 from tb_gradclip.core.histogram import codes
 from tests import keras_cases as cases
 from tests.backends import on
-from tests.keras_reference import Loop
+from tests.keras_reference import Loop, assert_recorded
 
 BACKENDS = ("tensorflow", "torch", "jax")
 RULES: dict[str, tuple[float, dict[str, float]]] = {
@@ -66,24 +64,6 @@ def data(mode: str) -> Any:
 def expected(start: list[Any], rule: str, x: Any = cases.X, accumulate: int = 1, scaled: bool = False) -> Loop:
     weights = [w.astype(np.float64) for w in start]
     return Loop(weights, rule, RULES[rule][0], accumulate, scaled).train(x, cases.Y[: len(x)], cases.BATCH)
-
-
-def assert_recorded(run: Any, loop: Loop, weights: list[Any]) -> None:
-    """Check every step and the weights at the end against those of the loop."""
-    assert run.complete
-    assert run.rule.kind == loop.kind
-    assert run.steps["step"].tolist() == list(range(len(loop.losses)))
-    assert run.steps["skipped"].tolist() == loop.skipped
-    finite = ~np.array(loop.skipped)
-    for column in ("loss", "norm_before", "norm_after"):
-        found, wanted = run.steps[column], np.array(getattr(loop, COLUMNS[column]))
-        assert np.isfinite(found).tolist() == finite.tolist(), column
-        np.testing.assert_allclose(found[finite], wanted[finite], rtol=1e-4, err_msg=column)
-    for found, wanted in zip(weights, loop.weights, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
-
-
-COLUMNS = {"loss": "losses", "norm_before": "before", "norm_after": "after"}
 
 
 def rounds_otherwise(way: str, rule: str, mode: str) -> bool:
@@ -199,29 +179,6 @@ def test_codes_are_those_of_the_reference(backend: str) -> None:
     wide = np.array([1e300, -1e300, np.inf, 0.1])
     for values in (bits, tiny, *([] if backend == "jax" else [wide])):  # JAX has no float64 unless asked to
         assert on(backend, cases.codes_of, values) == codes(values).tolist()
-
-
-TWO_REPLICAS = """
-import sys
-import tensorflow as tf
-
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
-from tests import keras_cases as cases
-
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    model = cases.keras.Sequential([cases.keras.Input((8,)), cases.keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
-cases.train(model, sys.argv[1])
-"""
-
-
-def test_several_replicas_of_tensorflow_are_refused_with_the_reason(tmp_path: Path) -> None:
-    program = [sys.executable, "-c", TWO_REPLICAS, str(tmp_path)]
-    done = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "ValueError: the model must train on one replica to be recorded, got 2" in done.stderr
 
 
 def test_several_devices_of_jax_are_refused(tmp_path: Path) -> None:

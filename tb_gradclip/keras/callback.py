@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -35,6 +36,11 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     Rows that `tf.IndexedSlices` repeats (embeddings) are not added up before a norm is taken: Keras does not either.
 
+    Under a `tf.distribute.MirroredStrategy` every replica clips its own gradients, accumulated or not, before Keras
+    adds them up: those of its share of the loss, which for a mean is the mean over its part of the batch divided by the
+    number of replicas. Norms and histograms are those of the first replica, and the loss is the sum of all shares, so
+    that of the whole batch. Replicas neither wait for each other nor exchange more than they would.
+
     Args:
       logdir: directory of the run; every `fit` appends to it.
       on_alert: None, "log", "warn", "raise" (`fit` fails with a `DivergenceError`), "stop" (sets
@@ -45,8 +51,8 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         last `fit` with this callback ended if that is later (updates that were skipped are no iterations of Keras).
 
     Raises:
-      ValueError: a setting is out of range. From `fit`, before the first batch: the model has no trainable variables
-        or trains on several replicas or devices.
+      ValueError: a setting is out of range. From `fit`, before the first batch: the model has no trainable variables,
+        or trains on several replicas of another strategy, or on several devices of a `keras.distribution`.
       TypeError: from `fit`, before the first batch: the optimizer is not one of Keras 3.
       OSError: `logdir` cannot be written.
 
@@ -83,6 +89,7 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         model = self.model
         variables = list(model.trainable_variables)
         _check(model, variables)
+        replicas = _replicas(model)
         start = self._start_step
         if start is None:
             start = max(int(ops.convert_to_numpy(model.optimizer.iterations)), self._next_step)
@@ -95,12 +102,15 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
             on_alert=self._on_alert,
             histogram_every=self._histogram_every,
             start_step=start,
+            replicas=replicas,
+            gradients="whole" if replicas == 1 else "replica",
         )
         self._file = None
         for setting, value in ignored(inner(model.optimizer)):
             self._recorder.add_finding("clipping_off", start, setting=setting, value=value)
         batches = BATCHES_PER_DRAIN if self._on_alert is None else 1
-        self._ring = StepRing(len(variables), self._histogram_every, start, batches, model.steps_per_execution)
+        with nullcontext() if replicas == 1 else model.distribute_strategy.scope():
+            self._ring = StepRing(len(variables), self._histogram_every, start, batches, model.steps_per_execution)
         self._collector = Collector(self._recorder, self._ring.fetch, drain=self._ring.drain)
         self._hooks = self._hooks_of(model, variables, self._ring)
         self._hooks.install()
@@ -160,6 +170,16 @@ def _hooks_of_backend() -> type[Hooks]:
     )
 
 
+def _replicas(model: Any) -> int:
+    """How many replicas train the model: only on TensorFlow more than one."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None:
+        return 1
+    from tb_gradclip.tensorflow.replicas import replicas_of
+
+    return replicas_of(strategy)
+
+
 def _check(model: Any, variables: list[Any]) -> None:
     """Refuse what cannot be recorded, before the first batch."""
     if not variables:
@@ -169,12 +189,6 @@ def _check(model: Any, variables: list[Any]) -> None:
         raise TypeError(
             f"`optimizer` must clip as Keras 3 optimizers do, got {type(optimizer).__name__} without {CLIP}. "
             "Use a keras.optimizers.Optimizer."
-        )
-    replicas = getattr(getattr(model, "distribute_strategy", None), "num_replicas_in_sync", 1)
-    if replicas > 1:
-        raise ValueError(
-            f"the model must train on one replica to be recorded, got {replicas}: Keras clips in each before it adds "
-            "gradients up, so no norm there is the model's. Train without a strategy, or without the callback."
         )
     distribution = keras.distribution.distribution()
     devices = 1 if distribution is None else int(distribution.device_mesh.devices.size)

@@ -39,7 +39,8 @@ class Hooks:
         self.optimizer = inner(self.outer)
         self._replaced: list[tuple[Any, str]] = []
         self._present: list[int] = []
-        self._in_train_step = self._warned = False
+        self._train_steps = 0  # that are running: replicas take turns
+        self._warned = False
         self._write, self._take_loss = (outside_compilers(method) for method in (ring.record, ring.take_loss))
 
     def install(self) -> None:
@@ -68,11 +69,11 @@ class Hooks:
 
     def train_step(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Note that what happens now is training, and not validation."""
-        self._in_train_step = True
+        self._train_steps += 1
         try:
             return original(*args, **kwargs)
         finally:
-            self._in_train_step = False
+            self._train_steps -= 1
 
     def apply(self, original: Callable[..., Any], grads: Any, trainable_variables: Any = None) -> Any:
         """Note which parameters the gradients belong to that will reach the clipping."""
@@ -116,7 +117,7 @@ class Hooks:
 
     def _compute_loss(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         loss = original(*args, **kwargs)
-        if self._in_train_step and loss is not None:
+        if self._train_steps and loss is not None:
             with self.warning():
                 self._take_loss(loss)
         return loss
@@ -141,7 +142,8 @@ class Hooks:
         """For a `LossScaleOptimizer`: it clips only where all gradients are finite, the others are recorded here."""
         grads = list(grads)
         variables = self.variables if trainable_variables is None else list(trainable_variables)
-        ops.cond(self.outer.check_finite(grads), lambda: None, lambda: self.record_skipped(grads, variables))
+        finite = as_the_first_replica(self.outer.check_finite(grads))
+        ops.cond(finite, lambda: None, lambda: self.record_skipped(grads, variables))
         return original(grads, variables)
 
 
@@ -163,6 +165,15 @@ def ignored(optimizer: Any) -> list[tuple[str, float]]:
     """Settings that look like clipping and are none to Keras, with their values: 0 and negative ones."""
     given = [(setting, getattr(optimizer, setting, None)) for setting in SETTINGS]
     return [(setting, value) for setting, value in given if isinstance(value, (int, float)) and value <= 0]
+
+
+def as_the_first_replica(finite: Any) -> Any:
+    """Whether the update is made: of several replicas, Keras asks the first one alone."""
+    if keras.backend.backend() != "tensorflow":
+        return finite
+    from tb_gradclip.tensorflow.replicas import of_first
+
+    return of_first(finite)
 
 
 def outside_compilers(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -218,7 +218,9 @@ class StepRing:
         steps = self._reader.wanted(end)
         if not len(steps):
             return
-        matrix = ops.convert_to_numpy(self._ring)[steps % self._reader.rows]
+        matrix, *others = (each[steps % self._reader.rows] for each in _of_each_replica(self._ring))
+        # What is trained on is the sum: a mean over a batch comes as shares that Keras divided by the replicas.
+        matrix[:, LOSS] += sum(other[:, LOSS] for other in others)
         counted = int(ops.convert_to_numpy(self._counted))
         new = np.arange(max(self._counted_seen, counted - self._slots), counted)
         self._counted_seen = counted
@@ -242,7 +244,18 @@ def either(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any
 
 
 def _variable(value: Any) -> Any:
-    return keras.Variable(value, trainable=False, dtype=str(value.dtype), autocast=False, name="gradclip")
+    # In the scope of a strategy, each replica gets one of its own and nobody waits; elsewhere this means nothing.
+    alone = {"synchronization": "on_read", "aggregation": "only_first_replica"}
+    return keras.Variable(value, trainable=False, dtype=str(value.dtype), autocast=False, name="gradclip", **alone)
+
+
+def _of_each_replica(variable: Any) -> list[Any]:
+    """What each replica holds in a variable, the first one's first."""
+    if keras.backend.backend() != "tensorflow":
+        return [ops.convert_to_numpy(variable)]
+    strategy = getattr(variable.value, "distribute_strategy", None)
+    parts = [variable.value] if strategy is None else strategy.experimental_local_results(variable.value)
+    return [part.numpy() for part in parts]
 
 
 def _pair(loss: Any) -> Any:

@@ -8,6 +8,7 @@ on the gradients as they came, so its result is the library's to the last bit.
 - `arguments`  what they pass, checked
 - `ops`        what is measured of a gradient, by which ops
 - `ring`       the way to the host
+- `replicas`   who records where several train
 """
 
 try:

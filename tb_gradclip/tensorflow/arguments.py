@@ -55,3 +55,26 @@ def check_norm(clip_norm: Any) -> None:
             f"`clip_norm` must be 0 or more and finite, got {clip_norm!r}. "
             "Use observe(grads) to record without clipping."
         )
+
+
+def scalar_loss(loss: Any) -> Any:
+    """A loss that is a scalar by its shape, or will be found to be one when it is computed."""
+    several = isinstance(loss, tf.distribute.DistributedValues) and not isinstance(loss, tf.Variable)
+    if several:
+        raise ValueError(
+            "`loss` must be a scalar, got one for each replica. "
+            'Pass strategy.reduce("MEAN", loss, axis=None), or call step inside of strategy.run.'
+        )
+    shape = tf.TensorShape(getattr(loss, "shape", ()))
+    if shape.rank not in (0, None):
+        raise ValueError(f"`loss` must be a scalar, got a tensor of shape {tuple(shape)}. Pass tf.reduce_mean(loss).")
+    return tf.ensure_shape(loss, ()) if shape.rank is None else loss
+
+
+def check_gradients(gradients: Any) -> None:
+    """Refuse what does not say whose gradients are clipped."""
+    if gradients not in ("replica", "whole"):
+        raise ValueError(
+            f'`gradients` must be "replica" or "whole", got {gradients!r}. '
+            'Pass "whole" if you reduce gradients over the replicas before you clip them.'
+        )

@@ -24,6 +24,7 @@ from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
 from tb_gradclip.recorder import HistogramCounts
 from tb_gradclip.tensorflow.ops import counts, host_is_in_reach, number_cut
+from tb_gradclip.tensorflow.replicas import first_component
 
 STEPS_PER_DRAIN = 64
 
@@ -37,7 +38,7 @@ def _write(matrix: Any, place: Any, row: Any, after: Any, then: Any, by: Any = 1
 
 
 def _variable(value: Any) -> Any:
-    return tf.Variable(value, trainable=False, name="gradclip")
+    return first_component(tf.Variable(value, trainable=False, name="gradclip"))
 
 
 class DeviceRing:

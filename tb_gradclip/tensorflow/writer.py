@@ -6,7 +6,7 @@ import math
 import os
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 
@@ -15,8 +15,9 @@ from tb_gradclip.collector import CollectedWriter, Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.recorder import Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
-from tb_gradclip.tensorflow.arguments import check_norm, parameters_of, scalar
+from tb_gradclip.tensorflow.arguments import check_gradients, check_norm, parameters_of, scalar, scalar_loss
 from tb_gradclip.tensorflow.ops import clamped, half_squares, shared_half_squares, values
+from tb_gradclip.tensorflow.replicas import replica, replicas_of, strategy_of
 from tb_gradclip.tensorflow.ring import STEPS_PER_DRAIN, DeviceRing
 
 MOST_WAITING = 64
@@ -32,6 +33,11 @@ class ClipWriter(CollectedWriter):
     it returns is lost but for the last `capacity` steps: you are warned, and the record has a gap. A `tf.function` that
     was traced outside XLA holds a call to the host, so give XLA a function of its own rather than the same one.
 
+    Under a `tf.distribute.MirroredStrategy` every replica clips, and the first one records, without any of them
+    waiting for it. Its gradients are its own unless you reduce them before you clip, which nobody but you can know:
+    then pass `gradients="whole"`. Clip in `strategy.run`, or outside with "whole". `step` in `strategy.run` takes the
+    loss of the first replica; after it, say, `writer.step(strategy.reduce("MEAN", losses, axis=None))`, the mean.
+
     Args:
       logdir: directory of the run.
       variables: the trained variables, `tf.Variable` or Keras variables, in the order of the gradients to come.
@@ -42,9 +48,12 @@ class ClipWriter(CollectedWriter):
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
       capacity: steps the ring on the device holds; by default 4096, or what fits into 32 MiB.
+      gradients: whose gradients are clipped where several replicas train: "replica", each one's own, as `tape.gradient`
+        returns them in `strategy.run`; or "whole", those of all replicas together. With one replica it says nothing.
 
     Raises:
-      ValueError: a setting is out of range, or `variables` is empty or has an entry twice.
+      ValueError: a setting is out of range, or `variables` is empty, has an entry twice, or was made under a strategy
+        of several replicas that is no `MirroredStrategy`.
       OSError: `logdir` cannot be written.
 
     Example:
@@ -68,11 +77,15 @@ class ClipWriter(CollectedWriter):
         histogram_every: int = HISTOGRAM_EVERY,
         start_step: int = 0,
         capacity: int | None = None,
+        gradients: Literal["replica", "whole"] = "replica",
     ) -> None:
         parameters = parameters_of(variables)
         if capacity is not None and (not isinstance(capacity, int) or capacity < 2):
             raise ValueError(f"`capacity` must be a whole number of steps, 2 or more, got {capacity!r}. Leave it out.")
         check_settings(on_alert, histogram_every, start_step)
+        check_gradients(gradients)
+        self._replicas = replicas_of(strategy_of(variables[0]))
+        self._gradients = gradients if self._replicas > 1 else "whole"
         self._recorder = Recorder(
             EventFile(logdir),
             framework="tensorflow",
@@ -81,6 +94,8 @@ class ClipWriter(CollectedWriter):
             on_alert=on_alert,
             histogram_every=histogram_every,
             start_step=start_step,
+            replicas=self._replicas,
+            gradients=self._gradients,
         )
         wide = any(tf.as_dtype(variable.dtype) == tf.float64 for variable in variables)
         self._ring = DeviceRing(len(parameters), histogram_every, start_step, capacity, wide)
@@ -110,6 +125,8 @@ class ClipWriter(CollectedWriter):
                 f"`clip_value_min` must not be above `clip_value_max`, got {low!r} and {high!r}. Exchange them."
             )
         clipped = [None if g is None else tf.clip_by_value(g, clip_value_min, clip_value_max) for g in grads]
+        if replica():
+            return clipped
         measured = clamped(_present(grads), _present(clipped), clip_value_min, clip_value_max)
         halves, halves_after, flags = (self._placed(grads, numbers) for numbers in measured)
         squares = 2 * halves
@@ -137,6 +154,8 @@ class ClipWriter(CollectedWriter):
         grads = self._to_clip(grads)
         check_norm(clip_norm)
         clipped = [None if g is None else tf.clip_by_norm(g, clip_norm) for g in grads]
+        if replica():
+            return clipped
         # The library's own formula, in the gradient's own type: what it compares with the threshold is recorded.
         sums = [tf.reduce_sum(t * t, None, keepdims=True) for t in _present(grads)]
         squares = self._placed(grads, [tf.reshape(s, []) for s in sums])
@@ -164,6 +183,8 @@ class ClipWriter(CollectedWriter):
         grads = self._to_clip(t_list)
         check_norm(clip_norm)
         clipped, norm = tf.clip_by_global_norm(grads, clip_norm, use_norm)
+        if replica():
+            return clipped, norm
         # Given a norm, the library takes no squares that these could be shared with.
         halves = (shared_half_squares if use_norm is None else half_squares)(_present(grads))
         squares = 2 * self._placed(grads, halves)
@@ -178,6 +199,8 @@ class ClipWriter(CollectedWriter):
           ValueError: the list does not match the variables.
         """
         grads = self._matching(grads)
+        if replica():
+            return
         squares = 2 * self._placed(grads, half_squares(_present(grads)))
         self._ring.record("none", math.nan, math.nan, tf.sqrt(tf.reduce_sum(squares)), [tf.sqrt(squares), None, None])
         self._count("none", grads)
@@ -192,13 +215,9 @@ class ClipWriter(CollectedWriter):
           ValueError: the loss is not a scalar.
           DivergenceError: an alert came up and `on_alert` is "raise".
         """
-        if loss is not None:
-            shape = tf.TensorShape(getattr(loss, "shape", ()))
-            if shape.rank not in (0, None):
-                raise ValueError(
-                    f"`loss` must be a scalar, got a tensor of shape {tuple(shape)}. Pass tf.reduce_mean(loss)."
-                )
-            loss = tf.ensure_shape(loss, ()) if shape.rank is None else loss
+        loss = None if loss is None else scalar_loss(loss)
+        if replica():
+            return
         self._ring.step(loss)
         if not tf.inside_function():
             self._eager_steps += 1
@@ -214,12 +233,23 @@ class ClipWriter(CollectedWriter):
                 f"`grads` must have one entry for each of the {expected} variables, got {len(grads)}. "
                 "Pass what tape.gradient returned for the variables the writer was made with."
             )
+        replicas = replicas_of(tf.distribute.get_strategy())
+        if replicas > self._replicas:
+            raise ValueError(
+                "`variables` must be made in the scope of the strategy that trains them, got variables of "
+                f"{self._replicas} replica and {replicas} that train. Make model and writer in strategy.scope()."
+            )
+        if self._gradients == "replica" and replica() is None:
+            raise ValueError(
+                "`grads` must be a replica's own, got them outside of strategy.run, where they are those of all. "
+                'Pass ClipWriter(..., gradients="whole").'
+            )
         return grads
 
     def _to_clip(self, grads: Sequence[Any]) -> list[Any]:
         """Gradients that match the variables; a list without any gradient is reported."""
         grads = self._matching(grads)
-        if all(g is None for g in grads):
+        if not replica() and all(g is None for g in grads):
             self._recorder.add_finding("no_gradient", self._ring.next_step)
         return grads
 
