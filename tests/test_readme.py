@@ -68,7 +68,8 @@ def test_the_readme_names_every_make_target() -> None:
     assert [target for target in phony[1].split() if target != "help" and f"`{target}`" not in README] == []
 
 
-def test_the_readme_names_every_module_of_the_package() -> None:
-    modules = [path.name for path in (ROOT / "tb_gradclip").iterdir() if path.suffix == ".py" or path.is_dir()]
+def test_the_package_says_what_each_of_its_modules_is_for() -> None:
+    modules = [path.stem for path in (ROOT / "tb_gradclip").iterdir() if path.suffix == ".py" or path.is_dir()]
     shown = [name for name in modules if not name.startswith("_")]
-    assert [name for name in shown if name not in README] == []
+    assert tb_gradclip.__doc__
+    assert [name for name in shown if f"`{name}`" not in tb_gradclip.__doc__] == []
