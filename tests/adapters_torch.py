@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from tb_gradclip.torch import ClipWriter, watch
+from tests.processes import together
 
 Array = NDArray[np.float32]
 Make = Callable[[torch.nn.Module, list[torch.optim.Optimizer]], Any]
@@ -89,17 +94,44 @@ def two(parameters: list[torch.nn.Parameter]) -> list[torch.optim.Optimizer]:
     return [torch.optim.SGD(parameters[:1], lr=0.1), torch.optim.Adam(parameters[1:], lr=0.1)]
 
 
+def alone(model: Any) -> Any:
+    return model
+
+
+def averaged(model: Any) -> Any:
+    return torch.nn.parallel.DistributedDataParallel(model)
+
+
+def sharded(model: Any) -> Any:
+    return fully_shard(model, mesh=init_device_mesh("cpu", (torch.distributed.get_world_size(),)))
+
+
+def whole(gradient: torch.Tensor) -> Array:
+    """A copy of a gradient, of all its shards."""
+    return (gradient.full_tensor() if isinstance(gradient, DTensor) else gradient).numpy().copy()
+
+
+def share(gradient: Array) -> Array:
+    """The gradient of one process, where the mean over all is to be this one: all comes from the first process."""
+    if not torch.distributed.is_initialized():
+        return gradient
+    rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return gradient * np.float32(size) if rank == 0 else np.zeros_like(gradient)
+
+
 @dataclass(frozen=True)
 class Loop:
     """A training loop.
 
     `library`: what makes the clip calls of a loop that is watched; None for one that calls the writer.
+    `over`: what several processes make of the model, each of which runs the loop, to train it together.
     `micro_batches`: backward passes for each step. `unscaled`: whether `unscale_` comes before clipping. `returned`
     collects what the clip calls return, `parameters` what the last training left.
     """
 
     optimizers: Callable[[list[torch.nn.Parameter]], list[torch.optim.Optimizer]] = sgd
     library: type[Library] | None = None
+    over: Callable[[Any], Any] = alone
     norm_type: float = 2.0
     foreach: bool | None = None
     micro_batches: int = 1
@@ -124,23 +156,25 @@ class Loop:
     ) -> list[list[Array]]:
         """Train with what `make` makes of the model."""
         model: Any = Model([g.shape for g in gradients[0]], self.untrained)
+        inner, model = model, self.over(model)
         if self.compiled:
             model = torch.compile(model, backend="eager")
-        trained = list(model.trained)
+        trained = list(inner.trained)
         optimizers = self.optimizers(trained)
         scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=self.scaled)
         writer, clipped = make(model, optimizers), []
         for loss, step in zip(losses, gradients, strict=True):
             for optimizer in optimizers:
                 optimizer.zero_grad()
-            for _ in range(self.micro_batches):
-                parts = [torch.from_numpy(gradient / np.float32(self.micro_batches)) for gradient in step]
-                scaler.scale(model(parts)).backward()
+            for number in range(self.micro_batches):
+                parts = [torch.from_numpy(share(gradient / np.float32(self.micro_batches))) for gradient in step]
+                with self.together_at_last(model, number):
+                    scaler.scale(model(parts)).backward()
             if self.unscaled and kind != "none":
                 for optimizer in optimizers:
                     scaler.unscale_(optimizer)
             self.clip(writer, list(model.parameters()), kind, threshold)
-            clipped.append(step if kind == "none" else [p.grad.numpy().copy() for p in trained])
+            clipped.append(step if kind == "none" else [whole(p.grad) for p in trained])
             if self.library is not None:
                 writer.log_loss(torch.tensor(loss))
             for optimizer in optimizers:
@@ -150,6 +184,11 @@ class Loop:
         writer.close()
         self.parameters[:] = [parameter.detach().clone() for parameter in trained]
         return clipped
+
+    def together_at_last(self, model: Any, micro_batch: int) -> contextlib.AbstractContextManager[Any]:
+        """Processes average the gradients that they have accumulated, if it makes a difference when."""
+        early = micro_batch < self.micro_batches - 1
+        return model.no_sync() if early and self.over is averaged else contextlib.nullcontext()
 
     def clip(self, writer: Any, parameters: list[torch.nn.Parameter], kind: str, threshold: float) -> None:
         """One step's clipping."""
@@ -183,6 +222,11 @@ LOOPS = {
     "torch_compiled": Loop(compiled=True),
     "torch_scaled": Loop(scaled=True),
     "torch_scaled_fused": Loop(scaled=True, optimizers=fused),
+    "torch_ddp": Loop(over=averaged),
+    "torch_ddp_accumulating": Loop(over=averaged, micro_batches=2),
+    "torch_fsdp": Loop(over=sharded),
+    "torch_fsdp_accumulating": Loop(over=sharded, micro_batches=2),
+    "torch_fsdp_order_1": Loop(over=sharded, norm_type=1),
     "watch": Loop(library=Library),
     "watch_slow": Loop(library=Library, foreach=False),
     "watch_pair": Loop(library=Pair),
@@ -195,12 +239,33 @@ LOOPS = {
     "watch_compiled": Loop(library=Library, compiled=True),
     "watch_scaled": Loop(library=Library, scaled=True),
     "watch_scaled_fused": Loop(library=Library, scaled=True, optimizers=fused),
+    "watch_ddp": Loop(library=Library, over=averaged),
+    "watch_ddp_accumulating": Loop(library=Library, over=averaged, micro_batches=2),
+    "watch_fsdp": Loop(library=Library, over=sharded),
+    "watch_fsdp_pair": Loop(library=Pair, over=sharded),
+    "watch_fsdp_two_optimizers": Loop(library=Library, over=sharded, optimizers=two),
     "watch_scaled_two_optimizers": Loop(library=Library, scaled=True, optimizers=two),
 }
 
 
 def __getattr__(name: str) -> Any:
     """`record_NAME` for every loop."""
-    if (loop := LOOPS.get(name.removeprefix("record_"))) is None:
+    if (loop := LOOPS.get(loop_name(name))) is None:
         raise AttributeError(name)
-    return loop.record
+    return loop.record if loop.over is alone else functools.partial(record_together, loop_name(name))
+
+
+def loop_name(name: str) -> str:
+    return name.removeprefix("record_")
+
+
+def record_together(name: str, *args: Any) -> list[list[Array]]:
+    """Run a loop in several processes; returns what clipping made of the gradients."""
+    clipped = together(record_here, name, *args)
+    for others in clipped[1:]:
+        np.testing.assert_equal(clipped[0], others)
+    return clipped[0]
+
+
+def record_here(name: str, *args: Any) -> list[list[Array]]:
+    return LOOPS[name].record(*args)

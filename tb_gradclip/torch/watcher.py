@@ -14,7 +14,7 @@ from tb_gradclip.collector import CollectedWriter
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.recorder import OnAlert
 from tb_gradclip.torch import amp, clip_calls
-from tb_gradclip.torch.arguments import Model, Tensors
+from tb_gradclip.torch.arguments import Model, Tensors, named_parameters
 from tb_gradclip.torch.updates import UpdateWriter
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def watch(
     if not isinstance(several, Iterable):
         raise TypeError(_not_an_optimizer(several))
     optimizers = [_innermost(given) for given in several]
-    named = list(model.named_parameters() if isinstance(model, torch.nn.Module) else model)
-    known = {id(parameter) for _, parameter in named}
+    model = model if isinstance(model, torch.nn.Module) else list(model)
+    known = set(map(id, named_parameters(model).values()))
     for number, given in enumerate(optimizers):
         if known.isdisjoint(map(id, amp.updated(given))):
             raise ValueError(
@@ -74,9 +74,9 @@ def watch(
             )
     if not optimizers:
         raise ValueError("`optimizer` must not be empty. Pass what updates the model.")
-    writer = UpdateWriter(logdir, named, on_alert=on_alert, histogram_every=histogram_every, start_step=start_step)
+    writer = UpdateWriter(logdir, model, on_alert=on_alert, histogram_every=histogram_every, start_step=start_step)
     writer.observe(optimizers)
-    if names := clip_calls.hidden():
+    if not writer._idle and (names := clip_calls.hidden()):
         warnings.warn(
             f"gradclip: in torch {torch.__version__} calls of {', '.join(names)} are only seen as torch.nn.utils.NAME, "
             "not where they were imported by name before. Call watch() before importing what trains.",
