@@ -1,4 +1,4 @@
-"""Two processes that train together, as `torchrun` starts them; they live as long as the tests, and do as they are told."""
+"""Two processes that train together. They live as long as the tests, and call what they are told to."""
 
 from __future__ import annotations
 

@@ -102,9 +102,11 @@ class ClipWriter(Harmless, CollectedWriter):
         self._outbox = Outbox(len(named), devices)
         self._undo = contextlib.ExitStack()
         self._undo.callback(amp.observe(self))
-        # Where shards are put together, the other processes count on this one even when it is closed.
-        drain = (lambda: None) if self._shards.spread else self._undo.close
-        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain)
+        undo = self._undo.close
+        if self._shards.spread:  # other processes count on this one even when it is closed, and goes on measuring
+            weakref.finalize(self, undo).atexit = False
+            undo = contextlib.nullcontext
+        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain=undo)
         if not team.writes:
             self._collector.close()
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
