@@ -166,10 +166,9 @@ class Loop:
         for loss, step in zip(losses, gradients, strict=True):
             for optimizer in optimizers:
                 optimizer.zero_grad()
-            for number in range(self.micro_batches):
+            for _ in range(self.micro_batches):
                 parts = [torch.from_numpy(share(gradient / np.float32(self.micro_batches))) for gradient in step]
-                with self.together_at_last(model, number):
-                    scaler.scale(model(parts)).backward()
+                scaler.scale(model(parts)).backward()
             if self.unscaled and kind != "none":
                 for optimizer in optimizers:
                     scaler.unscale_(optimizer)
@@ -184,11 +183,6 @@ class Loop:
         writer.close()
         self.parameters[:] = [parameter.detach().clone() for parameter in trained]
         return clipped
-
-    def together_at_last(self, model: Any, micro_batch: int) -> contextlib.AbstractContextManager[Any]:
-        """Processes average the gradients that they have accumulated, if it makes a difference when."""
-        early = micro_batch < self.micro_batches - 1
-        return model.no_sync() if early and self.over is averaged else contextlib.nullcontext()
 
     def clip(self, writer: Any, parameters: list[torch.nn.Parameter], kind: str, threshold: float) -> None:
         """One step's clipping."""
@@ -223,10 +217,9 @@ LOOPS = {
     "torch_scaled": Loop(scaled=True),
     "torch_scaled_fused": Loop(scaled=True, optimizers=fused),
     "torch_ddp": Loop(over=averaged),
-    "torch_ddp_accumulating": Loop(over=averaged, micro_batches=2),
     "torch_fsdp": Loop(over=sharded),
     "torch_fsdp_accumulating": Loop(over=sharded, micro_batches=2),
-    "torch_fsdp_order_1": Loop(over=sharded, norm_type=1),
+    "torch_fsdp_scaled": Loop(over=sharded, scaled=True),
     "watch": Loop(library=Library),
     "watch_slow": Loop(library=Library, foreach=False),
     "watch_pair": Loop(library=Pair),
@@ -240,7 +233,6 @@ LOOPS = {
     "watch_scaled": Loop(library=Library, scaled=True),
     "watch_scaled_fused": Loop(library=Library, scaled=True, optimizers=fused),
     "watch_ddp": Loop(library=Library, over=averaged),
-    "watch_ddp_accumulating": Loop(library=Library, over=averaged, micro_batches=2),
     "watch_fsdp": Loop(library=Library, over=sharded),
     "watch_fsdp_pair": Loop(library=Pair, over=sharded),
     "watch_fsdp_two_optimizers": Loop(library=Library, over=sharded, optimizers=two),

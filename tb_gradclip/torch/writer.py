@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import time
 import types
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,10 +30,10 @@ from tb_gradclip.torch.arguments import (
 from tb_gradclip.torch.calls import Call
 from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.direction import Direction
-from tb_gradclip.torch.gradients import Gradients, Groups
-from tb_gradclip.torch.harmless import Harmless
+from tb_gradclip.torch.gradients import Groups
+from tb_gradclip.torch.measuring import Measuring
 from tb_gradclip.torch.open_step import OpenStep
-from tb_gradclip.torch.outbox import Outbox, Step
+from tb_gradclip.torch.outbox import Outbox
 from tb_gradclip.torch.processes import Team
 
 if TYPE_CHECKING:
@@ -48,19 +46,21 @@ MOST_WAITING, MOST_HELD = 4096, 256 << 20
 """Steps and bytes that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
-class ClipWriter(Harmless, CollectedWriter):
+class ClipWriter(Measuring, CollectedWriter):
     """Clips gradients as `torch.nn.utils` does, and records what that did to them.
 
     Args:
       logdir: directory of the run, or the `torch.utils.tensorboard.SummaryWriter` whose event file to share. Give the
         writer if you have one: TensorBoard follows only one event file at a time in a directory.
-      model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them.
+      model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them. Where several
+        processes train it, each makes a writer, after `DistributedDataParallel` or `fully_shard`; the first one writes.
       on_alert: None, "warn", "raise" or a function of the alert; see `tb_gradclip.recorder.Recorder`. On a CPU an alert
         comes with the step it is about, on a GPU up to 128 steps or half a second later, because nothing waits for it.
       histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
       start_step: number of the first optimizer step, for a run that is resumed.
 
     Raises:
+      TypeError: `model` is DeepSpeed's or FullyShardedDataParallel's, whose gradients only they can put together.
       ValueError: a setting is out of range, or the model has no parameters.
       OSError: `logdir` cannot be written.
 
@@ -102,11 +102,10 @@ class ClipWriter(Harmless, CollectedWriter):
         self._outbox = Outbox(len(named), devices)
         self._undo = contextlib.ExitStack()
         self._undo.callback(amp.observe(self))
-        undo = self._undo.close
-        if self._shards.spread:  # other processes count on this one even when it is closed, and goes on measuring
-            weakref.finalize(self, undo).atexit = False
-            undo = contextlib.nullcontext
-        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain=undo)
+        spread = self._shards.spread  # then other processes count on this one even when it is closed
+        drain = (lambda: None) if spread else self._undo.close
+        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain)
+        weakref.finalize(self, self._undo.close).atexit = False
         if not team.writes:
             self._collector.close()
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
@@ -269,49 +268,6 @@ class ClipWriter(Harmless, CollectedWriter):
             self._collector.wake()
         self._recorder.act()
 
-    def _gradients(self, parameters: Sequence[torch.Tensor]) -> Gradients:
-        """Gradients of those parameters that have one."""
-        with self._own:
-            group = self._groups.of(parameters)
-            indices = group.indices
-            grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
-            if len(grads) < len(indices):
-                indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
-            return Gradients(indices, self._shards.local(grads, indices), group)
-
-    def _lint(self, grads: Gradients) -> None:
-        """Report what is wrong with a clip call that got these gradients."""
-        if not grads.tensors:
-            self._recorder.add_finding("no_gradient", self._step)
-
-    def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
-        """Begin to count this step's gradients, not clipped yet, if it is time to."""
-        due = self._recorder.histogram_due(self._step)
-        if due:
-            with self._own:
-                self._open.histogram.before += self._shards.count(grads, self._room, bound)
-        return due
-
-    def _finish_step(self, loss: torch.Tensor | float | None) -> None:
-        made, histogram = self._open, self._open.histogram
-        if not made.calls:
-            made.calls = [self._unclipped(*part) for part in amp.parts(self._parameters, made.left_scaled)]
-        elif len(made.calls) > 1 and histogram.before and any(call.rule.kind != "none" for call in made.calls):
-            # What several calls did to a parameter no rule tells.
-            histogram.after, histogram.cosine = self._shards.count(self._gradients(self._parameters), self._room), None
-        if not self._collector.closed:
-            skipped = amp.none_made(made.skips)
-            self._outbox.put(Step(self._step, time.time(), loss, made.calls, histogram, skipped))
-        self._step += 1
-        self._open = OpenStep(self._parameters)
-
     def _after_scaler_step(self, optimizer: torch.optim.Optimizer, update: amp.Update | None) -> None:
         with self._harmless(), torch.no_grad():
             amp.note(self, optimizer, update)
-
-    def _unclipped(self, parameters: list[torch.Tensor], scale: torch.Tensor | None) -> Call:
-        """Measure gradients that no call has clipped, and that a loss scaler multiplied, perhaps."""
-        grads = self._gradients(parameters)
-        due = self._recorder.histogram_due(self._step)
-        self._count_before(grads if scale is None or not due else grads.divided(scale))
-        return self._shards.join(Call(Rule("none"), grads.indices, grads.norms(), scale=scale))
