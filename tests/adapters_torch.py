@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from tb_gradclip.torch import ClipWriter, watch
-from tests.processes import together
 
 Array = NDArray[np.float32]
 Make = Callable[[torch.nn.Module, list[torch.optim.Optimizer]], Any]
@@ -96,14 +92,6 @@ def two(parameters: list[torch.nn.Parameter]) -> list[torch.optim.Optimizer]:
 
 def alone(model: Any) -> Any:
     return model
-
-
-def averaged(model: Any) -> Any:
-    return torch.nn.parallel.DistributedDataParallel(model)
-
-
-def sharded(model: Any) -> Any:
-    return fully_shard(model, mesh=init_device_mesh("cpu", (torch.distributed.get_world_size(),)))
 
 
 def whole(gradient: torch.Tensor) -> Array:
@@ -216,10 +204,6 @@ LOOPS = {
     "torch_compiled": Loop(compiled=True),
     "torch_scaled": Loop(scaled=True),
     "torch_scaled_fused": Loop(scaled=True, optimizers=fused),
-    "torch_ddp": Loop(over=averaged),
-    "torch_fsdp": Loop(over=sharded),
-    "torch_fsdp_accumulating": Loop(over=sharded, micro_batches=2),
-    "torch_fsdp_scaled": Loop(over=sharded, scaled=True),
     "watch": Loop(library=Library),
     "watch_slow": Loop(library=Library, foreach=False),
     "watch_pair": Loop(library=Pair),
@@ -232,32 +216,12 @@ LOOPS = {
     "watch_compiled": Loop(library=Library, compiled=True),
     "watch_scaled": Loop(library=Library, scaled=True),
     "watch_scaled_fused": Loop(library=Library, scaled=True, optimizers=fused),
-    "watch_ddp": Loop(library=Library, over=averaged),
-    "watch_fsdp": Loop(library=Library, over=sharded),
-    "watch_fsdp_pair": Loop(library=Pair, over=sharded),
-    "watch_fsdp_two_optimizers": Loop(library=Library, over=sharded, optimizers=two),
     "watch_scaled_two_optimizers": Loop(library=Library, scaled=True, optimizers=two),
 }
 
 
 def __getattr__(name: str) -> Any:
     """`record_NAME` for every loop."""
-    if (loop := LOOPS.get(loop_name(name))) is None:
+    if (loop := LOOPS.get(name.removeprefix("record_"))) is None:
         raise AttributeError(name)
-    return loop.record if loop.over is alone else functools.partial(record_together, loop_name(name))
-
-
-def loop_name(name: str) -> str:
-    return name.removeprefix("record_")
-
-
-def record_together(name: str, *args: Any) -> list[list[Array]]:
-    """Run a loop in several processes; returns what clipping made of the gradients."""
-    clipped = together(record_here, name, *args)
-    for others in clipped[1:]:
-        np.testing.assert_equal(clipped[0], others)
-    return clipped[0]
-
-
-def record_here(name: str, *args: Any) -> list[list[Array]]:
-    return LOOPS[name].record(*args)
+    return loop.record
