@@ -56,13 +56,13 @@ class Shards:
     spread = True
 
     def __init__(self, parameters: Sequence[torch.Tensor]) -> None:
-        self._parameters = parameters
+        self._parameters: Sequence[Any] = parameters
         self._members: dict[DeviceMesh, set[int]] = {}
-        self._owned = [True] * len(parameters)
-        for place, parameter in enumerate(parameters):
+        for place, parameter in enumerate(self._parameters):
             if is_sharded(parameter):
-                self._members.setdefault(parameter.device_mesh, set()).add(place)  # type: ignore[attr-defined]
-                self._owned[place] = _is_owned(parameter)
+                self._members.setdefault(parameter.device_mesh, set()).add(place)
+        self._dimensions = {mesh: self._split_over(mesh) for mesh in self._members}
+        self._owned = list(map(self._is_owned, parameters))
 
     @property
     def processes(self) -> int:
@@ -80,10 +80,12 @@ class Shards:
         A gradient that is a sum over processes still to be made is made, a collective.
         """
         shards = []
+        gradient: Any
         for gradient, place in zip(gradients, indices, strict=True):
-            if is_sharded(gradient) and any(placement.is_partial() for placement in gradient.placements):  # type: ignore[attr-defined]
-                gradient = gradient.redistribute(placements=self._parameters[place].placements)  # type: ignore[attr-defined]  # noqa: PLW2901
-            shard = local(gradient)
+            if is_sharded(gradient) and any(how.is_partial() for how in gradient.placements):
+                shard = local(gradient.redistribute(placements=self._parameters[place].placements))
+            else:
+                shard = local(gradient)
             shards.append(shard if shard.numel() else shard.new_zeros(1))
         return shards
 
@@ -140,11 +142,24 @@ class Shards:
         for mesh, members in self._members.items():
             rows = [row for row, place in enumerate(indices) if place in members]
             part = table if len(rows) == len(indices) else table[rows]
-            for dimension in range(mesh.ndim if rows else 0):
+            for dimension in self._dimensions[mesh] if rows else ():
                 dist.all_reduce(part, operation, mesh.get_group(dimension))
             if part is not table:
                 table[rows] = part
         return table
+
+    def _split_over(self, mesh: DeviceMesh) -> list[int]:
+        """Dimensions of a mesh along which any parameter is split. Along others all processes have the same."""
+        layouts = [self._parameters[place].placements for place in self._members[mesh]]
+        return [i for i in range(mesh.ndim) if not all(layout[i].is_replicate() for layout in layouts)]
+
+    def _is_owned(self, parameter: Any) -> bool:
+        """Whether this process's part counts: it holds something, and of those that hold the same it is the first."""
+        if not is_sharded(parameter):
+            return True
+        mesh = parameter.device_mesh
+        alike = [i for i in self._dimensions[mesh] if parameter.placements[i].is_replicate()]
+        return local(parameter).numel() > 0 and not any(mesh.get_coordinate()[i] for i in alike)
 
 
 def is_sharded(tensor: torch.Tensor) -> bool:
@@ -166,13 +181,6 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
 def whole(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of which every process has all; where they have a part each, a collective."""
     return tensor.full_tensor() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
-
-
-def _is_owned(parameter: Any) -> bool:
-    """Whether this process's part counts: it holds something, and is the first one of those that hold the same."""
-    coordinates = parameter.device_mesh.get_coordinate()
-    pairs = zip(coordinates, parameter.placements, strict=True)
-    return bool(local(parameter).numel()) and all(place == 0 for place, how in pairs if how.is_replicate())
 
 
 def _power(norms: torch.Tensor, order: float) -> torch.Tensor:

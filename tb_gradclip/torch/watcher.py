@@ -86,7 +86,10 @@ def watch(
 
 
 class Watcher(CollectedWriter):
-    """A watch that is on, as `watch` returns it. Its `close` undoes it; it is a context manager too."""
+    """A watch that is on, as `watch` returns it. Its `close` undoes it; it is a context manager too.
+
+    Where processes hold shards of the model, its hooks stay, as the others count on them, until the optimizer is gone.
+    """
 
     def __init__(self, writer: UpdateWriter) -> None:
         self._writer = writer
