@@ -10,7 +10,6 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 PROCESSES = 2
@@ -33,12 +32,14 @@ def _call(module: str, name: str, args: tuple[Any, ...]) -> Any:
 @functools.cache
 def _process(rank: int) -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(1, mp_context=spawn, initializer=_prepare, initargs=(rank, _meeting_point()))
+    return ProcessPoolExecutor(
+        1, mp_context=spawn, initializer=_prepare, initargs=(rank, f"file://{_meeting_point().name}/store")
+    )
 
 
 @functools.cache
-def _meeting_point() -> str:
-    return f"file://{Path(tempfile.mkdtemp())}/store"
+def _meeting_point() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
 
 
 def _prepare(rank: int, meeting_point: str) -> None:

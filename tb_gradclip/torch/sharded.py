@@ -55,10 +55,10 @@ class Shards:
 
     spread = True
 
-    def __init__(self, parameters: Sequence[torch.Tensor]) -> None:
-        self._parameters: Sequence[Any] = parameters
+    def __init__(self, parameters: Sequence[Any]) -> None:
+        self._parameters = parameters
         self._members: dict[DeviceMesh, set[int]] = {}
-        for place, parameter in enumerate(self._parameters):
+        for place, parameter in enumerate(parameters):
             if is_sharded(parameter):
                 self._members.setdefault(parameter.device_mesh, set()).add(place)
         self._dimensions = {mesh: self._split_over(mesh) for mesh in self._members}
