@@ -56,6 +56,13 @@ def sharded(model: torch.nn.Module, *shape: int, **options: Any) -> torch.nn.Mod
     return fully_shard(model, mesh=mesh(*shape), **options)
 
 
+def sharded_in_two_ways(model: torch.nn.Module) -> torch.nn.Module:
+    """Layers on meshes of their own, between which the library does not clip."""
+    for layer, shape in zip(model, [(2,), (1, 2), (2,), (2,)], strict=True):  # type: ignore[call-overload]
+        fully_shard(layer, mesh=mesh(*shape))
+    return model
+
+
 def split(model: torch.nn.Module) -> torch.nn.Module:
     """Tensor parallelism, over sequences for the normalisation: its gradients are sums still to be made."""
     over, rows = mesh(2), Shard(1)
@@ -77,6 +84,7 @@ WRAPS: dict[str, Callable[[torch.nn.Module], Any]] = {
     "FSDP2, bf16 compute": lambda model: sharded(model, 2, mp_policy=MixedPrecisionPolicy(torch.bfloat16)),
     "FSDP2, bf16 parameters": lambda model: sharded(model.bfloat16(), 2),
     "tensor parallel": split,
+    "two meshes": sharded_in_two_ways,
 }
 
 

@@ -19,7 +19,7 @@ from tests.distributed_programs import BATCHES, WRAPS, Plan
 from tests.processes import PROCESSES, together
 
 PLANS = [
-    *(Plan(wrap, by=by) for wrap in WRAPS for by in ("writer", "watch")),
+    *(Plan(wrap, by=by) for wrap in WRAPS if wrap != "two meshes" for by in ("writer", "watch")),
     *(Plan(wrap, rule, "writer") for wrap in ("DDP", "FSDP2") for rule in ("value", "custom", "none")),
     Plan("FSDP2, bf16 parameters", "value", "writer"),
     Plan("HSDP, replicated", "value", "writer"),
@@ -30,6 +30,7 @@ PLANS = [
     Plan("DDP", micro_batches=2, by="writer"),
     Plan("DDP", micro_batches=2, by="watch"),
     Plan("tensor parallel", "custom", "writer"),
+    Plan("two meshes", "custom", "writer"),
 ]
 
 

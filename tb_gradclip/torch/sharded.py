@@ -137,16 +137,21 @@ class Shards:
     def _reduced(self, table: torch.Tensor, indices: Sequence[int], none: float, operation: Any) -> torch.Tensor:
         owned = [self._owned[place] for place in indices]
         if not all(owned):
-            own = torch.tensor(owned, device="cpu").to(table.device, non_blocking=True)
-            table = torch.where(own[:, None], table, none)
+            table = torch.where(_on(table, owned)[:, None], table, none)
         for mesh, members in self._members.items():
             rows = [row for row, place in enumerate(indices) if place in members]
-            part = table if len(rows) == len(indices) else table[rows]
-            for dimension in self._dimensions[mesh] if rows else ():
-                dist.all_reduce(part, operation, mesh.get_group(dimension))
-            if part is not table:
-                table[rows] = part
+            if len(rows) == len(indices):
+                self._reduce(table, mesh, operation)
+            elif rows:
+                chosen = _on(table, rows)
+                part = table.index_select(0, chosen)
+                self._reduce(part, mesh, operation)
+                table = table.index_copy(0, chosen, part)
         return table
+
+    def _reduce(self, table: torch.Tensor, mesh: DeviceMesh, operation: Any) -> None:
+        for dimension in self._dimensions[mesh]:
+            dist.all_reduce(table, operation, mesh.get_group(dimension))
 
     def _split_over(self, mesh: DeviceMesh) -> list[int]:
         """Dimensions of a mesh along which any parameter is split. Along others all processes have the same."""
@@ -181,6 +186,11 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
 def whole(tensor: torch.Tensor) -> torch.Tensor:
     """A tensor of which every process has all; where they have a part each, a collective."""
     return tensor.full_tensor() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
+
+
+def _on(tensor: torch.Tensor, values: list[Any]) -> torch.Tensor:
+    """A vector beside a tensor, without a wait for its device."""
+    return torch.tensor(values, device="cpu").to(tensor.device, non_blocking=True)
 
 
 def _power(norms: torch.Tensor, order: float) -> torch.Tensor:
