@@ -222,6 +222,18 @@ def names(wrapped: str, logdir: Path) -> tuple[int, int]:
     return len(list(own.glob("events*"))), threads
 
 
+def wrapped_too_late(logdir: Path) -> list[str]:
+    """What a writer says that was made before the model was given to DDP."""
+    model = network()
+    with warnings.catch_warnings(record=True) as caught, ClipWriter(logdir / str(dist.get_rank()), model) as writer:
+        warnings.simplefilter("always")
+        together = DistributedDataParallel(model)
+        for batch in batches():
+            loss_of(together, batch).backward()
+            writer.step(1.0)
+    return [str(warning.message) for warning in caught]
+
+
 def watch_inside_ddp(logdir: Path) -> tuple[bool, bool]:
     """Whether clip functions are replaced in this process, and whether its optimizer has hooks."""
     model = DistributedDataParallel(network())

@@ -129,6 +129,14 @@ def test_a_model_that_nobody_shares_is_recorded_by_every_process(tmp_path: Path)
     assert [run.replicas for run in tb_gradclip.read(tmp_path).values()] == [1, 1]
 
 
+def test_a_writer_that_was_made_before_the_model_was_shared_says_so(tmp_path: Path) -> None:
+    for said in together(programs.wrapped_too_late, tmp_path):
+        assert len(said) == 1
+        assert said[0].endswith(
+            "came after the writer, so that every process records the same model. Make the writer after it."
+        )
+
+
 def test_a_process_that_does_not_write_is_left_as_it_is(tmp_path: Path) -> None:
     assert together(programs.watch_inside_ddp, tmp_path) == [(True, True), (False, False)]
 
@@ -144,7 +152,7 @@ def test_fsdp_of_the_first_generation_is_refused_with_what_to_use(tmp_path: Path
 
 
 def engine() -> Any:
-    """A model that is by its class DeepSpeed's, which only installs beside a GPU's compiler."""
+    """A stand-in for DeepSpeed's engine, by its class: the real one compiles C++ when it starts."""
     kind = type("DeepSpeedEngine", (torch.nn.Linear,), {"__module__": "deepspeed.runtime.engine"})
     return kind(2, 1)
 
@@ -161,7 +169,7 @@ def test_deepspeed_is_refused_with_what_to_use(tmp_path: Path, make: Any) -> Non
     with pytest.raises(TypeError, match=r"must keep its gradients in `.grad`, got .* DeepSpeed .*fully_shard"):
         ClipWriter(tmp_path, model)
     with pytest.raises(TypeError, match="DeepSpeed"):
-        watch(model, torch.optim.SGD(model.parameters()), tmp_path)
+        watch(model, model, tmp_path)  # its optimizer is none of torch's either, but that is not the matter
 
 
 RAISES = """

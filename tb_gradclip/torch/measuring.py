@@ -18,6 +18,7 @@ from tb_gradclip.torch.gradients import Gradients, Groups
 from tb_gradclip.torch.harmless import Harmless
 from tb_gradclip.torch.open_step import OpenStep
 from tb_gradclip.torch.outbox import Outbox, Step
+from tb_gradclip.torch.processes import averaging
 from tb_gradclip.torch.sharded import Shards, Whole
 
 
@@ -29,6 +30,7 @@ class Measuring(Harmless):
     _groups: Groups
     _room: Room
     _step: int
+    _alone: bool  # as far as is known: processes may join later
     _open: OpenStep
     _outbox: Outbox
     _recorder: Recorder
@@ -59,6 +61,13 @@ class Measuring(Harmless):
         return due
 
     def _finish_step(self, loss: torch.Tensor | float | None) -> None:
+        if self._alone:
+            self._alone = False
+            if averaging(self._parameters):
+                self._warn(
+                    "DistributedDataParallel came after the writer, so that every process records the same model. "
+                    "Make the writer after it"
+                )
         made, histogram = self._open, self._open.histogram
         if not made.calls:
             made.calls = [self._unclipped(*part) for part in amp.parts(self._parameters, made.left_scaled)]

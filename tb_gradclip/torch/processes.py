@@ -11,7 +11,7 @@ How that is known, of a writer that is made after the model was wrapped:
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -35,12 +35,10 @@ class Team:
     @classmethod
     def of(cls, parameters: Sequence[torch.Tensor]) -> Team:
         """Those that train these parameters, all of a model's."""
-        if not (dist.is_available() and dist.is_initialized()):
-            return cls()
         if any(map(is_sharded, parameters)):
             shards = Shards(parameters)
             return cls(shards.processes, shards.first, shards)
-        groups = [model.process_group for model in _data_parallel({id(parameter) for parameter in parameters})]
+        groups = [model.process_group for model in averaging(parameters)]
         size = max((dist.get_world_size(group) for group in groups), default=1)
         return cls(size, all(dist.get_rank(group) == 0 for group in groups))
 
@@ -50,14 +48,14 @@ class Team:
         return not (self.writes or self.shards.spread)
 
 
-def _data_parallel(parameters: set[int]) -> Iterator[DistributedDataParallel]:
-    """Models that average gradients of some of these parameters."""
-    if dist.get_world_size() == 1:
-        return
-    for thing in gc.get_objects():
-        # Not `isinstance`, which asks an object for its class: some import a module when asked for anything.
-        if issubclass(type(thing), DistributedDataParallel) and not parameters.isdisjoint(map(id, thing.parameters())):
-            yield thing
+def averaging(parameters: Iterable[torch.Tensor]) -> list[DistributedDataParallel]:
+    """What averages gradients of any of these parameters over processes."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return []
+    ids = set(map(id, parameters))
+    # Not `isinstance`, which asks an object for its class: some import a module when asked for anything.
+    models = [thing for thing in gc.get_objects() if issubclass(type(thing), DistributedDataParallel)]
+    return [model for model in models if not ids.isdisjoint(map(id, model.parameters()))]
 
 
 def refuse_unreadable(model: object, named: Iterable[tuple[str, torch.Tensor]]) -> None:

@@ -60,12 +60,12 @@ def watch(
       >>> trainer.train()                                                    # doctest: +SKIP
       >>> watcher.close()                                                    # doctest: +SKIP
     """
+    model = model if isinstance(model, torch.nn.Module) else list(model)
+    known = set(map(id, named_parameters(model).values()))
     several = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else optimizer
     if not isinstance(several, Iterable):
         raise TypeError(_not_an_optimizer(several))
     optimizers = [_innermost(given) for given in several]
-    model = model if isinstance(model, torch.nn.Module) else list(model)
-    known = set(map(id, named_parameters(model).values()))
     for number, given in enumerate(optimizers):
         if known.isdisjoint(map(id, amp.updated(given))):
             raise ValueError(

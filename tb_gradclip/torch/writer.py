@@ -86,7 +86,7 @@ class ClipWriter(Measuring, CollectedWriter):
         self._parameters = list(named.values())
         self._index = {id(parameter): i for i, parameter in enumerate(self._parameters)}
         team = Team.of(self._parameters)
-        self._idle, self._shards = team.idle, team.shards
+        self._idle, self._shards, self._alone = team.idle, team.shards, team.size == 1
         self._recorder = Recorder(
             sink_of(logdir) if team.writes else Nowhere(),
             framework="torch",
