@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 from tb_gradclip.torch import ClipWriter, watch
@@ -89,17 +90,36 @@ def two(parameters: list[torch.nn.Parameter]) -> list[torch.optim.Optimizer]:
     return [torch.optim.SGD(parameters[:1], lr=0.1), torch.optim.Adam(parameters[1:], lr=0.1)]
 
 
+def alone(model: Any) -> Any:
+    return model
+
+
+def whole(gradient: torch.Tensor) -> Array:
+    """A copy of a gradient, of all its shards."""
+    return (gradient.full_tensor() if isinstance(gradient, DTensor) else gradient).numpy().copy()
+
+
+def share(gradient: Array) -> Array:
+    """The gradient of one process, where the mean over all is to be this one: all comes from the first process."""
+    if not torch.distributed.is_initialized():
+        return gradient
+    rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return gradient * np.float32(size) if rank == 0 else np.zeros_like(gradient)
+
+
 @dataclass(frozen=True)
 class Loop:
     """A training loop.
 
     `library`: what makes the clip calls of a loop that is watched; None for one that calls the writer.
+    `over`: what several processes make of the model, each of which runs the loop, to train it together.
     `micro_batches`: backward passes for each step. `unscaled`: whether `unscale_` comes before clipping. `returned`
     collects what the clip calls return, `parameters` what the last training left.
     """
 
     optimizers: Callable[[list[torch.nn.Parameter]], list[torch.optim.Optimizer]] = sgd
     library: type[Library] | None = None
+    over: Callable[[Any], Any] = alone
     norm_type: float = 2.0
     foreach: bool | None = None
     micro_batches: int = 1
@@ -124,9 +144,10 @@ class Loop:
     ) -> list[list[Array]]:
         """Train with what `make` makes of the model."""
         model: Any = Model([g.shape for g in gradients[0]], self.untrained)
+        inner, model = model, self.over(model)
         if self.compiled:
             model = torch.compile(model, backend="eager")
-        trained = list(model.trained)
+        trained = list(inner.trained)
         optimizers = self.optimizers(trained)
         scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=self.scaled)
         writer, clipped = make(model, optimizers), []
@@ -134,13 +155,13 @@ class Loop:
             for optimizer in optimizers:
                 optimizer.zero_grad()
             for _ in range(self.micro_batches):
-                parts = [torch.from_numpy(gradient / np.float32(self.micro_batches)) for gradient in step]
+                parts = [torch.from_numpy(share(gradient / np.float32(self.micro_batches))) for gradient in step]
                 scaler.scale(model(parts)).backward()
             if self.unscaled and kind != "none":
                 for optimizer in optimizers:
                     scaler.unscale_(optimizer)
             self.clip(writer, list(model.parameters()), kind, threshold)
-            clipped.append(step if kind == "none" else [p.grad.numpy().copy() for p in trained])
+            clipped.append(step if kind == "none" else [whole(p.grad) for p in trained])
             if self.library is not None:
                 writer.log_loss(torch.tensor(loss))
             for optimizer in optimizers:

@@ -78,6 +78,11 @@ def test_core_imports_nothing_but_numpy_and_the_standard_library() -> None:
             assert not outside, f"{path} imports {outside}"
 
 
+def test_two_files_know_that_several_processes_train() -> None:
+    knowing = {path.name for path in SOURCES if any(name.startswith("torch.distributed") for name in imports(path))}
+    assert knowing == {"processes.py", "sharded.py"}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "demo").glob("*.py")), ids=lambda path: path.name)
 def test_the_demo_uses_public_names_only(path: Path) -> None:
     public = re.compile(

@@ -42,6 +42,16 @@ ADAPTERS = {
         "watch_scaled_fused": ("value", "global_norm", "none"),
         "watch_scaled_two_optimizers": ("value", "global_norm", "none"),
     },
+    "torch_distributed": {
+        "ddp": ("value", "global_norm"),
+        "fsdp": ("value", "global_norm", "none", "custom", "groups"),
+        "fsdp_accumulating": ("global_norm",),
+        "fsdp_scaled": ("global_norm",),
+        "watch_ddp": ("global_norm",),
+        "watch_fsdp": ("value", "none"),
+        "watch_fsdp_pair": ("global_norm",),
+        "watch_fsdp_two_optimizers": ("global_norm",),
+    },
     "trainers": {"lightning": ("value", "global_norm", "none"), "transformers": ("global_norm",)},
     "tensorflow": dict.fromkeys(
         ("tensorflow_eager", "tensorflow_graph", "tensorflow_xla", "tensorflow_replicas"), EVERY

@@ -46,6 +46,19 @@ class Sink(Protocol):
         """Flush and give up what this sink opened itself."""
 
 
+class Nowhere:
+    """Takes events and keeps none: for processes that leave the writing to another one."""
+
+    def add(self, summary: Summary, step: int, wall_time: float) -> None:
+        """Drop one summary."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class EventFile:
     """An event file of our own.
 

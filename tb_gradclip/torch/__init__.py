@@ -15,7 +15,12 @@ What the numbers mean where more than one thing could be meant:
   one counts. Parameters that no call of the step was given count as having no gradient.
 - Under a `GradScaler` norms are without its scale, and steps it skips are recorded as skipped. Clipping before
   `unscale_` is warned of; then the threshold that is recorded is the one that acted, without the scale too.
-- A model from `torch.compile` has the parameter names it has without.
+- A model from `torch.compile`, or in `DistributedDataParallel`, has the parameter names it has without.
+- Of processes that train one model, all make the same calls, and the first one writes. Norms and histograms are those
+  of whole gradients: under DDP the averaged ones, with `fully_shard` and tensor parallelism those of all shards
+  together, without the angle by which clipping turns them. Of micro-batches under `no_sync`, clipped before gradients
+  are averaged, the last call counts, as ever. The loss is the first process's own, unless it is passed an average.
+- `on_alert="raise"` raises in the first process; what started the others has to end them, as `torchrun` does.
 
 Modules:
 
@@ -24,12 +29,15 @@ Modules:
 - `updates`      steps told by the optimizer's hooks
 - `clip_calls`   the library's clip calls, seen where they are made
 - `arguments`    what they pass
+- `measuring`    what every call of a writer measures
 - `open_step`    the step that is being made
 - `calls`        a clip call, and what its numbers say
 - `gradients`    what is read off gradients, and their scaling
 - `norms`        their norms
 - `direction`    the angle by which clipping turns them
 - `counts`       their histograms
+- `sharded`      what processes hold of gradients, put together
+- `processes`    who trains a model together, and who of them writes
 - `outbox`       the way to the host
 - `amp`          what a `GradScaler` does in between
 - `patches`      functions of PyTorch that are replaced for a while

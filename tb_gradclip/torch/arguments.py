@@ -11,6 +11,8 @@ import torch
 
 from tb_gradclip.core.schema import Parameter
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
+from tb_gradclip.torch.processes import refuse_unreadable
+from tb_gradclip.torch.sharded import whole
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -20,14 +22,14 @@ Model = torch.nn.Module | Iterable[tuple[str, torch.Tensor]]
 
 
 def named_parameters(model: Model) -> dict[str, torch.Tensor]:
-    """Parameters by name; those of a compiled model have the names they have without `torch.compile`."""
+    """Parameters by name: the one they have in the model itself, whatever is wrapped around it."""
     named = list(model.named_parameters() if isinstance(model, torch.nn.Module) else model)
     if not named:
         raise ValueError("`model` must have parameters, got none. Make its layers before the writer.")
+    refuse_unreadable(model, named)
     found: dict[str, torch.Tensor] = {}
     owners: dict[int, str] = {}
-    for given, parameter in named:
-        name = given.replace("_orig_mod.", "")
+    for name, (_, parameter) in zip(_bare([name for name, _ in named]), named, strict=True):
         if owners.setdefault(id(parameter), name) != name or name in found:
             raise ValueError(
                 f"`model` must not have an entry twice, got {owners[id(parameter)]!r} and {name!r}: "
@@ -35,6 +37,14 @@ def named_parameters(model: Model) -> dict[str, torch.Tensor]:
             )
         found[name] = parameter
     return found
+
+
+def _bare(names: list[str]) -> list[str]:
+    """Names without what `torch.compile` and `DistributedDataParallel` put before all of them."""
+    names = [name.replace("_orig_mod.", "") for name in names]
+    while all(name.startswith("module.") for name in names):
+        names = [name.removeprefix("module.") for name in names]
+    return names
 
 
 def sink_of(logdir: str | os.PathLike[str] | SummaryWriter) -> Sink:
@@ -67,7 +77,7 @@ def one_number(loss: torch.Tensor | float | None) -> torch.Tensor | float | None
         return loss
     if loss.numel() != 1:
         raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
-    return loss.detach().clone()
+    return whole(loss.detach()).clone()
 
 
 def described(name: str, parameter: torch.Tensor) -> Parameter:

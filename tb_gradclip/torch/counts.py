@@ -81,7 +81,7 @@ def begin(gradients: Sequence[torch.Tensor], room: Room, bound: float = math.inf
     sizes = [tensor.numel() for tensor in stored]
     absent = [gradient.numel() - size for gradient, size in zip(gradients, sizes, strict=True)]  # zeros not stored
     if stored[0].device.type != "cpu":
-        found = list(_count_on_device(stored, bound))
+        found = list(count_now(stored, bound))
         return Counting(
             found, lambda arrived: _with_absent(arrived[0].numpy(), arrived[1].numpy(), absent), found[0].nbytes
         )
@@ -120,8 +120,11 @@ def _with_absent(counts: Counts, beyond: Counts, absent: list[int]) -> Result:
     return counts, beyond
 
 
-def _count_on_device(stored: list[torch.Tensor], bound: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Counts by scattering ones: `bincount` would wait for the device to learn the largest code."""
+def count_now(stored: list[torch.Tensor], bound: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Counts, and how many are beyond ±bound, on the device the dense gradients are on, and at once.
+
+    By scattering ones: `bincount` would wait for the device to learn the largest code.
+    """
     device = stored[0].device
     counts = torch.zeros(len(stored) * CODES, dtype=torch.int64, device=device)
     beyond = torch.zeros(len(stored), dtype=torch.int64, device=device)

@@ -10,6 +10,7 @@ import torch
 
 from tb_gradclip.torch.calls import Call
 from tb_gradclip.torch.outbox import Histogram
+from tb_gradclip.torch.sharded import local
 
 
 @dataclass
@@ -66,4 +67,4 @@ class OpenStep:
     def _sight(self, call: Call) -> tuple[int, int]:
         """What changes whenever the first gradient of a call does."""
         gradient = self.parameters[call.indices[0]].grad if call.indices else None
-        return (0, 0) if gradient is None else (id(gradient), gradient._version)
+        return (0, 0) if gradient is None else (id(gradient), local(gradient)._version)

@@ -27,6 +27,8 @@ class UpdateWriter(ClipWriter):
         self._losses: list[torch.Tensor | float] = []
         self._done: set[int] = set()
         self._optimizers = len(optimizers)
+        if self._idle:
+            return
         for optimizer in optimizers:
             self._undo.callback(optimizer.register_step_pre_hook(self._before_update).remove)
             self._undo.callback(optimizer.register_step_post_hook(self._after_update).remove)
@@ -37,7 +39,7 @@ class UpdateWriter(ClipWriter):
     def add_loss(self, loss: torch.Tensor | float) -> None:
         """Take a loss of the step that is open."""
         given = one_number(loss)
-        if given is not None:
+        if given is not None and not self._idle:
             self._losses.append(given)
 
     def _before_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -101,7 +103,8 @@ class UpdateWriter(ClipWriter):
         with self._open.uncounted_if_it_fails(counted):
             yield
         if call is not None:
-            self._open.end(call)
+            with self._harmless(), self._own, torch.no_grad():
+                self._open.end(self._shards.join(call))
 
 
 def _has_closure(args: Any, kwargs: Any) -> bool:

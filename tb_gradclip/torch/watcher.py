@@ -14,7 +14,7 @@ from tb_gradclip.actions import OnAlert
 from tb_gradclip.collector import CollectedWriter
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.torch import amp, clip_calls
-from tb_gradclip.torch.arguments import Model, Tensors
+from tb_gradclip.torch.arguments import Model, Tensors, named_parameters
 from tb_gradclip.torch.updates import UpdateWriter
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def watch(
     Every update of the optimizer is a step. What the library's `clip_grad_norm_`, `clip_grad_value_` and
     `clip_grads_with_norm_` did to the model's gradients before it is recorded as by `ClipWriter`, wherever they were
     imported from, also through Accelerate or Lightning. Where none of them was called, the step is recorded as not
-    clipped, with the gradients the optimizer got: what a compiled function, FSDP's own method or DeepSpeed did to them
-    before cannot be seen. A clip call whose gradients are added to afterwards, as when every micro-batch is clipped,
-    gives way to the next. Updates that a `GradScaler` skips are steps too, marked as skipped.
+    clipped, with the gradients the optimizer got: what a compiled function did to them before cannot be seen. A clip
+    call whose gradients are added to afterwards, as when every micro-batch is clipped, gives way to the next. Updates
+    that a `GradScaler` skips are steps too, marked as skipped.
 
     No result changes by a bit, and no checkpoint: neither model nor optimizer gets a buffer or an entry.
 
@@ -52,7 +52,7 @@ def watch(
       kept: the watch goes on until the optimizer is gone, or the program ends.
 
     Raises:
-      TypeError: `optimizer` is none.
+      TypeError: `optimizer` is none, or `model` one that `ClipWriter` refuses.
       ValueError: a setting is out of range, the model has no parameters, or an optimizer has none of the model's.
       OSError: `logdir` cannot be written.
 
@@ -61,12 +61,12 @@ def watch(
       >>> trainer.train()                                                    # doctest: +SKIP
       >>> watcher.close()                                                    # doctest: +SKIP
     """
+    model = model if isinstance(model, torch.nn.Module) else list(model)
+    known = set(map(id, named_parameters(model).values()))
     several = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else optimizer
     if not isinstance(several, Iterable):
         raise TypeError(_not_an_optimizer(several))
     optimizers = [_innermost(given) for given in several]
-    named = list(model.named_parameters() if isinstance(model, torch.nn.Module) else model)
-    known = {id(parameter) for _, parameter in named}
     for number, given in enumerate(optimizers):
         if known.isdisjoint(map(id, amp.updated(given))):
             raise ValueError(
@@ -77,14 +77,14 @@ def watch(
         raise ValueError("`optimizer` must not be empty. Pass what updates the model.")
     writer = UpdateWriter(
         logdir,
-        named,
+        model,
         on_alert=on_alert,
         histogram_every=histogram_every,
         start_step=start_step,
         immediate=immediate,
     )
     writer.observe(optimizers)
-    if names := clip_calls.hidden():
+    if not writer._idle and (names := clip_calls.hidden()):
         warnings.warn(
             f"gradclip: in torch {torch.__version__} calls of {', '.join(names)} are only seen as torch.nn.utils.NAME, "
             "not where they were imported by name before. Call watch() before importing what trains.",
@@ -94,7 +94,10 @@ def watch(
 
 
 class Watcher(CollectedWriter):
-    """A watch that is on, as `watch` returns it. Its `close` undoes it; it is a context manager too."""
+    """A watch that is on, as `watch` returns it. Its `close` undoes it; it is a context manager too.
+
+    Where processes hold shards of the model, its hooks stay, as the others count on them, until the optimizer is gone.
+    """
 
     def __init__(self, writer: UpdateWriter) -> None:
         self._writer = writer

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import time
 import types
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +16,7 @@ from tb_gradclip.collector import CollectedWriter, Collector, Stopwatch
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.recorder import Recorder
+from tb_gradclip.storage.write import Nowhere
 from tb_gradclip.torch import amp
 from tb_gradclip.torch.arguments import (
     Model,
@@ -32,11 +31,12 @@ from tb_gradclip.torch.arguments import (
 from tb_gradclip.torch.calls import Call
 from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.direction import Direction
-from tb_gradclip.torch.gradients import Gradients, Groups
-from tb_gradclip.torch.harmless import Harmless
+from tb_gradclip.torch.gradients import Groups
 from tb_gradclip.torch.lint import ClipLint
+from tb_gradclip.torch.measuring import Measuring
 from tb_gradclip.torch.open_step import OpenStep
-from tb_gradclip.torch.outbox import Outbox, Step
+from tb_gradclip.torch.outbox import Outbox
+from tb_gradclip.torch.processes import Team
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -48,13 +48,14 @@ MOST_WAITING, MOST_HELD = 4096, 256 << 20
 """Steps and bytes that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
-class ClipWriter(Harmless, CollectedWriter):
+class ClipWriter(Measuring, CollectedWriter):
     """Clips gradients as `torch.nn.utils` does, and records what that did to them.
 
     Args:
       logdir: directory of the run, or the `torch.utils.tensorboard.SummaryWriter` whose event file to share. Give the
         writer if you have one: TensorBoard follows only one event file at a time in a directory.
-      model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them.
+      model: the module that is trained, or (name, parameter) pairs as `named_parameters()` gives them. Where several
+        processes train it, each makes a writer, after `DistributedDataParallel` or `fully_shard`; the first one writes.
       on_alert: None, "log", "warn", "raise", a function of the alert, or (kinds, action) pairs of these; see
         `tb_gradclip.actions.action_of`. On a CPU an alert comes with the step it is about, on a GPU up to 128 steps or
         half a second later, because nothing waits for it.
@@ -63,6 +64,7 @@ class ClipWriter(Harmless, CollectedWriter):
       start_step: number of the first optimizer step, for a run that is resumed.
 
     Raises:
+      TypeError: `model` is DeepSpeed's or FullyShardedDataParallel's, whose gradients only they can put together.
       ValueError: a setting is out of range, or the model has no parameters.
       OSError: `logdir` cannot be written.
 
@@ -88,21 +90,29 @@ class ClipWriter(Harmless, CollectedWriter):
         named = named_parameters(model)
         self._parameters = list(named.values())
         self._index = {id(parameter): i for i, parameter in enumerate(self._parameters)}
+        team = Team.of(self._parameters)
+        self._idle, self._shards, self._alone = team.idle, team.shards, team.size == 1
         self._recorder = Recorder(
-            sink_of(logdir),
+            sink_of(logdir) if team.writes else Nowhere(),
             framework="torch",
             library=f"torch {torch.__version__}",
             parameters=[described(name, parameter) for name, parameter in named.items()],
             on_alert=on_alert,
             histogram_every=histogram_every,
             start_step=start_step,
+            replicas=team.size,
         )
         devices = {parameter.device for parameter in self._parameters}
         self._own = Stopwatch()
         self._outbox = Outbox(len(named), devices)
         self._undo = contextlib.ExitStack()
         self._undo.callback(amp.observe(self))
-        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain=self._undo.close)
+        spread = self._shards.spread  # then other processes count on this one even when it is closed
+        drain = (lambda: None) if spread else self._undo.close
+        self._collector = Collector(self._recorder, self._outbox.fetch, self._own, drain)
+        weakref.finalize(self, self._undo.close).atexit = False
+        if not team.writes:
+            self._collector.close()
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
         self._collect_every_step = on_alert is not None and (immediate or devices == {torch.device("cpu")})
         self._step = start_step
@@ -131,6 +141,8 @@ class ClipWriter(Harmless, CollectedWriter):
           RuntimeError: the norm is not finite and `error_if_nonfinite` is set; gradients are then untouched.
         """
         check_threshold("max_norm", max_norm)
+        if self._idle:
+            return torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
         if isinstance(parameters, types.GeneratorType):  # which can be read once, and of which the library says so
             parameters = (tensor for tensor in tensors)
@@ -149,15 +161,23 @@ class ClipWriter(Harmless, CollectedWriter):
             self._count_before(grads)
             call = Call(rule, grads.indices, grads.norms(rule.norm_type), rounded=grads.half)
             call.lengths = None if rule.norm_type == 2.0 else grads.norms()
-        if call is None or error_if_nonfinite or foreach is False or grads.half or not grads.fused:
+        if (
+            call is None
+            or error_if_nonfinite
+            or foreach is False
+            or grads.half
+            or not grads.fused
+            or self._shards.spread
+        ):
             with self._open.uncounted_if_it_fails(counted):
                 total = torch.nn.utils.clip_grad_norm_(*arguments)
         else:  # what the library does, with the norms that are there already
             total = torch.linalg.vector_norm(call.norms, rule.norm_type)
             grads.scale_(rule.threshold, total)
         if call is not None:
-            call.total = total
-            self._open.end(call)
+            with self._harmless():
+                call.total = total
+                self._open.end(self._shards.join(call))
         return total
 
     @torch.no_grad()
@@ -170,6 +190,9 @@ class ClipWriter(Harmless, CollectedWriter):
           ValueError: `clip_value` is negative or NaN, or a parameter is not one of the model's.
         """
         check_threshold("clip_value", clip_value)
+        if self._idle:
+            torch.nn.utils.clip_grad_value_(parameters, clip_value, foreach)
+            return
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
         grads = self._gradients(tensors)
         counted = self._open.begin(grads.indices)
@@ -179,13 +202,13 @@ class ClipWriter(Harmless, CollectedWriter):
             due = self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
             call.changed = grads.beyond(float(clip_value))
-            direction = Direction.of(grads, call.norms) if due else None
+            direction = Direction.of(grads, call.norms) if due and not self._shards.spread else None
         with self._open.uncounted_if_it_fails(counted):
             torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
         if call is not None:
             with self._harmless(), self._own:
                 call.after = grads.norms()
-                self._open.end(call)
+                self._open.end(self._shards.join(call))
                 if direction is not None:
                     self._open.histogram.cosine = direction.cosine(grads, call.after)
 
@@ -204,6 +227,9 @@ class ClipWriter(Harmless, CollectedWriter):
         >>> with writer.clipping():                                          # doctest: +SKIP
         ...     adaptive_clip(model.parameters())
         """
+        if self._idle:
+            yield
+            return
         grads = self._gradients(self._parameters if parameters is None else distinct(parameters))
         counted = self._open.begin(grads.indices)
         call = direction = None
@@ -211,7 +237,7 @@ class ClipWriter(Harmless, CollectedWriter):
             self._lint.look_at_call(self._step, grads)
             due = self._count_before(grads)
             call = Call(Rule("custom"), grads.indices, grads.norms())
-            direction = Direction.of(grads, call.norms) if due else None
+            direction = Direction.of(grads, call.norms) if due and not self._shards.spread else None
         with self._open.uncounted_if_it_fails(counted):
             yield
         if call is None:
@@ -220,11 +246,11 @@ class ClipWriter(Harmless, CollectedWriter):
             # Clipping may put new tensors into `.grad`; a gradient that it removed counts as zero.
             clipped = [self._parameters[index] for index in call.indices]
             left = [torch.zeros_like(p) if p.grad is None else p.grad for p in clipped]
-            after = grads.replaced(left)
+            after = grads.replaced(self._shards.local(left, call.indices))
             call.after = after.norms()
             if len(self._open.histogram.before) > counted:
-                self._open.histogram.after += after.count(self._room)
-            self._open.end(call)
+                self._open.histogram.after += self._shards.count(after, self._room)
+            self._open.end(self._shards.join(call))
             if direction is not None:
                 self._open.histogram.cosine = direction.cosine(after, call.after)
 
@@ -239,6 +265,8 @@ class ClipWriter(Harmless, CollectedWriter):
           DivergenceError: an alert came up and `on_alert` is "raise".
         """
         loss = one_number(loss)
+        if self._idle:
+            return
         with self._harmless(), self._own, torch.no_grad():
             self._finish_step(loss)
         waiting, held = len(self._outbox), self._outbox.held
@@ -248,45 +276,6 @@ class ClipWriter(Harmless, CollectedWriter):
             self._collector.wake()
         self._recorder.act()
 
-    def _gradients(self, parameters: Sequence[torch.Tensor]) -> Gradients:
-        """Gradients of those parameters that have one."""
-        with self._own:
-            group = self._groups.of(parameters)
-            indices = group.indices
-            grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
-            if len(grads) < len(indices):
-                indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
-            return Gradients(indices, grads, group)
-
-    def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
-        """Begin to count this step's gradients, not clipped yet, if it is time to."""
-        due = self._recorder.histogram_due(self._step)
-        if due:
-            with self._own:
-                self._open.histogram.before += grads.count(self._room, bound)
-        return due
-
-    def _finish_step(self, loss: torch.Tensor | float | None) -> None:
-        made, histogram = self._open, self._open.histogram
-        self._lint.look_at_step(self._step, self._updated)
-        if not made.calls:
-            made.calls = [self._unclipped(*part) for part in amp.parts(self._parameters, made.left_scaled)]
-        elif len(made.calls) > 1 and histogram.before and any(call.rule.kind != "none" for call in made.calls):
-            # What several calls did to a parameter no rule tells.
-            histogram.after, histogram.cosine = self._gradients(self._parameters).count(self._room), None
-        if not self._collector.closed:
-            skipped = amp.none_made(made.skips)
-            self._outbox.put(Step(self._step, time.time(), loss, made.calls, histogram, skipped))
-        self._step += 1
-        self._open = OpenStep(self._parameters)
-
     def _after_scaler_step(self, optimizer: torch.optim.Optimizer, update: amp.Update | None) -> None:
         with self._harmless(), torch.no_grad():
             amp.note(self, optimizer, update)
-
-    def _unclipped(self, parameters: list[torch.Tensor], scale: torch.Tensor | None) -> Call:
-        """Measure gradients that no call has clipped, and that a loss scaler multiplied, perhaps."""
-        grads = self._gradients(parameters)
-        due = self._recorder.histogram_due(self._step)
-        self._count_before(grads if scale is None or not due else grads.divided(scale))
-        return Call(Rule("none"), grads.indices, grads.norms(), scale=scale)

@@ -1,0 +1,87 @@
+"""What a writer measures of a step, whichever of its calls wants it measured."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Sequence
+
+import torch
+
+from tb_gradclip.collector import Collector, Stopwatch
+from tb_gradclip.core.rules import Rule
+from tb_gradclip.recorder import Recorder
+from tb_gradclip.torch import amp
+from tb_gradclip.torch.calls import Call
+from tb_gradclip.torch.counts import Room
+from tb_gradclip.torch.gradients import Gradients, Groups
+from tb_gradclip.torch.harmless import Harmless
+from tb_gradclip.torch.lint import ClipLint
+from tb_gradclip.torch.open_step import OpenStep
+from tb_gradclip.torch.outbox import Outbox, Step
+from tb_gradclip.torch.processes import averaging
+from tb_gradclip.torch.sharded import Shards, Whole
+
+
+class Measuring(Harmless):
+    """Measures gradients, and makes a step of what was measured. What it works with, the writer sets up."""
+
+    _parameters: list[torch.Tensor]
+    _shards: Whole | Shards
+    _groups: Groups
+    _room: Room
+    _step: int
+    _alone: bool  # as far as is known: processes may join later
+    _open: OpenStep
+    _outbox: Outbox
+    _recorder: Recorder
+    _collector: Collector
+    _own: Stopwatch
+    _lint: ClipLint
+    _updated: Collection[int]
+
+    def _gradients(self, parameters: Sequence[torch.Tensor]) -> Gradients:
+        """Gradients of those parameters that have one."""
+        with self._own:
+            group = self._groups.of(parameters)
+            indices = group.indices
+            grads = [grad for parameter in parameters if (grad := parameter.grad) is not None]
+            if len(grads) < len(indices):
+                indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
+            return Gradients(indices, self._shards.local(grads, indices), group)
+
+    def _count_before(self, grads: Gradients, bound: float = math.inf) -> bool:
+        """Begin to count this step's gradients, not clipped yet, if it is time to."""
+        due = self._recorder.histogram_due(self._step)
+        if due:
+            with self._own:
+                self._open.histogram.before += self._shards.count(grads, self._room, bound)
+        return due
+
+    def _finish_step(self, loss: torch.Tensor | float | None) -> None:
+        if self._alone:
+            self._alone = False
+            if averaging(self._parameters):
+                self._warn(
+                    "DistributedDataParallel came after the writer, so that every process records the same model. "
+                    "Make the writer after it"
+                )
+        made, histogram = self._open, self._open.histogram
+        self._lint.look_at_step(self._step, self._updated)
+        if not made.calls:
+            made.calls = [self._unclipped(*part) for part in amp.parts(self._parameters, made.left_scaled)]
+        elif len(made.calls) > 1 and histogram.before and any(call.rule.kind != "none" for call in made.calls):
+            # What several calls did to a parameter no rule tells.
+            histogram.after, histogram.cosine = self._shards.count(self._gradients(self._parameters), self._room), None
+        if not self._collector.closed:
+            skipped = amp.none_made(made.skips)
+            self._outbox.put(Step(self._step, time.time(), loss, made.calls, histogram, skipped))
+        self._step += 1
+        self._open = OpenStep(self._parameters)
+
+    def _unclipped(self, parameters: list[torch.Tensor], scale: torch.Tensor | None) -> Call:
+        """Measure gradients that no call has clipped, and that a loss scaler multiplied, perhaps."""
+        grads = self._gradients(parameters)
+        due = self._recorder.histogram_due(self._step)
+        self._count_before(grads if scale is None or not due else grads.divided(scale))
+        return self._shards.join(Call(Rule("none"), grads.indices, grads.norms(), scale=scale))
