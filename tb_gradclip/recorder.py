@@ -25,6 +25,7 @@ from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.core import schema
 from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.cost import Cost
+from tb_gradclip.core.flight import Flight, FlightRecorder
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
@@ -117,6 +118,7 @@ class Recorder:
         self._histograms: dict[int, HistogramCounts] = {}
         self._outliner = Outliner()
         self._windows = WindowFolder(len(self.parameters))
+        self._flights = FlightRecorder(len(self.parameters))
         self._trouble, self._lint = TroubleMonitor(self._names), LintMonitor(self._names)
         self._unheard: deque[Alert] = deque()
         _live.add(self)
@@ -183,6 +185,7 @@ class Recorder:
     def _finish(self) -> None:
         for window, overall in self._windows.close():
             self._write_window(window, overall, time.time())
+        self._write_flights(self._flights.finish())
         self._write_steps()
         self._sink.close()
 
@@ -221,6 +224,8 @@ class Recorder:
 
     def _watch(self, measured: Measurements, rows: NDArray[np.void], result: Outcome) -> None:
         alerts = self._trouble.observe(measured, rows)
+        events = [alert.step for alert in alerts]
+        self._write_flights(self._flights.observe(measured.steps, measured.norms_before, events))
         counts = {step: histogram.counts for step, histogram in self._histograms.items()}
         alerts += self._lint.observe(measured, result, counts)
         if alerts:
@@ -255,6 +260,10 @@ class Recorder:
             self._outliner.add_histogram(step)
             self._log.write_distribution("before", histogram.before(), step, histogram.wall_time)
             self._log.write_distribution("after", histogram.after(), step, histogram.wall_time)
+
+    def _write_flights(self, flights: list[Flight]) -> None:
+        for flight in flights:
+            self._log.write("flights", schema.encode_flight(flight), int(flight.steps[0]), time.time())
 
     def _write_window(self, window: Window, overall: RunWindow, wall_time: float) -> None:
         self._log.write("parameters", schema.encode_window(window), window.first_step, wall_time)

@@ -220,3 +220,36 @@ def test_the_cost_of_a_slow_run_is_known_however_seldom_it_is_told(
     for steps in (10, 50, 500):
         slow_run(tmp_path / str(steps), monkeypatch, Rule("none"), steps)
         assert tb_gradclip.read(tmp_path)[str(steps)].overhead == pytest.approx(0.002, rel=0.2)
+
+
+def test_around_an_event_every_norm_is_kept_and_the_alert_says_who_went_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    norms = rng.uniform(0.9, 1.1, (400, 2))
+    norms[296:, 1] *= 50
+    norms[300] = np.nan
+    book = recorder(tmp_path)
+    for first in range(0, 400, 7):
+        part = measured(first, [2.0] * min(7, 400 - first))
+        book.add_steps(
+            replace(
+                part,
+                norms_before=norms[first : first + 7],
+                norm_before=np.linalg.norm(norms[first : first + 7], axis=1),
+            )
+        )
+    book.close()
+    run = tb_gradclip.read(tmp_path)["."]
+    (alert,) = [alert for alert in run.alerts if alert.kind == "nonfinite"]
+    assert (alert.step, alert.parameter, alert.departures) == (300, "b", (("b", 4),))
+    assert str(alert).endswith("(first to rise: b)")
+    (flight,) = run.flights
+    assert flight.steps.tolist() == list(range(236, 333))
+    np.testing.assert_array_equal(flight.norms, norms[236:333].astype(np.float32))
+
+
+def test_a_flight_that_is_not_complete_is_written_when_the_run_ends(tmp_path: Path) -> None:
+    book = recorder(tmp_path)
+    book.add_steps(measured(0, [2.0] * 9 + [float("nan")]))
+    book.close()
+    (flight,) = tb_gradclip.read(tmp_path)["."].flights
+    assert flight.steps.tolist() == list(range(10))

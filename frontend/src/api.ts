@@ -31,6 +31,8 @@ export interface Alert {
   /** Of `lint`: its name, and what to do. */
   readonly finding: string | null;
   readonly remedy: string | null;
+  /** Parameters in the order in which they left their past, each with how many steps before `step`. */
+  readonly departures: readonly (readonly [string, number])[];
 }
 
 export interface Run {

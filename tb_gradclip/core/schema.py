@@ -17,7 +17,8 @@ keeps only a sample of longer series: 10 records a tag in the slower of its two 
   codes. Body: for each block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
 - `outlines`: first_row, totals (as `Totals`), rows, histogram_steps, own_seconds, elapsed_seconds. Body: rows of
   `OUTLINE_DTYPE`, packed as those of `steps`. The record's own step is that of `lookback_row`.
-- `alerts`: a list of step, wall_time, kind, severity, message, parameter, finding, remedy. No body.
+- `alerts`: a list of step, wall_time, kind, severity, message, parameter, finding, remedy, departures. No body.
+- `flights`: rows, parameters. Body: the steps (int64) and every parameter's norms (float32) as byte planes, zlib.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
 """
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core import framing
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, Outline
+from tb_gradclip.core.flight import NORM_DTYPE, Flight
 from tb_gradclip.core.histogram import CODES, GradientHistogram
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
@@ -42,7 +44,7 @@ from tb_gradclip.core.totals import Totals
 PLUGIN_NAME = "gradclip"
 SCHEMA = 1
 ALERT_KINDS = ("nonfinite", "divergence", "spike", "lint")
-KINDS = ("run", "steps", "outlines", "parameters", "histograms", "alerts")
+KINDS = ("run", "steps", "outlines", "parameters", "histograms", "alerts", "flights")
 RECORDS_PER_SHARD = 8
 
 WINDOW_DTYPE = np.dtype(
@@ -94,8 +96,10 @@ class Parameter:
 class Alert:
     """Something happened at a step, or was noticed there.
 
-    `kind` is one of `ALERT_KINDS`; `severity` is `error`, `warning` or `info`; `message` is one
-    sentence. Only a `lint` alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well.
+    `kind` is one of `ALERT_KINDS`; `severity` is `error`, `warning` or `info`; `message` is one sentence. Only a `lint`
+    alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well. The others have
+    `departures`: parameters in the order in which they left their past, each with how many steps before `step` it did
+    (see `blame.ShareTracker`); `parameter` is the first of them.
     """
 
     step: int
@@ -106,6 +110,7 @@ class Alert:
     wall_time: float = 0.0
     finding: str | None = None
     remedy: str | None = None
+    departures: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
         """The alert as one line."""
@@ -304,5 +309,25 @@ def encode_alerts(alerts: list[Alert]) -> bytes:
 def decode_alerts(frame: bytes) -> list[Alert]:
     """The alerts that `encode_alerts` framed."""
     header, _ = framing.unpack(frame)
-    known = Alert.__dataclass_fields__
-    return [Alert(**{key: value for key, value in alert.items() if key in known}) for alert in header["alerts"]]
+    return [_alert(fields) for fields in header["alerts"]]
+
+
+def _alert(fields: dict[str, Any]) -> Alert:
+    known = {key: value for key, value in fields.items() if key in Alert.__dataclass_fields__}
+    departures = tuple((name, lead) for name, lead in known.pop("departures", ()))
+    return Alert(**known, departures=departures)
+
+
+def encode_flight(flight: Flight) -> bytes:
+    """Frame of a `flights` record."""
+    header = {"rows": len(flight.steps), "parameters": flight.norms.shape[1]}
+    body = framing.planes(flight.steps.astype("<i8")) + framing.planes(flight.norms.astype(NORM_DTYPE))
+    return framing.pack(header, zlib.compress(body, 1))
+
+
+def decode_flight(frame: bytes) -> Flight:
+    """The flight that `encode_flight` framed."""
+    header, compressed = framing.unpack(frame)
+    body, rows = zlib.decompress(compressed), header["rows"]
+    steps, norms = framing.from_planes(body[: 8 * rows], np.dtype("<i8")), body[8 * rows :]
+    return Flight(steps, framing.from_planes(norms, NORM_DTYPE).reshape(rows, header["parameters"]))

@@ -31,8 +31,13 @@ class TroubleMonitor:
             if known is not None:
                 found += self._loss.observe(step, loss)
             if found:
-                self._shares.observe(measured.norms_before[seen : t + 1])
-                seen, first = t + 1, self._shares.first()
-                alerts += [replace(alert, parameter=first, wall_time=wall_time) for alert in found]
-        self._shares.observe(measured.norms_before[seen:])
+                self._shares.observe(measured.steps[seen : t + 1], measured.norms_before[seen : t + 1])
+                seen = t + 1
+                alerts += [self._blaming(alert, wall_time) for alert in found]
+        self._shares.observe(measured.steps[seen:], measured.norms_before[seen:])
         return alerts
+
+    def _blaming(self, alert: Alert, wall_time: float) -> Alert:
+        departures = tuple(self._shares.departures(alert.step))
+        first = departures[0].parameter if departures else None
+        return replace(alert, parameter=first, wall_time=wall_time, departures=departures)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core import framing, schema
+from tb_gradclip.core.flight import Flight
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Tag, Window
@@ -58,9 +59,10 @@ class Run:
     `steps`: structured array, one row an optimizer step, columns `step`, `wall_time`, `loss`, `threshold`,
     `norm_before`, `norm_after`, `coefficient`, `clipped`, `nonfinite`, `skipped` (see `core.rows.STEP_DTYPE`).
     `rule`: how gradients are clipped, with the newest threshold. `windows`: statistics of every parameter over
-    stretches of steps. `complete`: whether every recorded step is there; False means that a loader sampled some away.
-    `overhead`: share of the training time that recording took, as the newest writer measured it; None where it could
-    not. `replicas`, `gradients`: how many train together, and whose gradients are measured; see `schema.RunRecord`.
+    stretches of steps. `flights`: norms of every parameter at every step around events. `complete`: whether every
+    recorded step is there; False means that a loader sampled some away. `overhead`: share of the training time that
+    recording took, as the newest writer measured it; None where it could not. `replicas`, `gradients`: how many train
+    together, and whose gradients are measured; see `schema.RunRecord`.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Run:
     windows: list[Window]
     complete: bool
     overhead: float | None
+    flights: list[Flight] = field(default_factory=list)
     replicas: int = 1
     gradients: Literal["whole", "replica"] = "whole"
 
@@ -86,6 +89,7 @@ class _Attempt:
     windows: dict[int, Window] = field(default_factory=dict)
     histograms: dict[int, bytes] = field(default_factory=dict)
     alerts: dict[tuple[int, str, str | None], Alert] = field(default_factory=dict)
+    flights: dict[int, Flight] = field(default_factory=dict)
     early: dict[int, bytes] = field(default_factory=dict)
     """Frames of `steps` that came before the `run` record, by first row."""
     own_seconds: float = 0.0
@@ -105,6 +109,9 @@ class _Attempt:
             self.histograms[header["step"]] = frame
         elif kind == "alerts":
             self.alerts.update({(a.step, a.kind, a.finding): a for a in schema.decode_alerts(frame)})
+        elif kind == "flights":
+            flight = schema.decode_flight(frame)
+            self.flights[int(flight.steps[0])] = flight
 
     @property
     def overhead(self) -> float | None:
@@ -181,6 +188,7 @@ class RunBuilder:
         newest = self._attempts[max(ends)]
         assert newest.run is not None
         windows: list[Window] = []
+        flights: list[Flight] = []
         histograms: dict[int, bytes] = {}
         alerts: list[Alert] = []
         for name, end in sorted(ends.items()):
@@ -189,6 +197,7 @@ class RunBuilder:
             alerts += [a for a in attempt.alerts.values() if a.step < end and a.finding not in found]
             if attempt.run is not None and attempt.run.parameters == newest.run.parameters:
                 windows += [window for first, window in sorted(attempt.windows.items()) if first < end]
+                flights += [flight for first, flight in sorted(attempt.flights.items()) if first < end]
                 histograms.update({step: frame for step, frame in attempt.histograms.items() if step < end})
         return Run(
             name=self._name,
@@ -202,6 +211,7 @@ class RunBuilder:
             windows=windows,
             complete=self._history.complete,
             overhead=newest.overhead,
+            flights=flights,
             replicas=newest.run.replicas,
             gradients=newest.run.gradients,
         )

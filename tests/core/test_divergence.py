@@ -4,10 +4,8 @@ import math
 import random
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from tb_gradclip.core.blame import RATE, RECENT, ShareTracker
 from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
 from tb_gradclip.core.schema import Alert
 
@@ -75,17 +73,6 @@ def test_a_step_without_a_loss_is_judged_by_its_norm_alone() -> None:
     assert NonfiniteMonitor().observe(0, None, 1.0, 0) == []
 
 
-@pytest.mark.parametrize("pieces", [[200], [1] * 200, [3, 90, 0, 107]])
-def test_the_parameter_whose_share_rose_is_named_first(pieces: list[int]) -> None:
-    rng = np.random.default_rng(0)
-    norms = rng.uniform(0.8, 1.2, (200, 3)) * [5, 1, 2]
-    norms[196:, 1] *= 40
-    tracker = ShareTracker(("embedding", "rnn", "head"))
-    for part in np.split(norms, np.cumsum(pieces)[:-1]):
-        tracker.observe(part)
-    assert tracker.first() == "rnn"
-
-
 def test_a_skipped_step_is_a_warning_and_hides_no_error_that_follows() -> None:
     monitor = NonfiniteMonitor()
     (warning,) = monitor.observe(0, 2.0, math.inf, 1, skipped=True)
@@ -98,35 +85,3 @@ def test_a_skipped_step_is_a_warning_and_hides_no_error_that_follows() -> None:
     assert error.severity == "error"
     (told,) = NonfiniteMonitor().observe(0, None, 1.0, 0, skipped=True)
     assert told.message == "the loss scaler skipped the step"
-
-
-def test_the_usual_share_is_a_running_mean_however_the_steps_arrive() -> None:
-    rng = np.random.default_rng(1)
-    norms = rng.uniform(0.5, 2.0, (60, 4))
-    norms[7], norms[30] = np.nan, 0.0  # neither says anything about shares
-    usual: list[np.ndarray] = []
-    for cuts in ([], [1, 2, 20, 41], list(range(1, 60))):
-        tracker = ShareTracker(("a", "b", "c", "d"))
-        for part in np.split(norms, cuts):
-            tracker.observe(part)
-        assert tracker._past is not None
-        usual.append(tracker._past)
-    shares = [n**2 / (n**2).sum() for n in np.delete(norms, [7, 30], axis=0)][:-RECENT]
-    expected = shares[0]
-    for share in shares[1:]:
-        expected = expected + RATE * (share - expected)
-    for past in usual:
-        np.testing.assert_allclose(past, expected, rtol=1e-12)
-
-
-def test_of_parameters_that_are_not_finite_the_last_one_listed_is_named() -> None:
-    tracker = ShareTracker(("a", "b", "c"))
-    tracker.observe(np.array([[1.0, 1.0, 1.0], [np.nan, np.inf, 1.0]]))
-    assert tracker.first() == "b"
-
-
-def test_nobody_is_named_when_nothing_stands_out() -> None:
-    tracker = ShareTracker(("a", "b"))
-    assert tracker.first() is None
-    tracker.observe(np.zeros((1, 2)))
-    assert tracker.first() is None

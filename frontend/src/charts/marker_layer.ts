@@ -1,6 +1,6 @@
 // Markers as buttons on top of a plot area: they can be reached with the keyboard and read aloud.
 
-import { alertTitle, blameLabel } from "../model/health";
+import { alertTitle, blameWords } from "../model/health";
 import { integer } from "../model/format";
 import type { AlertItem } from "../model/chart";
 import type { Marker } from "../model/markers";
@@ -53,7 +53,8 @@ export class MarkerLayer {
 
 function describe(marker: Marker<AlertItem>): string {
   const sentences = marker.items.slice(0, 3).map((item) => {
-    const blame = item.parameter === null ? "" : ` ${blameLabel(item.kind)}: ${item.parameter}.`;
+    const who = blameWords(item.kind, item.departures);
+    const blame = who ? ` ${who.label}: ${who.first}${who.rest}.` : "";
     return `Step ${integer(item.step)}, ${item.run}. ${alertTitle(item.kind)}: ${item.message}.${blame}`;
   });
   const more = marker.items.length - sentences.length;

@@ -43,7 +43,7 @@ export interface AlertItem extends Marked {
   readonly step: number;
   readonly kind: string;
   readonly message: string;
-  readonly parameter: string | null;
+  readonly departures: readonly (readonly [string, number])[];
 }
 
 export interface ChartData {

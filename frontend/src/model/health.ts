@@ -99,7 +99,20 @@ export function alertTitle(kind: string): string {
   return kind.charAt(0).toUpperCase() + kind.slice(1);
 }
 
-/** The sentence about an alert's parameter. */
-export function blameLabel(kind: string): string {
-  return kind === "nonfinite" ? "First not finite" : "First to rise";
+const MOST_NAMES = 3;
+
+/** Who went first and who followed: `First to rise: rnn.bias, 3 steps before, then head.bias`; null if nobody did. */
+export function blameWords(
+  kind: string,
+  departures: readonly (readonly [string, number])[],
+): { readonly label: string; readonly first: string; readonly rest: string } | null {
+  const [first, ...others] = departures;
+  if (!first) return null;
+  const [name, lead] = first;
+  const when = lead > 0 ? `, ${integer(lead)} step${lead === 1 ? "" : "s"} before` : "";
+  const named = others.slice(0, MOST_NAMES - 1).map(([other]) => other);
+  const more = others.length > named.length ? ` and ${others.length - named.length} more` : "";
+  const then = named.length > 0 ? `, then ${named.join(", ")}${more}` : "";
+  const label = kind === "nonfinite" ? "First not finite" : "First to rise";
+  return { label, first: name, rest: `${when}${then}` };
 }

@@ -116,7 +116,7 @@ export const alertItems = computed<readonly AlertItem[]>(() =>
       step: alert.step,
       kind: alert.kind,
       message: alert.message,
-      parameter: alert.parameter,
+      departures: alert.departures,
     })),
   ),
 );

@@ -1,6 +1,6 @@
 // What is under the cursor, or what a marker means. One at a time, in the chart that is pointed at.
 
-import { alertTitle, blameLabel } from "../model/health";
+import { alertTitle, blameWords } from "../model/health";
 import { integer } from "../model/format";
 import { shareOf, type AlertItem } from "../model/chart";
 import type { Marker } from "../model/markers";
@@ -73,6 +73,17 @@ function ReadoutText() {
   );
 }
 
+function Blame({ item }: { readonly item: AlertItem }) {
+  const blame = blameWords(item.kind, item.departures);
+  if (!blame) return null;
+  return (
+    <p>
+      {blame.label}: <b>{blame.first}</b>
+      {blame.rest}
+    </p>
+  );
+}
+
 function MarkerText({ marker: { items } }: { readonly marker: Marker<AlertItem> }) {
   const shown = items.slice(0, items.length > MOST_ALERTS ? MOST_ALERTS - 1 : MOST_ALERTS);
   return (
@@ -86,11 +97,7 @@ function MarkerText({ marker: { items } }: { readonly marker: Marker<AlertItem> 
           <p>
             <span class={`word ${item.severity}`}>{alertTitle(item.kind)}</span>: {item.message}
           </p>
-          {item.parameter !== null && (
-            <p>
-              {blameLabel(item.kind)}: <b>{item.parameter}</b>
-            </p>
-          )}
+          <Blame item={item} />
         </div>
       ))}
       {items.length > shown.length && <p>and {items.length - shown.length} more</p>}

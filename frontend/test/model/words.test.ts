@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   alertLabel,
   alertTitle,
-  blameLabel,
+  blameWords,
   chips,
   isEvent,
   lintWords,
@@ -48,7 +48,26 @@ it("alerts are named by what their message says", () => {
   expect(alertLabel({ kind: "nonfinite", message: "norm is inf" })).toBe("Inf");
   expect(alertLabel({ kind: "nonfinite", message: "gradient overflowed" })).toBe("non-finite");
   expect(alertTitle("divergence")).toBe("Divergence");
-  expect(blameLabel("spike")).toBe("First to rise");
+});
+
+it("blameWords name who went first, when, and who followed", () => {
+  expect(blameWords("spike", [])).toBeNull();
+  expect(blameWords("spike", [["rnn", 0]])).toEqual({
+    label: "First to rise",
+    first: "rnn",
+    rest: "",
+  });
+  const four = [
+    ["rnn", 3],
+    ["b", 1],
+    ["c", 1],
+    ["d", 0],
+  ] as const;
+  expect(blameWords("nonfinite", four)).toEqual({
+    label: "First not finite",
+    first: "rnn",
+    rest: ", 3 steps before, then b, c and 1 more",
+  });
 });
 
 describe("clippingWords", () => {

@@ -23,6 +23,7 @@ const ALERT = {
   severity: "error",
   message: "loss rose",
   parameter: "w",
+  departures: [["w", 2]],
   finding: null,
   remedy: null,
 } as const;
@@ -33,6 +34,7 @@ const FINDING = {
   kind: "lint",
   severity: "info",
   parameter: null,
+  departures: [],
   finding: "always_clipped",
   remedy: "Raise it.",
 } as const;
