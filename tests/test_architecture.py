@@ -19,11 +19,15 @@ ALLOWED: dict[str, set[str]] = {
     "storage": {"core", "storage"},
     "recorder": {"core", "storage.write"},
     "collector": {"core", "recorder"},
-    "torch": {"core", "collector", "recorder", "storage.write", "torch"},
+    "observation": set(),
+    "torch": {"core", "collector", "recorder", "storage.write", "observation", "torch"},
     "tensorflow": {"core", "collector", "recorder", "storage.write", "tensorflow"},
-    "keras": {"core", "collector", "recorder", "storage.write", "keras", "tensorflow.ops"},
+    "keras": {"core", "collector", "recorder", "storage.write", "observation", "keras", "tensorflow.ops"},
+    "launch": {"observation", "torch.autowatch", "keras.autowatch"},
     "plugin": {"core", "storage", "plugin"},
-    "cli": {"core", "storage.read"},
+    "report": {"core", "storage.read"},
+    "cli": {"launch", "report"},
+    "__main__": {"cli"},
     "__init__": {"recorder", "storage.read"},
 }
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
@@ -78,7 +82,10 @@ def test_the_demo_uses_public_names_only(path: Path) -> None:
         assert not name.startswith(PACKAGE) or public.match(name), f"{path} imports {name}"
 
 
-LOOKING = "import tb_gradclip, tb_gradclip.cli, tb_gradclip.plugin.loader, tb_gradclip.plugin.routes"
+LOOKING = """
+import tb_gradclip.cli, tb_gradclip.launch, tb_gradclip.plugin.loader, tb_gradclip.plugin.routes, tb_gradclip.report
+from tb_gradclip import DivergenceError, Run, read
+"""
 
 
 def loaded(statement: str) -> set[str]:

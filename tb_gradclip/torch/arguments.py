@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,12 @@ def one_number(loss: torch.Tensor | float | None) -> torch.Tensor | float | None
     if loss.numel() != 1:
         raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
     return loss.detach().clone()
+
+
+def read(parameters: Tensors) -> tuple[list[torch.Tensor], Tensors]:
+    """The tensors, and what to pass on in their place: a generator, which can be read once, stays one."""
+    tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+    return tensors, (tensor for tensor in tensors) if isinstance(parameters, types.GeneratorType) else tensors
 
 
 def distinct(parameters: Tensors) -> list[torch.Tensor]:

@@ -28,9 +28,13 @@ class UpdateWriter(ClipWriter):
         self._done: set[int] = set()
         self._optimizers = len(optimizers)
         for optimizer in optimizers:
-            self._undo.callback(optimizer.register_step_pre_hook(self._before_update).remove)
-            self._undo.callback(optimizer.register_step_post_hook(self._after_update).remove)
+            self.follow(optimizer)
         self._undo.callback(clip_calls.observe(self))
+
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take updates of this optimizer for steps too."""
+        self._undo.callback(optimizer.register_step_pre_hook(self._before_update).remove)
+        self._undo.callback(optimizer.register_step_post_hook(self._after_update).remove)
 
     def add_loss(self, loss: torch.Tensor | float) -> None:
         """Take a loss of the step that is open."""

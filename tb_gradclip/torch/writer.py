@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import time
-import types
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from tb_gradclip.torch.arguments import (
     distinct,
     named_parameters,
     one_number,
+    read,
     sink_of,
 )
 from tb_gradclip.torch.calls import Call
@@ -124,9 +124,7 @@ class ClipWriter(Harmless, CollectedWriter):
           RuntimeError: the norm is not finite and `error_if_nonfinite` is set; gradients are then untouched.
         """
         check_threshold("max_norm", max_norm)
-        tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
-        if isinstance(parameters, types.GeneratorType):  # which can be read once, and of which the library says so
-            parameters = (tensor for tensor in tensors)
+        tensors, parameters = read(parameters)
         grads = self._gradients(tensors)
         arguments = parameters, max_norm, norm_type, error_if_nonfinite, foreach
         if grads.group.repeated:

@@ -1,0 +1,83 @@
+"""Every `fit` of a script that knows nothing of it, with a `ClipCallback`: each model is a run, and appends to it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import weakref
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tb_gradclip.keras.callback import ClipCallback
+from tb_gradclip.observation import Observation
+
+
+def install(observation: Observation) -> None:
+    """Give every `fit` a callback from now on, until the program ends, unless it has one of ours."""
+    original = keras.Model.fit
+    signature = inspect.signature(original)
+    callbacks: weakref.WeakKeyDictionary[Any, _Callback] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(original)
+    def fit(model: Any, *args: Any, **kwargs: Any) -> Any:
+        own = None
+        if observation.here:
+            with observation.harmless():
+                bound = signature.bind(model, *args, **kwargs)
+                given = _flat(bound.arguments.get("callbacks"))
+                if not any(isinstance(callback, ClipCallback) for callback in given):
+                    own = callbacks.get(model) or _Callback(observation, observation.new_run(model.name))
+                    callbacks[model] = own
+        if own is None:
+            return original(model, *args, **kwargs)
+        with own.added(bound.arguments.get("callbacks")) as bound.arguments["callbacks"]:
+            return original(*bound.args, **bound.kwargs)
+
+    keras.Model.fit = fit
+
+
+class _Callback(ClipCallback):
+    """A callback that nobody asked for, so that it may not refuse a model."""
+
+    def __init__(self, observation: Observation, run: Path) -> None:
+        super().__init__(run)
+        self._observation, self._run = observation, run
+
+    @contextlib.contextmanager
+    def added(self, given: Any) -> Iterator[Any]:
+        """What `fit` gets instead of the callbacks it is given."""
+        try:
+            if isinstance(given, keras.callbacks.CallbackList):
+                self.set_model(given.model)
+                given.append(self)
+                yield given
+            else:
+                yield [*_flat(given), self]
+        finally:
+            self._finish()  # also of a `fit` that an exception ends
+            self.set_model(None)  # so that the model can be freed
+            if isinstance(given, keras.callbacks.CallbackList):
+                given.callbacks.remove(self)
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Start recording, if that is possible."""
+        try:
+            super().on_train_begin(logs)
+        except Exception:
+            self._finish()
+            self._observation.withdraw(self._run)
+            with self._observation.harmless():
+                raise
+
+
+def _flat(callbacks: Any) -> list[Any]:
+    """Callbacks as a list, however `fit` was given them."""
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    return list(keras.tree.flatten(callbacks))
