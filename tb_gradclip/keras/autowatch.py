@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,17 @@ def install(observation: Observation) -> None:
         if observation.here:
             with observation.harmless():
                 bound = signature.bind(model, *args, **kwargs)
-                given = _flat(bound.arguments.get("callbacks"))
-                if not any(isinstance(callback, ClipCallback) for callback in given):
+                given = bound.arguments.get("callbacks")
+                if not any(isinstance(callback, ClipCallback) for callback in _flat(given)):
                     own = callbacks.get(model) or _Callback(observation, observation.new_run(model.name))
                     callbacks[model] = own
+                    bound.arguments["callbacks"] = own.beside(given, model)
         if own is None:
             return original(model, *args, **kwargs)
-        with own.added(bound.arguments.get("callbacks")) as bound.arguments["callbacks"]:
+        try:
             return original(*bound.args, **bound.kwargs)
+        finally:
+            own.leave(given)
 
     keras.Model.fit = fit
 
@@ -47,19 +49,19 @@ class _Callback(ClipCallback):
         super().__init__(run)
         self._observation, self._run = observation, run
 
-    @contextlib.contextmanager
-    def added(self, given: Any) -> Iterator[Any]:
-        """What `fit` gets instead of the callbacks it is given."""
-        try:
-            if isinstance(given, keras.callbacks.CallbackList):
-                self.set_model(given.model)
-                given.append(self)
-                yield given
-            else:
-                yield [*_flat(given), self]
-        finally:
-            self._finish()  # also of a `fit` that an exception ends
-            self.set_model(None)  # so that the model can be freed
+    def beside(self, given: Any, model: Any) -> Any:
+        """What `fit` gets in the place of the callbacks it is given."""
+        if not isinstance(given, keras.callbacks.CallbackList):
+            return [*_flat(given), self]
+        self.set_model(model)
+        given.callbacks.append(self)
+        return given
+
+    def leave(self, given: Any) -> None:
+        """End what an exception may have left, and let go of the model."""
+        with self._observation.harmless():
+            self._finish()
+            self.set_model(None)
             if isinstance(given, keras.callbacks.CallbackList):
                 given.callbacks.remove(self)
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -92,8 +93,7 @@ class _Watch:
         waiting = [optimizer for optimizer in list(self._losses) if optimizer not in self._begun]
         if waiting:
             tensors, parameters = read(parameters)
-            clipped = set(map(id, tensors))
-            self._begin([o for o in waiting if any(id(parameter) in clipped for parameter in amp.updated(o))])
+            self._begin(_clipped_together(waiting, set(map(id, tensors))))
         return original(parameters, *args, **kwargs)
 
     def around_scaler_step(
@@ -132,6 +132,8 @@ class _Watch:
 
     def _begin_run(self, optimizers: list[torch.optim.Optimizer]) -> None:
         if len(self._writers) >= MOST_RUNS:
+            gc.collect()  # optimizers that are no longer used, of earlier folds perhaps
+        if len(self._writers) >= MOST_RUNS:
             self._observation.say(f"there are more than {MOST_RUNS} optimizers at a time; no further ones are recorded")
             for optimizer in optimizers:
                 self._losses.pop(optimizer, None)
@@ -139,10 +141,26 @@ class _Watch:
         own = {id(parameter) for optimizer in optimizers for parameter in amp.updated(optimizer)}
         known = {id(parameter) for optimizer in list(self._losses) for parameter in amp.updated(optimizer)}
         owners, named = owned(optimizers, known - own)
-        name = type(owners[0] if owners else optimizers[0]).__name__
-        writer = _Writer(self._observation.new_run(name), named)
+        run = self._observation.new_run(type(owners[0] if owners else optimizers[0]).__name__)
+        try:
+            writer = _Writer(run, named)
+        except BaseException:
+            self._observation.withdraw(run)
+            raise
         writer.losses = self._losses.get(optimizers[0]) or Losses(list(amp.updated(optimizers[0])))
         for optimizer in optimizers:
             self._losses[optimizer] = writer.losses
         writer.observe(optimizers)
         self._writers.add(writer)
+
+
+def _clipped_together(optimizers: list[torch.optim.Optimizer], clipped: set[int]) -> list[torch.optim.Optimizer]:
+    """Those with parameters among the clipped ones; of several that have the same, which take turns, the first."""
+    together: list[torch.optim.Optimizer] = []
+    taken: set[int] = set()
+    for optimizer in optimizers:
+        own = set(map(id, amp.updated(optimizer)))
+        if not own.isdisjoint(clipped) and own.isdisjoint(taken):
+            together.append(optimizer)
+            taken |= own
+    return together
