@@ -12,8 +12,8 @@ Every torch.optim optimizer that makes a step is recorded, with the clip calls o
 backward() was called on as its loss; and every fit of a Keras model, with the clipping of its optimizer. The first run
 goes to DIR, others to directories below it. What the script does, prints and returns stays as it is."""
 
-SEEN = """not seen: TensorFlow loops of your own, Keras' train_on_batch, DeepSpeed and other optimizers that are none of
-torch.optim's, processes that the script starts. Of several that torchrun starts only that of rank 0 records:
+SEEN = """not seen: updates without an optimizer of torch.optim, or compiled by torch.compile; TensorFlow loops of your
+own and Keras' train_on_batch; processes that the script starts. Of those that torchrun starts, only rank 0 records:
 torchrun -m tb_gradclip run --logdir DIR script.py"""
 
 

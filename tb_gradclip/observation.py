@@ -19,7 +19,8 @@ class Observation:
     def __init__(self, logdir: str | os.PathLike[str]) -> None:
         self._given, self._logdir = os.fspath(logdir), Path(logdir).absolute()
         self._process = os.getpid()
-        self._runs: list[Path] = []
+        self._runs = 0
+        self._recorded: set[Path] = set()
         self._said: set[str] = set()
 
     @property
@@ -29,13 +30,12 @@ class Observation:
 
     def new_run(self, name: str) -> Path:
         """Directory of a run: `logdir` itself for the first, `logdir/NAME-2` and so on for those after it."""
-        number = len(self._runs) + 1
-        self._runs.append(self._logdir / f"{name}-{number}".replace("/", "_") if self._runs else self._logdir)
-        return self._runs[-1]
+        self._runs += 1
+        return self._logdir / f"{name}-{self._runs}".replace("/", "_") if self._runs > 1 else self._logdir
 
-    def withdraw(self, run: Path) -> None:
-        """Take back a run in which nothing can be recorded. Its directory is not given to another one."""
-        self._runs[self._runs.index(run)] = Path()
+    def recorded(self, run: Path) -> None:
+        """Take note that there is something in a run."""
+        self._recorded.add(run)
 
     @contextlib.contextmanager
     def harmless(self) -> Iterator[None]:
@@ -56,12 +56,11 @@ class Observation:
         """Say where the record is, or why there is none."""
         if not self.here:
             return
-        recorded = len([run for run in self._runs if run != Path()])
-        if recorded:
-            runs = "1 run" if recorded == 1 else f"{recorded} runs"
+        if self._recorded:
+            runs = "1 run" if len(self._recorded) == 1 else f"{len(self._recorded)} runs"
             self.say(f"{runs} recorded. To see what clipping did: tensorboard --logdir {self._given}")
         else:
             self.say(
-                "nothing was recorded, because in this process no torch.optim optimizer made a step and no Keras model "
-                "was trained with fit. `tb-gradclip run --help` says what is seen"
+                "nothing was recorded, because in this process no step of a torch.optim optimizer and no fit of a "
+                "Keras model was seen. `tb-gradclip run --help` says what is not"
             )

@@ -67,7 +67,7 @@ def test_a_script_starts_and_ends_as_under_python(tmp_path: Path, how: str) -> N
     assert pair.alone[1].endswith("[]\n")  # nothing is imported that the script does not import
     assert not pair.logdir.exists()
     assert len(pair.said) == 1
-    assert "nothing was recorded, because in this process no torch.optim optimizer made a step" in pair.said[0]
+    assert "nothing was recorded, because in this process no step of a torch.optim optimizer" in pair.said[0]
 
 
 def test_an_interrupt_ends_a_script_by_signal(tmp_path: Path) -> None:
@@ -184,6 +184,16 @@ def test_what_a_script_records_itself_is_left_to_it(tmp_path: Path) -> None:
     assert len(pair.runs["."].steps) == 3
 
 
+def test_optimizers_that_are_gone_make_room_and_too_many_at_a_time_are_told(tmp_path: Path) -> None:
+    status, _, err = finish(start([*RECORDED, str(tmp_path), "torch_loops.py", "Fold", "Part"]))
+    assert status == 0, err
+    assert err.splitlines()[0] == (
+        "gradclip: there are more than 16 optimizers at a time; no further ones are recorded."
+    )
+    names = [name.split("-")[0] for name in tb_gradclip.read(tmp_path)]
+    assert {name: names.count(name) for name in names} == {".": 1, "Fold": 19, "Layers": 16}
+
+
 def test_only_rank_0_records(torch_loops: Pair, tmp_path: Path) -> None:
     status, out, err = finish(start([*RECORDED, str(tmp_path / "log"), "torch_loops.py", "Clipped"], RANK="1"))
     assert (status, err) == (0, "")
@@ -202,17 +212,26 @@ def test_a_failure_of_ours_is_a_line_and_training_goes_on(torch_loops: Pair, tmp
     assert last.startswith("gradclip: nothing was recorded")
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
-def test_every_fit_of_keras_is_recorded_once(tmp_path: Path, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", backend)
+def test_every_fit_of_keras_is_recorded_and_the_same_to_the_last_bit(tmp_path: Path) -> None:
     pair = both(tmp_path, "keras_fits.py")
     assert pair.alone[0] == pair.recorded[0] == 0, pair.recorded[2]
-    alone, recorded = (json.loads(out.splitlines()[-1]) for out in (pair.alone[1], pair.recorded[1]))
+    alone, recorded = (out.splitlines()[-1] for out in (pair.alone[1], pair.recorded[1]))
     assert recorded == alone
     assert [said.split(":")[1] for said in pair.said] == [" not recorded", " 2 runs recorded. To see what clipping did"]
     assert "the model must have trainable variables, got none" in pair.said[0]
-    runs = pair.runs
+    assert_fits_are_recorded(tmp_path, json.loads(recorded))
+
+
+def test_keras_on_pytorch_is_recorded_by_the_part_for_keras_alone(tmp_path: Path) -> None:
+    command = [*RECORDED, str(tmp_path), "keras_fits.py"]
+    status, out, err = finish(start(command, KERAS_BACKEND="torch"))
+    assert status == 0, err
+    assert_fits_are_recorded(tmp_path, json.loads(out.splitlines()[-1]))
+
+
+def assert_fits_are_recorded(logdir: Path, seen: Any) -> None:
+    runs = tb_gradclip.read(logdir)
     assert {name: run.rule.kind for name, run in runs.items()} == {".": "norm", "value-2": "value"}
     assert runs["."].steps["step"].tolist() == list(range(5))  # of two fits
     assert runs["value-2"].steps["step"].tolist() == list(range(6))
-    np.testing.assert_allclose(runs["."].steps["loss"][2:], recorded["losses"], rtol=1e-6)  # whole epochs
+    np.testing.assert_allclose(runs["."].steps["loss"][2:], seen["losses"], rtol=1e-6)  # each batch is an epoch

@@ -67,12 +67,12 @@ class _Callback(ClipCallback):
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Start recording, if that is possible."""
-        try:
-            super().on_train_begin(logs)
-        except Exception:
-            self._finish()
-            self._observation.withdraw(self._run)
-            with self._observation.harmless():
+        with self._observation.harmless():
+            try:
+                super().on_train_begin(logs)
+                self._observation.recorded(self._run)
+            except BaseException:
+                self._finish()
                 raise
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import weakref
 from collections.abc import Callable, Iterable
@@ -48,8 +49,10 @@ class _Writer(UpdateWriter):
     """A writer that finds the losses of its steps by itself."""
 
     losses: Losses
+    recorded: Callable[[], None]
 
     def _end_step(self) -> None:
+        self.recorded()
         loss = self.losses.take()
         if loss is not None:
             self.add_loss(loss)
@@ -142,11 +145,8 @@ class _Watch:
         known = {id(parameter) for optimizer in list(self._losses) for parameter in amp.updated(optimizer)}
         owners, named = owned(optimizers, known - own)
         run = self._observation.new_run(type(owners[0] if owners else optimizers[0]).__name__)
-        try:
-            writer = _Writer(run, named)
-        except BaseException:
-            self._observation.withdraw(run)
-            raise
+        writer = _Writer(run, named)
+        writer.recorded = functools.partial(self._observation.recorded, run)
         writer.losses = self._losses.get(optimizers[0]) or Losses(list(amp.updated(optimizers[0])))
         for optimizer in optimizers:
             self._losses[optimizer] = writer.losses

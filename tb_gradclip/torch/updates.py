@@ -43,6 +43,8 @@ class UpdateWriter(ClipWriter):
             self._losses.append(given)
 
     def _before_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if torch.compiler.is_compiling():  # what becomes part of a graph cannot be recorded
+            return
         if id(optimizer) in self._done:
             self._end_step()
         with self._harmless(), self._own, torch.no_grad():
@@ -62,6 +64,8 @@ class UpdateWriter(ClipWriter):
             amp.mark_scaled(self, optimizer, functools.partial(scale.to, non_blocking=True))
 
     def _after_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         with self._harmless(), self._own, torch.no_grad():
             if _has_closure(args, kwargs):
                 self._see_gradients(optimizer)

@@ -1,16 +1,19 @@
-"""Models that are trained with `fit`, none of which knows that it is recorded. Prints what came out."""
+"""Models that are trained with `fit`; all but one know nothing of being recorded. Prints what came out."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import tempfile
 from typing import Any
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
+
+from tb_gradclip.keras import ClipCallback
 
 keras.utils.set_random_seed(0)
 x = np.random.default_rng(0).normal(size=(48, 5)).astype("float32")
@@ -47,4 +50,5 @@ value.fit(
 )
 norm.fit(x, y, batch_size=48, epochs=3, verbose=0, callbacks=[losses])
 frozen.fit(x, y, verbose=0)
+made("own", clipnorm=0.5).fit(x, y, verbose=0, callbacks=[ClipCallback(tempfile.mkdtemp())])
 print(json.dumps({"losses": losses.seen, "weights": [weights(model) for model in (norm, value)]}))

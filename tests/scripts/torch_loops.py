@@ -193,6 +193,23 @@ def partly_frozen(name: str) -> Seen:
     return seen
 
 
+def folds(name: str) -> Seen:
+    """One after the other, as in cross-validation."""
+    for _ in range(19):
+        clipped(name)
+    return clipped(name)
+
+
+def parts(name: str) -> Seen:
+    """An optimizer for every layer, some two dozen."""
+    model = type("Layers", (torch.nn.ModuleList,), {})(type(name, (torch.nn.Linear,), {})(5, 1) for _ in range(24))
+    optimizers = [torch.optim.SGD(layer.parameters(), lr=0.01) for layer in model]
+    sum(layer(torch.ones(5)).square().sum() for layer in model).backward()
+    for optimizer in optimizers:
+        optimizer.step()
+    return Seen(model)
+
+
 LOOPS = {
     "Clipped": clipped,
     "Unclipped": lambda name: clipped(name, "none"),
@@ -207,7 +224,8 @@ LOOPS = {
     "TakenOver": taken_over,
     "PartlyFrozen": partly_frozen,
 }
+LARGE = {"Fold": folds, "Part": parts}
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(LOOPS)
-    print(json.dumps({name: LOOPS[name](name).shown() for name in wanted}))
+    print(json.dumps({name: (LOOPS | LARGE)[name](name).shown() for name in wanted}))
