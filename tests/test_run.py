@@ -131,13 +131,14 @@ def test_loops_of_pytorch_are_the_same_to_the_last_bit(torch_loops: Pair) -> Non
     assert torch_loops.recorded == torch_loops.alone
     assert torch_loops.alone[0] == 0, torch_loops.alone[2]
     assert torch_loops.said == [
-        f"gradclip: 13 runs recorded. To see what clipping did: tensorboard --logdir {torch_loops.logdir}."
+        f"gradclip: 14 runs recorded. To see what clipping did: tensorboard --logdir {torch_loops.logdir}."
     ]
 
 
+NAMES = ["0.weight", "0.bias", "2.weight", "2.bias"]
 RULES = {"Unclipped": "none", "Closure": "none", "ByValue": "value"}
 LOOPS = ["Clipped", "Unclipped", "ByValue", "Wrapped", "Compiled", "Closure", "Accumulated", "Scaled", "Generator"]
-LOOPS += ["Together", "TakenOver", "PartlyFrozen"]
+LOOPS += ["Together", "TakenOver", "PartlyFrozen", "Several"]
 
 
 def run_of(pair: Pair, name: str) -> Run:
@@ -155,7 +156,8 @@ def test_every_loop_of_pytorch_is_recorded_as_it_saw_itself(torch_loops: Pair, n
     turns = 2 if name == "Generator" else 1
     assert run.complete
     assert run.rule.kind == RULES.get(name, "global_norm")
-    assert [parameter.name for parameter in run.parameters] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    names = [f"{model}.{name}" for model in ("Several", "Several-2") for name in NAMES] + ["group0.8"]
+    assert [parameter.name for parameter in run.parameters] == (names if name == "Several" else NAMES)
     np.testing.assert_allclose(run.steps["loss"], seen["losses"][turns - 1 :: turns], rtol=1e-6)
     np.testing.assert_allclose(run.steps["norm_before"], seen["norms"][turns - 1 :: turns], rtol=1e-5)
     assert run.steps["skipped"].tolist() == [name == "Scaled" and step in (0, 2) for step in range(6)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import gc
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 import torch
@@ -96,7 +96,8 @@ class _Watch:
         waiting = [optimizer for optimizer in list(self._losses) if optimizer not in self._begun]
         if waiting:
             tensors, parameters = read(parameters)
-            self._begin(_clipped_together(waiting, set(map(id, tensors))))
+            clipped = set(map(id, tensors))
+            self._begin(_clipped_together(waiting, clipped), clipped)
         return original(parameters, *args, **kwargs)
 
     def around_scaler_step(
@@ -114,8 +115,8 @@ class _Watch:
         if not torch.compiler.is_compiling():
             self._begin([optimizer])
 
-    def _begin(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
-        """Begin to record those that are not yet."""
+    def _begin(self, optimizers: Iterable[torch.optim.Optimizer], clipped: Set[int] = frozenset()) -> None:
+        """Begin to record those that are not yet; `clipped` are identities of what is being clipped."""
         new = [optimizer for optimizer in optimizers if optimizer not in self._begun]
         if not new or not self._observation.here:
             return
@@ -131,9 +132,9 @@ class _Watch:
                 for optimizer in new:
                     self._losses.pop(optimizer, None)
             else:
-                self._begin_run(new)
+                self._begin_run(new, clipped)
 
-    def _begin_run(self, optimizers: list[torch.optim.Optimizer]) -> None:
+    def _begin_run(self, optimizers: list[torch.optim.Optimizer], clipped: Set[int]) -> None:
         if len(self._writers) >= MOST_RUNS:
             gc.collect()  # optimizers that are no longer used, of earlier folds perhaps
         if len(self._writers) >= MOST_RUNS:
@@ -143,7 +144,7 @@ class _Watch:
             return
         own = {id(parameter) for optimizer in optimizers for parameter in amp.updated(optimizer)}
         known = {id(parameter) for optimizer in list(self._losses) for parameter in amp.updated(optimizer)}
-        owners, named = owned(optimizers, known - own)
+        owners, named = owned(optimizers, clipped, known - own)
         run = self._observation.new_run(type(owners[0] if owners else optimizers[0]).__name__)
         writer = _Writer(run, named)
         writer.recorded = functools.partial(self._observation.recorded, run)

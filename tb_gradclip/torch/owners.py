@@ -7,7 +7,7 @@ known of modules while they are made, and those that were copied or loaded are f
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import torch
 from torch.nn.parameter import is_lazy
@@ -17,23 +17,23 @@ WRAPPERS = (["module"], ["_orig_mod"])
 
 
 def owned(
-    optimizers: Iterable[torch.optim.Optimizer], foreign: set[int]
+    optimizers: Iterable[torch.optim.Optimizer], clipped: Set[int], foreign: Set[int]
 ) -> tuple[list[torch.nn.Module], list[tuple[str, torch.Tensor]]]:
     """Modules that own what optimizers update, and (name, parameter) pairs.
 
-    Names are those of the outermost module's `named_parameters`; of several modules, each with its class before it. The
-    modules' other parameters are among the pairs, as clip calls are given them too, but for `foreign` ones, identities
-    of what other optimizers update. Tensors that no module owns are called `group0.0`, after their place.
+    Names are those of the outermost module's `named_parameters`; of several modules, each with its class before it.
+    Tensors that no module owns are called `group0.0`, after their place. Among the pairs are parameters that only clip
+    calls are given too: the `clipped` ones and frozen ones, but none that other optimizers update, the `foreign` ones.
+    Both are identities.
     """
-    places = {
-        id(parameter): f"group{number}.{place}"
-        for optimizer in optimizers
-        for number, group in enumerate(optimizer.param_groups)
-        for place, parameter in enumerate(group["params"])
+    groups = [group["params"] for optimizer in optimizers for group in optimizer.param_groups]
+    updated = {
+        id(parameter): (f"group{number}.{place}", parameter)
+        for number, group in enumerate(groups)
+        for place, parameter in enumerate(group)
     }
-    tensors = {id(p): p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     owners: list[torch.nn.Module] = []
-    missing = set(tensors)
+    missing = set(updated)
     for module in _outermost(missing):
         own = {id(parameter) for parameter in module.parameters()}
         if not own.isdisjoint(missing):
@@ -42,11 +42,10 @@ def owned(
     found: dict[int, tuple[str, torch.Tensor]] = {}
     for prefix, owner in zip(_prefixes(owners), owners, strict=True):
         for name, parameter in owner.named_parameters():
-            if id(parameter) not in foreign and not is_lazy(parameter):
+            known = id(parameter) in clipped or not parameter.requires_grad
+            if id(parameter) in updated or (known and id(parameter) not in foreign and not is_lazy(parameter)):
                 found.setdefault(id(parameter), (prefix + name, parameter))
-    for identity, tensor in tensors.items():
-        found.setdefault(identity, (places[identity], tensor))
-    return owners, list(found.values())
+    return owners, [*found.values(), *(updated[key] for key in updated if key in missing)]
 
 
 def _outermost(wanted: set[int]) -> list[torch.nn.Module]:

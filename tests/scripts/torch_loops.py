@@ -193,6 +193,22 @@ def partly_frozen(name: str) -> Seen:
     return seen
 
 
+def several(name: str) -> Seen:
+    """Two models and a tensor of one's own, and an optimizer for all."""
+    models = made(name), made(name)
+    scale = torch.ones((), requires_grad=True)
+    parameters = [*models[0].parameters(), *models[1].parameters(), scale]
+    optimizer = torch.optim.SGD(parameters, lr=0.01)
+    seen = Seen(*models)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = loss_of(models[0]) + scale * loss_of(models[1])
+        loss.backward()
+        seen.note(loss, clip_grad_norm_(parameters, 0.5))
+        optimizer.step()
+    return seen
+
+
 def folds(name: str) -> Seen:
     """One after the other, as in cross-validation."""
     for _ in range(19):
@@ -201,12 +217,13 @@ def folds(name: str) -> Seen:
 
 
 def parts(name: str) -> Seen:
-    """An optimizer for every layer, some two dozen."""
+    """An optimizer for every layer, some two dozen, each made when it is needed first."""
     model = type("Layers", (torch.nn.ModuleList,), {})(type(name, (torch.nn.Linear,), {})(5, 1) for _ in range(24))
-    optimizers = [torch.optim.SGD(layer.parameters(), lr=0.01) for layer in model]
     sum(layer(torch.ones(5)).square().sum() for layer in model).backward()
-    for optimizer in optimizers:
-        optimizer.step()
+    optimizers = []
+    for layer in model:
+        optimizers.append(torch.optim.SGD(layer.parameters(), lr=0.01))
+        optimizers[-1].step()
     return Seen(model)
 
 
@@ -223,6 +240,7 @@ LOOPS = {
     "Together": together,
     "TakenOver": taken_over,
     "PartlyFrozen": partly_frozen,
+    "Several": several,
 }
 LARGE = {"Fold": folds, "Part": parts}
 
