@@ -31,7 +31,8 @@ def run(command: Sequence[str], logdir: str | os.PathLike[str], as_module: bool 
 
     Args:
       command: path of the script or name of the module, then its arguments.
-      logdir: directory of the runs.
+      logdir: directory of the first run, others go below it. Where several processes train together, as `torchrun`
+        starts them, only that of rank 0 records.
       as_module: whether it is a module.
 
     Returns:
@@ -40,8 +41,8 @@ def run(command: Sequence[str], logdir: str | os.PathLike[str], as_module: bool 
     """
     if not getattr(sys.flags, "safe_path", False):  # where `python` would put something in the first place, so do we
         sys.path[0] = os.getcwd() if as_module else os.path.dirname(os.path.realpath(command[0]))
-    observation = Observation(logdir)
-    if os.environ.get("RANK", "0") == "0":
+    observation, records = Observation(logdir), os.environ.get("RANK", "0") == "0"
+    if records:
         _observe_imports(observation)
     main = types.ModuleType("__main__")
     if "__annotations__" in vars(sys.modules["__main__"]):  # until Python 3.14
@@ -50,7 +51,7 @@ def run(command: Sequence[str], logdir: str | os.PathLike[str], as_module: bool 
         code = (_code_of_module if as_module else _code_of_script)(command[0], main)
         if code is None:
             return 1 if as_module else 2
-        if os.environ.get("RANK", "0") == "0":
+        if records:
             atexit.register(observation.conclude)  # before any writer exists, so after they are closed
         sys.argv = [str(main.__file__) if as_module else command[0], *command[1:]]
         sys.modules["__main__"] = main
@@ -128,17 +129,18 @@ class _Following(MetaPathFinder):
             return None
         function = self._functions.pop(name)
         spec = importlib.util.find_spec(name)
-        if spec is None or spec.loader is None:
+        loader = None if spec is None else spec.loader
+        if loader is None or not hasattr(loader, "__dict__"):
             self._functions[name] = function
             return spec
-        original = spec.loader.exec_module
+        original, attributes = loader.exec_module, vars(loader)
 
         def exec_module(module: types.ModuleType) -> None:
-            vars(spec.loader).pop("exec_module")
+            del attributes["exec_module"]
             original(module)
             function()
 
-        vars(spec.loader)["exec_module"] = exec_module
+        attributes["exec_module"] = exec_module
         return spec
 
 

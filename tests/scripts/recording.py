@@ -1,5 +1,6 @@
-"""Records one of two models itself; then fails inside PyTorch."""
+"""Records one of two models itself, from another directory; then fails inside PyTorch."""
 
+import os
 import tempfile
 
 import torch
@@ -8,7 +9,8 @@ from tb_gradclip.torch import watch
 
 own, other = torch.nn.Linear(3, 1), torch.nn.Linear(4, 1)
 optimizers = [torch.optim.SGD(model.parameters(), lr=0.1) for model in (own, other)]
-watch(own, optimizers[0], tempfile.mkdtemp())
+os.chdir(tempfile.mkdtemp())
+watch(own, optimizers[0], "its own")
 for _ in range(3):
     for model, optimizer in zip((own, other), optimizers, strict=True):
         optimizer.zero_grad()
