@@ -118,30 +118,37 @@ def _observe_imports(observation: Observation) -> None:
 
 
 class _Following(MetaPathFinder):
-    """Calls a function after the first import of a module: the loader is Python's own, its method replaced once."""
+    """Calls a function after the first import of a module: the loader is Python's own, its method replaced once.
+
+    That a module is only looked for, to see if it is installed, is not its import.
+    """
 
     def __init__(self, functions: dict[str, Callable[[], None]]) -> None:
         self._functions = functions
+        self._looking = ""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """The spec that other finders give."""
-        if name not in self._functions:
+        if name not in self._functions or name == self._looking:
             return None
-        function = self._functions.pop(name)
-        spec = importlib.util.find_spec(name)
-        loader = None if spec is None else spec.loader
-        if loader is None or not hasattr(loader, "__dict__"):
-            self._functions[name] = function
-            return spec
+        self._looking = name
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looking = ""
+        if spec is not None and hasattr(spec.loader, "__dict__"):
+            self._follow(name, spec.loader)
+        return spec
+
+    def _follow(self, name: str, loader: Any) -> None:
         original, attributes = loader.exec_module, vars(loader)
 
         def exec_module(module: types.ModuleType) -> None:
             del attributes["exec_module"]
             original(module)
-            function()
+            self._functions.pop(name)()
 
         attributes["exec_module"] = exec_module
-        return spec
 
 
 def _show_without_us(hook: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: Any) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
+import sys
 import tempfile
 from typing import Any
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+if importlib.util.find_spec("keras") is None:  # looked for before it is imported, as TensorFlow does
+    sys.exit("Keras is missing")
 
 import keras
 import numpy as np

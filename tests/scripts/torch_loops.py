@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib.util
 import json
 import math
 import sys
 from typing import Any
+
+if importlib.util.find_spec("torch") is None:  # looked for before it is imported, as by other libraries
+    sys.exit("PyTorch is missing")
 
 import torch
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
