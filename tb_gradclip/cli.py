@@ -1,18 +1,20 @@
-"""Runs in the terminal: `tb-gradclip report LOGDIR` describes them, `tb-gradclip check LOGDIR` fails if one broke."""
+"""Gradient clipping in the terminal: `run` a training script to record it, `report` on runs, `check` if one broke."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+RUN = """Runs a training script as `python` would, and records the gradient clipping it does, without a change to it.
 
-from tb_gradclip.core.rates import windowed_clip_rate, windowed_throttle
-from tb_gradclip.storage.read import Run, read
+Every torch.optim optimizer that makes a step is recorded, with the clip calls of torch.nn.utils before it and what
+backward() was called on as its loss; and every fit of a Keras model, with the clipping of its optimizer. The first run
+goes to DIR, others to directories below it. What the script does, prints and returns stays as it is."""
 
-HEADINGS = ("run", "rule", "steps", "last loss", "clip rate", "throttle", "alerts")
+SEEN = """not seen: updates without an optimizer of torch.optim, or compiled by torch.compile; TensorFlow loops of your
+own and Keras' train_on_batch; processes that the script starts. Of those that torchrun starts, only rank 0 records:
+torchrun -m tb_gradclip run --logdir DIR script.py"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,57 +22,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
       Exit status: 0; 1 from `check` if any run has an alert of severity `error`, as no `lint` has; 2 if there is
-      nothing to look at.
+      nothing to look at, or to run. A script that ends with an exit status or an exception of its own ends `run` too.
     """
-    options = _parser().parse_args(arguments)
-    try:
-        runs = read(options.logdir)
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if not runs:
-        print(f"no run under {str(options.logdir)!r} was recorded by gradclip", file=sys.stderr)
-        return 2
-    broken = [run for run in runs.values() if any(alert.severity == "error" for alert in run.alerts)]
-    if options.command == "report":
-        print("\n".join(table([HEADINGS, *map(summary, runs.values())])))
-    for run in runs.values() if options.command == "report" else broken:
-        for alert in run.alerts:
-            print(f"{run.name}: {alert}")
-    return 1 if broken and options.command == "check" else 0
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "run":
+        from tb_gradclip.launch import run  # imports no more than the script does
 
+        if not options.script:
+            parser.error("`run` must be given a script, got none. Write: tb-gradclip run --logdir DIR script.py ...")
+        return run(options.script, options.logdir, as_module=options.as_module)
+    from tb_gradclip.report import check, report
 
-def summary(run: Run) -> tuple[str, ...]:
-    """One run as the cells of a table; the last loss is the mean over up to 50 finite ones, "-" says there is none."""
-    losses = run.steps["loss"][-50:]
-    finite = losses[np.isfinite(losses)]
-    clips = run.rule.kind != "none"
-    rate = windowed_clip_rate(run.steps, len(run.steps)).rate[-1] if clips else np.nan
-    throttle = windowed_throttle(run.steps, len(run.steps))[-1] if clips else np.nan
-    return (
-        run.name,
-        run.rule.text,
-        f"{len(run.steps)}{'' if run.complete else ', some missing'}",
-        f"{finite.mean():.4g}" if len(finite) else "-",
-        _percent(rate),
-        _percent(throttle),
-        str(len(run.alerts)),
-    )
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table whose columns are as wide as their widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _percent(share: float) -> str:
-    return "-" if np.isnan(share) else f"{share:.1%}"
+    return (check if options.command == "check" else report)(options.logdir)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tb-gradclip", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser(
+        "run",
+        help="a training script, to record its clipping",
+        description=RUN,
+        epilog=SEEN,
+        usage="tb-gradclip run [-h] --logdir DIR (script.py | -m module) ...",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("--logdir", type=Path, metavar="DIR", required=True, help="directory of the runs")
+    run.add_argument("-m", dest="as_module", action="store_true", help="what comes next is the name of a module")
+    run.add_argument("script", nargs=argparse.REMAINDER, help="the script and its own arguments")
     for name, purpose in (
         ("report", "a line for every run, then its alerts"),
         ("check", "alerts of runs that broke; exit status 1 if there are any"),

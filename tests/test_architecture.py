@@ -21,16 +21,20 @@ ALLOWED: dict[str, set[str]] = {
     "webhook": {"core"},
     "recorder": {"core", "actions", "storage.write"},
     "collector": {"core", "recorder"},
-    "torch": {"core", "actions", "collector", "recorder", "storage.write", "torch"},
+    "observation": set(),
+    "torch": {"core", "actions", "collector", "recorder", "storage.write", "observation", "torch"},
     "tensorflow": {"core", "actions", "collector", "recorder", "storage.write", "tensorflow"},
     "keras": {
-        *("core", "actions", "collector", "recorder", "storage.write"),
+        *("core", "actions", "collector", "recorder", "storage.write", "observation"),
         *("keras", "tensorflow.ops", "tensorflow.replicas"),
     },
     "lightning": {"core", "actions", "recorder", "torch"},
     "transformers": {"core", "actions", "recorder", "torch"},
+    "launch": {"observation", "torch.autowatch", "keras.autowatch"},
     "plugin": {"core", "storage", "plugin"},
-    "cli": {"core", "storage.read"},
+    "report": {"core", "storage.read"},
+    "cli": {"launch", "report"},
+    "__main__": {"cli"},
     "__init__": {"actions", "storage.read", "webhook"},
 }
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "lightning", "pytorch_lightning", "transformers"}
@@ -92,7 +96,10 @@ def test_the_demo_uses_public_names_only(path: Path) -> None:
         assert not name.startswith(PACKAGE) or public.match(name), f"{path} imports {name}"
 
 
-LOOKING = "import tb_gradclip, tb_gradclip.cli, tb_gradclip.plugin.loader, tb_gradclip.plugin.routes"
+LOOKING = """
+import tb_gradclip.cli, tb_gradclip.launch, tb_gradclip.plugin.loader, tb_gradclip.plugin.routes, tb_gradclip.report
+from tb_gradclip import DivergenceError, Run, read
+"""
 
 
 def loaded(statement: str) -> set[str]:

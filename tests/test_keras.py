@@ -104,6 +104,17 @@ def test_sparse_gradients_and_frozen_or_unused_variables_keep_their_places(tmp_p
     assert histogram.counts.sum(axis=1).tolist() == [8 * 4 * 3, 5, 1]
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_whose_length_the_graph_does_not_know_are_counted(tmp_path: Path, compiled: bool) -> None:
+    layers = keras.layers.LSTM(4, return_sequences=True), keras.layers.Dense(2)
+    trained = keras.Sequential([keras.Input((3, 8)), *layers])
+    trained.compile("sgd", loss="mse", jit_compile=compiled)
+    fit(trained, ClipCallback(tmp_path), epochs=1, x=np.zeros((20, 3, 8)), y=np.ones((20, 3, 2)))  # 8, 8, 4
+    run = tb_gradclip.read(tmp_path)["."]
+    assert len(run.steps) == 3
+    assert run.histograms[0].before().size == trained.count_params()
+
+
 def test_alerts_stop_fit_or_reach_the_user(tmp_path: Path) -> None:
     y = Y.copy()
     y[40] = math.inf

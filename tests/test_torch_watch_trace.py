@@ -100,10 +100,10 @@ def test_a_watch_that_nobody_keeps_goes_on_until_its_optimizer_is_gone(tmp_path:
         clip_grad_norm_(model.parameters(), 1.0)
         gc.collect()
         optimizer.step()
-    users = [patch._users for patch in clip_calls._PATCHES]
+    users = [patch._users for patch in clip_calls.PATCHES]
     del optimizer
     gc.collect()
-    assert [patch._users for patch in clip_calls._PATCHES] == [count - 1 for count in users]
+    assert [patch._users for patch in clip_calls.PATCHES] == [count - 1 for count in users]
     assert len(recorded(tmp_path).steps) == 5
 
 
@@ -191,7 +191,7 @@ SAME = torch.nn.Parameter(torch.zeros(2))
 def test_a_wrong_argument_fails_with_rule_value_and_remedy(
     tmp_path: Path, kind: type[Exception], message: str, mistake: Callable[[Path], object]
 ) -> None:
-    patched = [patch._users for patch in clip_calls._PATCHES]
+    patched = [patch._users for patch in clip_calls.PATCHES]
     with pytest.raises(kind, match=message):
         mistake(tmp_path)
-    assert [patch._users for patch in clip_calls._PATCHES] == patched
+    assert [patch._users for patch in clip_calls.PATCHES] == patched

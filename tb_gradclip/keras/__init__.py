@@ -7,6 +7,7 @@ it so but where its compilers merge or move operations around gradients that nob
 accumulated and not clipped in a graph, and a `LossScaleOptimizer` under XLA.)
 
 - `callback`   what users call
+- `autowatch`  every `fit` of a script that knows nothing of it, for `tb-gradclip run`
 - `hooks`      what stands before the methods of model and optimizer; `stateless`: the same on JAX
 - `ring`       the last steps on the device, and their way to the host
 - `measures`   what is measured of a gradient

@@ -54,7 +54,13 @@ def codes(tensor: Any) -> Any:
     if keras.backend.standardize_dtype(tensor.dtype) == "float64":
         limit = float(np.finfo(np.float32).max)
         tensor = ops.where(ops.isfinite(tensor), ops.clip(tensor, -limit, limit), tensor)
-    bits = ops.view(ops.reshape(ops.cast(tensor, "float32"), (-1,)), "int32")
+    flat = ops.reshape(ops.cast(tensor, "float32"), (-1,))
+    if (
+        keras.backend.backend() == "tensorflow"
+    ):  # there ops.view needs a length known before, as recurrent layers' is not
+        bits = sys.modules["tensorflow"].bitcast(flat, "int32")
+    else:
+        bits = ops.view(flat, "int32")
     code = ops.bitwise_and(ops.right_shift(bits, SHIFT), 1023)
     # Zero is recognised by its bits: comparing would take subnormal numbers for it where the processor flushes them.
     return ops.where(ops.equal(ops.bitwise_and(bits, 0x7FFFFFFF), 0), ZERO, code)

@@ -27,6 +27,8 @@ Modules:
 - `writer`       what users call
 - `watcher`      what they call for loops that are not theirs
 - `updates`      steps told by the optimizer's hooks
+- `autowatch`    every optimizer of a script that knows nothing of it, for `tb-gradclip run`
+- `owners`       what modules call the tensors of an optimizer; `losses`: what `backward` was called on for it
 - `clip_calls`   the library's clip calls, seen where they are made
 - `arguments`    what they pass
 - `measuring`    what every call of a writer measures

@@ -39,14 +39,19 @@ class Update(NamedTuple):
 
 def observe(writer: ClipWriter) -> Callable[[], None]:
     """Tell a writer what scalers do to gradients of its parameters; returns what ends that."""
-    return _writers.add(writer, _PATCHES)
+    return _writers.add(writer, PATCHES)
+
+
+def writers_of(optimizer: torch.optim.Optimizer) -> Iterator[ClipWriter]:
+    """Writers of every kind that record parameters of an optimizer."""
+    for writer in _writers:
+        if any(id(parameter) in writer._index for parameter in updated(optimizer)):
+            yield writer
 
 
 def _concerned(scaler: torch.amp.GradScaler, optimizer: Any) -> Iterator[ClipWriter]:
     if scaler.is_enabled() and isinstance(optimizer, torch.optim.Optimizer):
-        for writer in _writers:
-            if any(id(parameter) in writer._index for parameter in updated(optimizer)):
-                yield writer
+        yield from writers_of(optimizer)
 
 
 def updated(optimizer: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
@@ -130,7 +135,7 @@ def none_made(skips: list[torch.Tensor | bool]) -> torch.Tensor | bool:
     return torch.stack([flag.to(found[0].device) for flag in found]).amin() if found else True
 
 
-_PATCHES = (
+PATCHES = (
     Patch(torch.amp.GradScaler, "unscale_", _around_unscale),
     Patch(torch.amp.GradScaler, "step", _around_step),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,12 @@ def one_number(loss: torch.Tensor | float | None) -> torch.Tensor | float | None
 def described(name: str, parameter: torch.Tensor) -> Parameter:
     """What a run record says of a parameter."""
     return Parameter(name, tuple(parameter.shape), str(parameter.dtype).removeprefix("torch."))
+
+
+def read(parameters: Tensors) -> tuple[list[torch.Tensor], Tensors]:
+    """The tensors, and what to pass on in their place: a generator, which can be read once, stays one."""
+    tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+    return tensors, (tensor for tensor in tensors) if isinstance(parameters, types.GeneratorType) else tensors
 
 
 def distinct(parameters: Tensors) -> list[torch.Tensor]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import types
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tb_gradclip.torch.arguments import Tensors, distinct
+from tb_gradclip.torch.arguments import Tensors, distinct, read
 from tb_gradclip.torch.patches import Listeners, Patch
 
 if TYPE_CHECKING:
@@ -28,21 +27,19 @@ _last_total = threading.local()
 
 def observe(writer: UpdateWriter) -> Callable[[], None]:
     """Let a writer record the clip calls for its parameters; returns what ends that."""
-    return _writers.add(writer, _PATCHES)
+    return _writers.add(writer, PATCHES)
 
 
 def hidden() -> list[str]:
     """Functions that are not seen where they were imported by name before somebody observed."""
-    return [patch.name for patch in _PATCHES if not patch.reaches_earlier_imports]
+    return [patch.name for patch in PATCHES if not patch.reaches_earlier_imports]
 
 
 class _Clipping:
-    """What a clip call was given, and the writers it concerns. A generator, which can be read once, stays one."""
+    """What a clip call was given, and the writers it concerns."""
 
     def __init__(self, parameters: Tensors) -> None:
-        self.tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
-        generated = isinstance(parameters, types.GeneratorType)
-        self.parameters: Tensors = (tensor for tensor in self.tensors) if generated else self.tensors
+        self.tensors, self.parameters = read(parameters)
         self.writers = [writer for writer in _writers if any(id(tensor) in writer._index for tensor in self.tensors)]
 
     def writer(self, limit: float) -> UpdateWriter | None:
@@ -118,7 +115,7 @@ def _around_scaling(
 
 
 _inside = threading.local()
-_PATCHES = (
+PATCHES = (
     Patch(torch.nn.utils, "clip_grad_norm_", _around_norm, _inside),
     Patch(torch.nn.utils, "clip_grad_value_", _around_value, _inside),
     Patch(torch.nn.utils, "get_total_norm", _around_total, _inside),

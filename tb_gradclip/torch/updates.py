@@ -27,14 +27,20 @@ class UpdateWriter(ClipWriter):
         self._losses: list[torch.Tensor | float] = []
         self._done: set[int] = set()
         self._optimizers = len(optimizers)
+        self._followed: set[int] = set()
+        self._updated = self._followed
         if self._idle:
             return
         for optimizer in optimizers:
-            self._undo.callback(optimizer.register_step_pre_hook(self._before_update).remove)
-            self._undo.callback(optimizer.register_step_post_hook(self._after_update).remove)
-        known = (self._index.get(id(p)) for optimizer in optimizers for p in amp.updated(optimizer))
-        self._updated = [place for place in known if place is not None]
+            self.follow(optimizer)
         self._undo.callback(clip_calls.observe(self))
+
+    def follow(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take updates of this optimizer for steps too."""
+        known = (self._index.get(id(parameter)) for parameter in amp.updated(optimizer))
+        self._followed.update(place for place in known if place is not None)
+        self._undo.callback(optimizer.register_step_pre_hook(self._before_update).remove)
+        self._undo.callback(optimizer.register_step_post_hook(self._after_update).remove)
 
     def add_loss(self, loss: torch.Tensor | float) -> None:
         """Take a loss of the step that is open."""
@@ -43,6 +49,8 @@ class UpdateWriter(ClipWriter):
             self._losses.append(given)
 
     def _before_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if torch.compiler.is_compiling():  # what becomes part of a graph cannot be recorded
+            return
         if id(optimizer) in self._done:
             self._end_step()
         with self._harmless(), self._own, torch.no_grad():
@@ -62,6 +70,8 @@ class UpdateWriter(ClipWriter):
             amp.mark_scaled(self, optimizer, functools.partial(scale.to, non_blocking=True))
 
     def _after_update(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         with self._harmless(), self._own, torch.no_grad():
             if _has_closure(args, kwargs):
                 self._see_gradients(optimizer)

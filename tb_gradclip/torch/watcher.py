@@ -36,9 +36,10 @@ def watch(
     Every update of the optimizer is a step. What the library's `clip_grad_norm_`, `clip_grad_value_` and
     `clip_grads_with_norm_` did to the model's gradients before it is recorded as by `ClipWriter`, wherever they were
     imported from, also through Accelerate or Lightning. Where none of them was called, the step is recorded as not
-    clipped, with the gradients the optimizer got: what a compiled function did to them before cannot be seen. A clip
-    call whose gradients are added to afterwards, as when every micro-batch is clipped, gives way to the next. Updates
-    that a `GradScaler` skips are steps too, marked as skipped.
+    clipped, with the gradients the optimizer got: what a compiled function did to them before cannot be seen. Nor can
+    updates that `torch.compile` makes part of a graph. A clip call whose gradients are added to afterwards, as when
+    every micro-batch is clipped, gives way to the next. Updates that a `GradScaler` skips are steps too, marked as
+    skipped.
 
     No result changes by a bit, and no checkpoint: neither model nor optimizer gets a buffer or an entry.
 

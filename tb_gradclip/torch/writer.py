@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import types
 import weakref
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from tb_gradclip.torch.arguments import (
     distinct,
     named_parameters,
     one_number,
+    read,
     sink_of,
 )
 from tb_gradclip.torch.calls import Call
@@ -143,9 +143,7 @@ class ClipWriter(Measuring, CollectedWriter):
         check_threshold("max_norm", max_norm)
         if self._idle:
             return torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
-        tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
-        if isinstance(parameters, types.GeneratorType):  # which can be read once, and of which the library says so
-            parameters = (tensor for tensor in tensors)
+        tensors, parameters = read(parameters)
         grads = self._gradients(tensors)
         arguments = parameters, max_norm, norm_type, error_if_nonfinite, foreach
         if grads.group.repeated:
