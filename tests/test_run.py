@@ -237,3 +237,30 @@ def assert_fits_are_recorded(logdir: Path, seen: Any) -> None:
     assert runs["."].steps["step"].tolist() == list(range(5))  # of two fits
     assert runs["value-2"].steps["step"].tolist() == list(range(6))
     np.testing.assert_allclose(runs["."].steps["loss"][2:], seen["losses"], rtol=1e-6)  # each batch is an epoch
+
+
+SHARDED = """
+import torch
+import torch.distributed as dist
+from torch.distributed.fsdp import fully_shard
+
+dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+torch.manual_seed(0)
+model = fully_shard(torch.nn.Linear(3, 2), mesh=torch.distributed.device_mesh.init_device_mesh("cpu", (1,)))
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+for _ in range(3):
+    optimizer.zero_grad()
+    model(torch.ones(4, 3)).square().sum().backward()
+    print(torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1).full_tensor().item())
+    optimizer.step()
+dist.destroy_process_group()
+"""
+
+
+def test_shards_of_which_one_process_knows_its_own_alone_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SHARDED)
+    pair = both(tmp_path / "log", "script.py", cwd=tmp_path)
+    assert pair.recorded == pair.alone
+    assert len(pair.alone[1].split()) == 3
+    assert "Call tb_gradclip.torch.watch in the script" in pair.said[0]
+    assert not pair.logdir.exists()

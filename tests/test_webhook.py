@@ -84,7 +84,7 @@ def test_an_alert_arrives_as_json_with_all_its_fields_and_a_line_for_people(serv
     hook = Webhook(server.url, headers={"Authorization": "Bearer me"})
     hook(ALERT)
     hook.close()
-    assert server.bodies == [{"text": str(ALERT), **vars(ALERT)}]
+    assert server.bodies == [{"text": str(ALERT), **vars(ALERT), "departures": []}]
     (headers,) = server.headers
     assert (headers["Content-Type"], headers["Authorization"]) == ("application/json", "Bearer me")
 
