@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
-from tb_gradclip.core.schema import ALERT_KINDS, Alert
+from tb_gradclip.core.alert import ALERT_KINDS, Alert
 
 Action = Callable[[Alert], object] | Literal["log", "warn", "raise", "stop"]
 Kinds = str | Iterable[str]
@@ -41,7 +41,7 @@ def action_of(
 
     Args:
       on_alert: None, an action, or (kinds, action) pairs: every action is carried out whose kinds, one or several of
-        `core.schema.ALERT_KINDS` or "all", include the alert's. An action is a function of the alert or
+        `core.alert.ALERT_KINDS` or "all", include the alert's. An action is a function of the alert or
 
         - "log": a line of the logger `tb_gradclip`, at the level of the alert's severity;
         - "warn": a Python warning;

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.core import schema
+from tb_gradclip.core.alert import Alert, encode_alerts
 from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.cost import Cost
 from tb_gradclip.core.flight import Flight, FlightRecorder
@@ -31,7 +32,7 @@ from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
 from tb_gradclip.core.rules import Outcome, Rule, parameter_coefficients
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY, histogram_due
-from tb_gradclip.core.schema import Alert, Parameter, RunRecord, StepsRecord, Window
+from tb_gradclip.core.schema import Parameter, RunRecord, StepsRecord, Window
 from tb_gradclip.core.trouble import TroubleMonitor
 from tb_gradclip.core.windows import RunWindow, WindowFolder
 from tb_gradclip.storage.write import RecordLog, Sink
@@ -230,7 +231,7 @@ class Recorder:
         alerts += self._lint.observe(measured, result, counts)
         if alerts:
             alerts.sort(key=lambda alert: alert.step)
-            self._log.write("alerts", schema.encode_alerts(alerts), int(rows["step"][-1]), float(rows["wall_time"][-1]))
+            self._log.write("alerts", encode_alerts(alerts), int(rows["step"][-1]), float(rows["wall_time"][-1]))
             if self._on_alert is not None:
                 self._unheard += alerts
 

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tb_gradclip.core.schema import Alert
+from tb_gradclip.core.alert import Alert
 
 MOST_WAITING = 100
 """Alerts that wait to be posted; what comes on top is dropped, and told."""

@@ -11,7 +11,7 @@ import pytest
 
 import tb_gradclip
 from tb_gradclip.actions import EPISODE, Checkpoint, DivergenceError, action_of
-from tb_gradclip.core.schema import ALERT_KINDS, Alert
+from tb_gradclip.core.alert import ALERT_KINDS, Alert
 
 SPIKE = Alert(7, "spike", "warning", "loss jumped from 1 to 9 for 1 step, then came back")
 BROKE = Alert(9, "divergence", "error", "loss rose from 1 to 9 within 5 steps", "rnn")

@@ -13,7 +13,8 @@ import pytest
 
 import tb_gradclip
 from tb_gradclip.cli import main
-from tb_gradclip.core.schema import Alert, Parameter
+from tb_gradclip.core.alert import Alert
+from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import EventFile
 from tests.benchmarks.synthetic import Training, record

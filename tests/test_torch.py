@@ -14,7 +14,7 @@ import torch
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 import tb_gradclip
-from tb_gradclip.core.schema import Alert
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.storage.events import event_files, read_events
 from tb_gradclip.torch import ClipWriter
 from tests.contract import assert_holds

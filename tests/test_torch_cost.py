@@ -19,7 +19,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import tb_gradclip
-from tb_gradclip.core.schema import Alert
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.torch import ClipWriter, norms
 from tb_gradclip.torch.arguments import places
 from tests.test_collector import steps, wait_for

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tb_gradclip import Webhook
-from tb_gradclip.core.schema import Alert
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.webhook import MOST_WAITING
 
 ALERT = Alert(9, "divergence", "error", "loss rose from 1 to 9 within 5 steps", "rnn", 1.7e9)
@@ -148,7 +148,7 @@ def test_nobody_listening_is_a_warning() -> None:
 def test_an_alert_of_the_last_step_is_posted_before_the_program_ends(serve: Any) -> None:
     server = serve(200)
     program = (
-        "from tb_gradclip import Webhook\nfrom tb_gradclip.core.schema import Alert\n"
+        "from tb_gradclip import Webhook\nfrom tb_gradclip.core.alert import Alert\n"
         f"Webhook({server.url!r})(Alert(3, 'spike', 'warning', 'late'))"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

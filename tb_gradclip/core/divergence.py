@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from tb_gradclip.core.schema import Alert
+from tb_gradclip.core.alert import Alert
 
 SLACK = 1.0
 CAP = 4.0

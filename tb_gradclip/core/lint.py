@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.histogram import INFINITY, NAN, SIGN
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Floats, Outcome
-from tb_gradclip.core.schema import Alert
 
 STEPS_TO_JUDGE = 1000
 """Steps a threshold has to be in force before it is called never or always reached. At a clip rate of 1 %, a thousand

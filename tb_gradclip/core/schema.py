@@ -17,7 +17,7 @@ keeps only a sample of longer series: 10 records a tag in the slower of its two 
   codes. Body: for each block the codes (uint16), if it has any, and its items as byte planes; all of it zlib.
 - `outlines`: first_row, totals (as `Totals`), rows, histogram_steps, own_seconds, elapsed_seconds. Body: rows of
   `OUTLINE_DTYPE`, packed as those of `steps`. The record's own step is that of `lookback_row`.
-- `alerts`: a list of step, wall_time, kind, severity, message, parameter, finding, remedy, departures. No body.
+- `alerts`: a list of `alert.Alert`, field by field. No body.
 - `flights`: rows, parameters. Body: the steps (int64) and every parameter's norms (float32) as byte planes, zlib.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
@@ -43,7 +43,6 @@ from tb_gradclip.core.totals import Totals
 
 PLUGIN_NAME = "gradclip"
 SCHEMA = 1
-ALERT_KINDS = ("nonfinite", "divergence", "spike", "lint")
 KINDS = ("run", "steps", "outlines", "parameters", "histograms", "alerts", "flights")
 RECORDS_PER_SHARD = 8
 
@@ -90,33 +89,6 @@ class Parameter:
     name: str
     shape: tuple[int, ...] = ()
     dtype: str = field(default="", compare=False)  # a run that goes on in another type is the same run
-
-
-@dataclass(frozen=True)
-class Alert:
-    """Something happened at a step, or was noticed there.
-
-    `kind` is one of `ALERT_KINDS`; `severity` is `error`, `warning` or `info`; `message` is one sentence. Only a `lint`
-    alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well. The others have
-    `departures`: parameters in the order in which they left their past, each with how many steps before `step` it did
-    (see `blame.ShareTracker`); `parameter` is the first of them.
-    """
-
-    step: int
-    kind: str
-    severity: str
-    message: str
-    parameter: str | None = None
-    wall_time: float = 0.0
-    finding: str | None = None
-    remedy: str | None = None
-    departures: tuple[tuple[str, int], ...] = ()
-
-    def __str__(self) -> str:
-        """The alert as one line."""
-        first = f" (first to rise: {self.parameter})" if self.parameter else ""
-        remedy = f". {self.remedy}" if self.remedy else ""
-        return f"step {self.step}: {self.kind}: {self.message}{first}{remedy}"
 
 
 @dataclass(frozen=True)
@@ -299,23 +271,6 @@ def decode_histogram(frame: bytes, parameters: tuple[str, ...]) -> GradientHisto
     rule = Rule.from_json(header["rule"])
     cosine = header.get("cosine")
     return GradientHistogram(header["step"], header["wall_time"], rule, parameters, **fields, cosine=cosine)
-
-
-def encode_alerts(alerts: list[Alert]) -> bytes:
-    """Frame of an `alerts` record."""
-    return framing.pack({"alerts": [vars(alert) for alert in alerts]})
-
-
-def decode_alerts(frame: bytes) -> list[Alert]:
-    """The alerts that `encode_alerts` framed."""
-    header, _ = framing.unpack(frame)
-    return [_alert(fields) for fields in header["alerts"]]
-
-
-def _alert(fields: dict[str, Any]) -> Alert:
-    known = {key: value for key, value in fields.items() if key in Alert.__dataclass_fields__}
-    departures = tuple((name, lead) for name, lead in known.pop("departures", ()))
-    return Alert(**known, departures=departures)
 
 
 def encode_flight(flight: Flight) -> bytes:

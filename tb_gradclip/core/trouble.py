@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.blame import ShareTracker
 from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
 from tb_gradclip.core.rows import Measurements
-from tb_gradclip.core.schema import Alert
 
 
 class TroubleMonitor:

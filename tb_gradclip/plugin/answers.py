@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tb_gradclip.core import framing, rates
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.charts.lines import View
 from tb_gradclip.core.histogram import Distribution, GradientHistogram
 from tb_gradclip.core.rules import Floats, Rule
-from tb_gradclip.core.schema import Alert
 from tb_gradclip.core.totals import Totals
 from tb_gradclip.storage.read import Run
 from tb_gradclip.storage.source import Recorded

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core import framing, schema
+from tb_gradclip.core.alert import Alert, decode_alerts
 from tb_gradclip.core.flight import Flight
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Alert, Parameter, RunRecord, Tag, Window
+from tb_gradclip.core.schema import Parameter, RunRecord, Tag, Window
 from tb_gradclip.storage.events import Shard, event_files, read_shards
 from tb_gradclip.storage.history import History
 
@@ -108,7 +109,7 @@ class _Attempt:
             header, _ = framing.unpack(frame)
             self.histograms[header["step"]] = frame
         elif kind == "alerts":
-            self.alerts.update({(a.step, a.kind, a.finding): a for a in schema.decode_alerts(frame)})
+            self.alerts.update({(a.step, a.kind, a.finding): a for a in decode_alerts(frame)})
         elif kind == "flights":
             flight = schema.decode_flight(frame)
             self.flights[int(flight.steps[0])] = flight

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
-from tb_gradclip.core.schema import Alert
 
 
 def alerts(loss: Callable[[int, float], float], steps: int = 2000, seed: int = 0) -> list[Alert]:

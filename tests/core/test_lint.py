@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.histogram import count
 from tb_gradclip.core.lint import FINDINGS, STEPS_TO_JUDGE, ZERO_CALLS, LintMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Alert
 from tests.benchmarks.synthetic import Training
 
 NAMES = ("embedding", "rnn", "head")

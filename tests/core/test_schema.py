@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tb_gradclip.core import framing, schema
+from tb_gradclip.core.alert import Alert, decode_alerts, encode_alerts
 from tb_gradclip.core.charts.outline import Outliner
 from tb_gradclip.core.histogram import GradientHistogram, count
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Alert, Parameter, RunRecord, StepsRecord, Tag, Window
+from tb_gradclip.core.schema import Parameter, RunRecord, StepsRecord, Tag, Window
 from tests.core.tables import table
 
 names = st.text(min_size=1, max_size=20)
@@ -135,9 +136,9 @@ def test_a_histogram_comes_back_whatever_its_blocks() -> None:
 
 def test_alerts_come_back_and_fields_of_a_later_version_are_ignored() -> None:
     alert = Alert(3, "spike", "warning", "loss jumped", None, 2.5)
-    assert schema.decode_alerts(schema.encode_alerts([alert])) == [alert]
+    assert decode_alerts(encode_alerts([alert])) == [alert]
     later = framing.pack({"alerts": [{**vars(alert), "lead": 7}]})
-    assert schema.decode_alerts(later) == [alert]
+    assert decode_alerts(later) == [alert]
 
 
 @given(st.sampled_from(schema.KINDS), st.floats(0, 2e9), st.integers(0, 10**6))

@@ -1,0 +1,54 @@
+"""What is said of a step: events and findings, each once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tb_gradclip.core import framing
+
+ALERT_KINDS = ("nonfinite", "divergence", "spike", "lint")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something happened at a step, or was noticed there.
+
+    `kind` is one of `ALERT_KINDS`; `severity` is `error`, `warning` or `info`; `message` is one sentence. Only a `lint`
+    alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well. The others have
+    `departures`: parameters in the order in which they left their past, each with how many steps before `step` it did
+    (see `blame.ShareTracker`); `parameter` is the first of them.
+    """
+
+    step: int
+    kind: str
+    severity: str
+    message: str
+    parameter: str | None = None
+    wall_time: float = 0.0
+    finding: str | None = None
+    remedy: str | None = None
+    departures: tuple[tuple[str, int], ...] = ()
+
+    def __str__(self) -> str:
+        """The alert as one line."""
+        first = f" (first to rise: {self.parameter})" if self.parameter else ""
+        remedy = f". {self.remedy}" if self.remedy else ""
+        return f"step {self.step}: {self.kind}: {self.message}{first}{remedy}"
+
+
+def encode_alerts(alerts: list[Alert]) -> bytes:
+    """Frame of an `alerts` record."""
+    return framing.pack({"alerts": [vars(alert) for alert in alerts]})
+
+
+def decode_alerts(frame: bytes) -> list[Alert]:
+    """The alerts that `encode_alerts` framed."""
+    header, _ = framing.unpack(frame)
+    return [_alert(fields) for fields in header["alerts"]]
+
+
+def _alert(fields: dict[str, Any]) -> Alert:
+    known = {key: value for key, value in fields.items() if key in Alert.__dataclass_fields__}
+    departures = tuple((name, lead) for name, lead in known.pop("departures", ()))
+    return Alert(**known, departures=departures)
