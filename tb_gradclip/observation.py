@@ -45,12 +45,12 @@ class Observation:
         except Exception as error:  # noqa: BLE001 - whatever it is
             self.say(f"not recorded: {type(error).__name__}: {error} The script is not affected")
 
-    def say(self, what: str) -> None:
+    def say(self, what: str, end: str = ".") -> None:
         """Say something once. Not as a Python warning, which the script may have turned into an error."""
         if what not in self._said:
             self._said.add(what)
             with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr may be closed, or None
-                print(f"gradclip: {what}.", file=sys.stderr, flush=True)
+                print(f"gradclip: {what}{end}", file=sys.stderr, flush=True)
 
     def conclude(self) -> None:
         """Say where the record is, or why there is none."""
@@ -58,7 +58,7 @@ class Observation:
             return
         if self._recorded:
             runs = "1 run" if len(self._recorded) == 1 else f"{len(self._recorded)} runs"
-            self.say(f"{runs} recorded. To see what clipping did: tensorboard --logdir {self._given}")
+            self.say(f"{runs} recorded. To see what clipping did: tensorboard --logdir {self._given}", end="")
         else:
             self.say(
                 "nothing was recorded, because in this process no step of a torch.optim optimizer and no fit of a "

@@ -131,7 +131,7 @@ def test_loops_of_pytorch_are_the_same_to_the_last_bit(torch_loops: Pair) -> Non
     assert torch_loops.recorded == torch_loops.alone
     assert torch_loops.alone[0] == 0, torch_loops.alone[2]
     assert torch_loops.said == [
-        f"gradclip: 14 runs recorded. To see what clipping did: tensorboard --logdir {torch_loops.logdir}."
+        f"gradclip: 14 runs recorded. To see what clipping did: tensorboard --logdir {torch_loops.logdir}"
     ]
 
 
