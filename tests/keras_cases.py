@@ -48,8 +48,8 @@ def small(base: type = keras.Model, **compiled: Any) -> Any:
 
 def optimizer(name: str = "SGD", scaled: float = 0.0, **clipping: Any) -> Any:
     """An optimizer, in a `LossScaleOptimizer` if `scaled` is more than 0."""
-    made = getattr(keras.optimizers, name)(0.01, **clipping)
-    return keras.optimizers.LossScaleOptimizer(made, initial_scale=scaled) if scaled else made
+    made = getattr(keras.optimizers, name)(0.01, name="made", **clipping)  # or it would be named by how many were made
+    return keras.optimizers.LossScaleOptimizer(made, initial_scale=scaled, name="scaled") if scaled else made
 
 
 def train(model: Any, logdir: str | None, *callbacks: Any, x: Any = X, y: Any = Y, **options: Any) -> Trained:
