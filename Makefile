@@ -30,7 +30,7 @@ test: check .venv/browser.stamp build
 	  git diff --stat --exit-code -- $(BUNDLE) && test -z "$$(git ls-files --others -- $(BUNDLE))" || \
 	  { echo "$(BUNDLE) is not what frontend/ builds to. Commit what 'make build' made."; exit 1; }; fi
 	$(NPM) test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 setup: .venv/dev.stamp frontend/node_modules/.stamp .venv/browser.stamp
 

@@ -1,8 +1,15 @@
 """GradClip for TensorBoard: what gradient clipping does to training, next to the loss it acts on.
 
-Training: `tb_gradclip.torch.ClipWriter`, `tb_gradclip.torch.watch`, `tb_gradclip.tensorflow.ClipWriter`,
-`tb_gradclip.keras.ClipCallback`, `tb_gradclip.lightning.ClipCallback`, `tb_gradclip.transformers.ClipCallback`.
-A script that knows nothing of this: `tb-gradclip run --logdir DIR script.py`.
+Which loop, which call:
+
+- PyTorch, your own, on one process or with DDP, FSDP2, tensor parallelism: `tb_gradclip.torch.ClipWriter`
+- PyTorch, somebody else's; Accelerate: `tb_gradclip.torch.watch`
+- Lightning: `tb_gradclip.lightning.ClipCallback`
+- Hugging Face's `Trainer`: `tb_gradclip.transformers.ClipCallback`
+- TensorFlow with a `GradientTape`, on one replica or under `MirroredStrategy`: `tb_gradclip.tensorflow.ClipWriter`
+- Keras `fit`, on TensorFlow (`MirroredStrategy` too), PyTorch or JAX: `tb_gradclip.keras.ClipCallback`
+- a script that knows nothing of this, PyTorch or Keras: `tb-gradclip run --logdir DIR script.py`
+
 Alerts: `tb_gradclip.Webhook`, `tb_gradclip.Checkpoint`, `tb_gradclip.DivergenceError`.
 Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays.
 
