@@ -3,12 +3,17 @@
 Strategy: the loss of a healthy run, on a logarithmic axis, wanders slowly around an exponentially weighted mean with
 a scale that is learned along the way. A capped CUSUM of the standardised residual asks whether the last few losses
 are jointly too high. The cap is what makes it work: one bad batch adds at most 3 to the sum, so only a jump that
-lasts crosses the limit, however large a single outlier was. One alert is raised for an episode, not one a step.
+lasts crosses the limit, however large a single outlier was. From the first step at which the sum rises until it is
+back at zero is one episode, with one alert.
+
+Constants without another source were tuned with tests/benchmarks/divergence.py on its tuning families on 2026-11-25;
+tests/benchmarks/RESULTS.md has what they do on families and trainings that played no part in it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field, replace
 
 from tb_gradclip.core.alert import Alert
@@ -16,128 +21,250 @@ from tb_gradclip.core.alert import Alert
 SLACK = 1.0
 CAP = 4.0
 LIMIT = 12.0
-"""CUSUM constants, in standard deviations: S <- max(0, S + min(r, CAP) - SLACK), alert when S > LIMIT."""
+"""CUSUM constants, in standard deviations: S <- max(0, S + min(r, CAP) - SLACK), too high when S > LIMIT."""
 
-WARM_UP = 50
-"""Steps before the first alert about the loss: mean and scale are still being learned."""
+RISE = 0.18
+"""Least height of a divergence, in log(loss): 20 % for two steps. Losses that drift come back from less."""
 
-SLOWEST_RATE = 0.02
-"""Weight of the newest loss in the running mean once 50 have been seen; 1/n before."""
+RATE = 0.02
+PRIOR_STEPS = 4
+"""Weight of the newest loss in running means once 46 have been seen; 1 / (n + 4) before."""
+
+PRIOR_DEVIATION = 0.2
+"""Mean absolute deviation assumed at first, in log(loss): the first losses are judged generously, rather than never."""
 
 WINSOR = 3.0
-"""Residuals beyond this many standard deviations update mean and scale as if they were this large."""
+"""Residuals beyond this many standard deviations update mean and scale as if they were this large (Huber)."""
 
 MAD_TO_SIGMA = 1.2533141373155003
 """Standard deviation of a normal variable over its mean absolute deviation, sqrt(pi / 2)."""
 
-SMALLEST_SIGMA = 1e-3
-"""A loss that hardly moves must not turn numerical noise into an alert: 0.1 % of the loss counts as one sigma."""
+LAG = 8
+"""Losses so many steps apart differ by noise and hardly by trend, and their noise is hardly correlated."""
 
-SPIKE_SIGMA = 6.0
-SPIKE_RATIO = 1.5
-"""A spike is a loss both 6 sigma and 1.5 times above its running mean."""
+SMALLEST_SIGMA = 0.02
+SMALLEST_SIGMA_LINEAR = 0.005
+"""A loss that hardly moves must not turn numerical noise into an alert: 2 % of a loss counts as one sigma, and of a
+loss that can be negative 0.5 % of its mean."""
+
+SPIKE_SIGMA = 8.0
+SPIKE_RATIO = 2.0
+"""A spike is a loss both 8 sigma and twice above its running mean."""
+
+CALM_SIGMA = 2.0
+CALM_STEPS = 5
+"""A spike is over after so many losses in a row that were less than so many sigma high."""
+
+PLATEAU = 500
+"""A loss that stayed high for so many steps is the new normal: the episode ends without recovery."""
 
 QUIET = 50
-"""Calm steps that end an episode; the next alert of its kind then opens a new one."""
+"""Steps between two episodes: a loss that was back for fewer was not back, and a spike so soon after is not told."""
+
+SQRT_HALF = math.sqrt(0.5)
+
+SMALLEST_LOSS, LARGEST_LOSS = 1e-12, 1e100
+"""What a loss of 0 counts as on the logarithmic axis; and a bound for the linear one, whose sums could overflow."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A time of too high a loss, `kind` `divergence` or `spike`; complete when it is over.
+
+    It began at step `start`, when the running mean of the loss was `level`; the loss was highest, `peak`, at
+    `peak_step`. `end` is the first step after it, None while it lasts. `recovered` says whether the loss came back:
+    one that stayed high for 500 steps ends without.
+    """
+
+    kind: str
+    start: int
+    level: float
+    peak: float
+    peak_step: int
+    end: int | None = None
+    recovered: bool = False
+
+    def goes_on_at(self, step: int) -> bool:
+        """Whether a divergence that begins at this step is this one again, because it was not back for long."""
+        back = self.kind == "divergence" and self.recovered
+        return back and self.end is not None and step < self.end + QUIET
 
 
 class LossMonitor:
-    """Streaming detector of divergence and spikes in the loss; O(1) time and memory a step.
+    """Streaming detector of divergence and spikes in the loss; O(1) time and memory, 2 microseconds a step.
 
-    With x = log(loss) (or the loss itself, once a loss is not positive), m and d exponentially weighted mean and mean
-    absolute deviation of x, sigma = max(1.2533 d, 0.001) and r = (x - m) / sigma:
+    With x = log(loss), or the loss itself once one was negative, and all means exponentially weighted with the rate
+    max(0.02, 1 / (n + 4)):
 
-    - divergence: S <- max(0, S + min(r, 4) - 1) exceeds 12, so at least five steps of jump;
-    - spike: r > 6 and loss > 1.5 exp(m) for a few steps, reported when it is over, unless a divergence came of it.
+    - m is the mean of x and d the mean of |x - m|, of residuals winsorised at 3 sigma. d and e are 0.2 at first, on the
+      linear axis 0.2 times the size of the loss.
+    - e is the mean of |x(t) - x(t - 8)| / sqrt(2): the scale of the noise, whatever the trend. With e1, that of
+      neighbouring losses, phi = max(0, 1 - (e1 / e)^2) is the correlation of the noise from step to step.
+    - sigma = 1.2533 min(d, e), at least 0.02 (linear: 0.005 |m|), r = (x - m) / sigma and k = 1 + phi.
+    - divergence: S <- max(0, S + min(r, 4) - k) exceeds 12, so at least five steps of jump, while this x and the last
+      are 0.18 above m (linear: without that).
+    - spike: r > 8 and loss > 2 exp(m) (linear: r > 8), reported when S is back at 0 or five steps in a row had r < 2,
+      unless a divergence came of it first.
+    - fall: the same sum of -r exceeds 12; then m becomes the mean of x since that sum began. So a drop of the learning
+      rate, or a new epoch, is the new normal at once.
 
-    Nothing is said in the first 50 steps. Non-finite losses are skipped: they are `NonfiniteMonitor`'s. A loss that
-    jumps between tasks or data sets looks like a divergence to it; a slow drift upwards does not.
-    Source of the rule and its constants: Page's CUSUM (Biometrika 41, 1954) with Huber's winsorised updates.
+    While a divergence lasts nothing is learned, so the loss has come back when it is where it was: when S, held at 12
+    and now also falling by at most 5 a step, reaches 0. One that rises again within 50 steps was not back: the episode
+    goes on without another alert. After 500 steps everything is learned anew. `episode` is the newest divergence or
+    spike.
+
+    Non-finite losses are skipped: they are `NonfiniteMonitor`'s. Where it is wrong: a change of task or data that
+    raises the loss for good looks like divergence. So does noise that is several sigma high for ten steps, every 30,000
+    steps or so where its correlation is 0.8 to 0.9, and sometimes every epoch where the loss swings by a third within
+    each. A rise of less than 20 % is not seen, nor one so slow that the mean keeps up (one sigma in 50 steps), nor one
+    within the first few steps by less than several times the loss. Losses that are often exactly zero have so large a
+    scale on the logarithmic axis that nothing stands out.
+
+    Source: Page's CUSUM (Biometrika 41, 1954) with Huber's winsorised updates; the cap, the scale from differences and
+    the bounds are this module's.
     """
 
     def __init__(self) -> None:
+        self.episode: Episode | None = None
         self._linear = False
-        self._restart()
-
-    def _restart(self) -> None:
         self._seen = 0
         self._mean = 0.0
-        self._deviation = 0.0
-        self._sum = 0.0
-        self._onset: tuple[int, float] | None = None
-        self._spike: Alert | None = None
-        self._calm: dict[str, int] = {"divergence": QUIET, "spike": QUIET}
+        self._since_alert = QUIET
 
     def observe(self, step: int, loss: float) -> list[Alert]:
         """Take the loss of one step; returns the alerts it gives rise to, mostly none."""
         if not math.isfinite(loss):
             return []
-        if loss <= 0 and not self._linear:
+        if loss < 0 and not self._linear:
+            size = math.exp(self._mean) if self._seen else 0.0
             self._linear = True
-            self._restart()
-        x = loss if self._linear else math.log(loss)
-        self._seen += 1
-        if self._seen == 1:
-            self._mean = x
+            self._begin(loss, PRIOR_DEVIATION * max(size, -loss))
             return []
-        floor = SMALLEST_SIGMA * (max(abs(self._mean), 1e-12) if self._linear else 1.0)
-        sigma = max(MAD_TO_SIGMA * self._deviation, floor)
+        x = self._on_axis(loss)
+        if not self._seen:
+            self._begin(x, PRIOR_DEVIATION)
+            return []
+        sigma = self._sigma()
         residual = (x - self._mean) / sigma
-        expected = self._mean if self._linear else math.exp(self._mean)
-        alerts = self._judge(step, loss, residual, expected) if self._seen > WARM_UP else []
-        self._learn(x, sigma)
-        return alerts
-
-    def _learn(self, x: float, sigma: float) -> None:
-        rate = max(SLOWEST_RATE, 1.0 / self._seen)
-        # The first losses fall fast and set the scale; winsorising them against a scale of nothing would freeze it.
-        bound = WINSOR * sigma if self._seen > WARM_UP // 5 else math.inf
-        residual = min(max(x - self._mean, -bound), bound)
-        self._mean += rate * residual
-        self._deviation += rate * (abs(residual) - self._deviation)
-
-    def _judge(self, step: int, loss: float, residual: float, expected: float) -> list[Alert]:
-        if self._sum == 0:
-            self._onset = (step, expected)
-        self._sum = max(0.0, self._sum + min(residual, CAP) - SLACK)
-        diverges = self._sum > LIMIT
-        if diverges:
-            self._sum = LIMIT + SLACK  # a run that comes back must not have to work off a mountain first
-            self._spike = None
-        alerts = []
-        if self._opens("divergence", diverges):
-            onset, level = self._onset or (step, expected)
-            message = f"loss rose from {level:.4g} to {loss:.4g} within {step - onset + 1} steps"
-            alerts.append(Alert(step, "divergence", "error", message))
-        elif self._calm["divergence"] > 0:
-            alerts += self._judge_spike(step, loss, residual, expected)
-        return alerts
-
-    def _judge_spike(self, step: int, loss: float, residual: float, expected: float) -> list[Alert]:
-        """A spike is told apart from the start of a divergence by its end, so it is reported once it is over."""
-        high = residual > SPIKE_SIGMA and (self._linear or loss > SPIKE_RATIO * expected)
-        if self._opens("spike", high):
-            message = f"loss jumped from {expected:.4g} to {loss:.4g}"
-            self._spike = Alert(step, "spike", "warning", message)
-        if high or self._spike is None:
+        if self._diverging:
+            self._follow(step, loss, x, residual)
             return []
-        spike, self._spike = self._spike, None
-        lasted = step - spike.step
-        message = f"{spike.message} for {lasted} step{'s' * (lasted != 1)}, then came back"
-        return [replace(spike, message=message)]
+        alerts = self._judge(step, loss, x, residual)
+        if not self._diverging:
+            self._learn(x, residual, sigma)
+        return alerts
 
-    def _opens(self, kind: str, now: bool) -> bool:
-        """Whether an episode begins at this step; it lasts until `QUIET` steps in a row were calm."""
-        opens = now and self._calm[kind] >= QUIET
-        self._calm[kind] = 0 if now else self._calm[kind] + 1
-        return opens
+    def _on_axis(self, loss: float) -> float:
+        return max(-LARGEST_LOSS, min(loss, LARGEST_LOSS)) if self._linear else math.log(max(loss, SMALLEST_LOSS))
+
+    def _begin(self, x: float, deviation: float) -> None:
+        """Learn from here on, with this loss as the mean and with this scale."""
+        self._seen = 1
+        self._mean, self._deviation = x, deviation
+        self._near = self._far = deviation
+        self._recent = deque([x] * LAG, LAG)
+        self._sum = self._fall = 0.0
+        self._fallen_to, self._falling = 0.0, 0
+        self._jumped: int | None = None
+        self._calm = 0
+        self._diverging = False
+
+    def _sigma(self) -> float:
+        floor = SMALLEST_SIGMA_LINEAR * abs(self._mean) + SMALLEST_LOSS if self._linear else SMALLEST_SIGMA
+        return max(MAD_TO_SIGMA * min(self._deviation, self._far), floor)
+
+    def _slack(self) -> float:
+        """Correlated noise stays high for longer."""
+        ratio = self._near / self._far if self._far else 1.0
+        return SLACK * (1.0 + max(0.0, 1.0 - ratio * ratio))
+
+    def _learn(self, x: float, residual: float, sigma: float) -> None:
+        self._seen += 1
+        rate = max(RATE, 1.0 / (self._seen + PRIOR_STEPS))
+        moved = min(max(residual, -WINSOR), WINSOR) * sigma
+        self._mean += rate * moved
+        self._deviation += rate * (abs(moved) - self._deviation)
+        bound = 2 * WINSOR * sigma
+        self._near += rate * (min(abs(x - self._recent[-1]), bound) * SQRT_HALF - self._near)
+        self._far += rate * (min(abs(x - self._recent[0]), bound) * SQRT_HALF - self._far)
+        self._recent.append(x)
+        self._fall += min(-residual, CAP) - self._slack()
+        if self._fall <= 0:
+            self._fall, self._fallen_to, self._falling = 0.0, 0.0, 0
+            return
+        self._falling += 1
+        self._fallen_to += (x - self._fallen_to) / self._falling
+        if self._fall > LIMIT:
+            self._mean = self._fallen_to
+            self._fall, self._fallen_to, self._falling = 0.0, 0.0, 0
+
+    def _judge(self, step: int, loss: float, x: float, residual: float) -> list[Alert]:
+        level = self._mean if self._linear else math.exp(self._mean)
+        if self._sum == 0:
+            self._start, self._level, self._peak, self._peak_step = step, level, loss, step
+            self._jumped = None
+            self._needed = self._slack()
+        elif loss > self._peak:
+            self._peak, self._peak_step = loss, step
+        self._since_alert += 1
+        self._sum = max(0.0, self._sum + min(residual, CAP) - self._needed)
+        if self._sum > LIMIT:
+            self._sum = LIMIT
+            if self._linear or min(x, self._recent[-1]) - self._mean > RISE:
+                return self._diverges(step, loss)
+        return self._judge_spike(step, loss, residual, level)
+
+    def _diverges(self, step: int, loss: float) -> list[Alert]:
+        self._diverging, self._newest_high, self._since_alert = True, step, 0
+        last = self.episode
+        if last is not None and last.goes_on_at(self._start):
+            peak, peak_step = max((last.peak, last.peak_step), (self._peak, self._peak_step))
+            self.episode = replace(last, peak=peak, peak_step=peak_step, end=None, recovered=False)
+            return []
+        self.episode = Episode("divergence", self._start, self._level, self._peak, self._peak_step)
+        message = f"loss rose from {self._level:.4g} to {loss:.4g} within {step - self._start + 1} steps"
+        return [Alert(step, "divergence", "error", message)]
+
+    def _judge_spike(self, step: int, loss: float, residual: float, level: float) -> list[Alert]:
+        """A spike is told apart from the start of a divergence by its end, so it is reported once it is over."""
+        self._calm = 0 if residual > CALM_SIGMA else self._calm + 1
+        if self._jumped is None and residual > SPIKE_SIGMA and (self._linear or loss > SPIKE_RATIO * level):
+            self._jumped = step
+        if self._jumped is None or (self._sum and self._calm < CALM_STEPS):
+            return []
+        start, self._jumped = self._jumped, None
+        fresh, self._since_alert = self._since_alert > QUIET, 0
+        if not fresh:
+            return []
+        steps = step - self._calm + 1 - start
+        self.episode = Episode("spike", start, self._level, self._peak, self._peak_step, start + steps, recovered=True)
+        message = f"loss jumped from {self._level:.4g} to {self._peak:.4g} for {steps} step{'s' * (steps != 1)}"
+        return [Alert(start, "spike", "warning", f"{message}, then came back")]
+
+    def _follow(self, step: int, loss: float, x: float, residual: float) -> None:
+        """Watch how an open divergence goes on."""
+        episode = self.episode
+        assert episode is not None
+        if loss > episode.peak:
+            self.episode = episode = replace(episode, peak=loss, peak_step=step)
+        self._sum += min(max(residual, -CAP), CAP) - self._needed
+        if self._sum >= LIMIT:
+            self._sum, self._newest_high = LIMIT, step
+        if self._sum <= 0:
+            self.episode = replace(episode, end=self._newest_high + 1, recovered=True)
+            self._diverging, self._sum, self._since_alert = False, 0.0, step - self._newest_high
+            self._recent.extend([x] * LAG)
+        elif step - episode.start >= PLATEAU:
+            self.episode = replace(episode, end=step)
+            self._begin(x, max(PRIOR_DEVIATION * (abs(x) if self._linear else 1.0), self._deviation))
 
 
 @dataclass
 class NonfiniteMonitor:
     """One alert when loss or gradients stop being finite, another only after `QUIET` finite steps in between.
 
-    What a loss scaler skipped did no harm: that is a warning, and hides no error that follows.
+    What a loss scaler skipped did no harm: that is a warning, and hides no error that follows. It is exact, and takes
+    0.3 microseconds a step; a NaN that the training loop put something else in place of, it cannot see.
     """
 
     _calm: dict[str, int] = field(default_factory=lambda: {"error": QUIET, "warning": QUIET})

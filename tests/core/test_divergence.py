@@ -2,12 +2,20 @@
 
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tb_gradclip.core.alert import Alert
-from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
+from tb_gradclip.core.divergence import Episode, LossMonitor, NonfiniteMonitor
+from tests.benchmarks import failures
+from tests.benchmarks.detectors import ours
+from tests.benchmarks.divergence import score
+from tests.benchmarks.traces import Event, Trace
 
 
 def alerts(loss: Callable[[int, float], float], steps: int = 2000, seed: int = 0) -> list[Alert]:
@@ -20,9 +28,21 @@ def alerts(loss: Callable[[int, float], float], steps: int = 2000, seed: int = 0
     return found
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_healthy_loss_raises_nothing(seed: int) -> None:
-    assert alerts(lambda _, loss: loss, seed=seed) == []
+BENIGN: dict[str, Callable[[int, float], float]] = {
+    "nothing": lambda _, loss: loss,
+    "a warm-up that overshoots": lambda step, loss: loss * (1 + 0.3 * math.exp(-(((step - 40) / 15) ** 2))),
+    "a learning rate drop": lambda step, loss: loss * (0.3 if step >= 1000 else 1),
+    "cosine decay": lambda step, loss: loss * (0.75 + 0.25 * math.cos(math.pi * step / 2000)),
+    "epochs": lambda step, loss: loss * 0.9 ** (step // 300) * (1.03 if step // 300 % 2 else 1),
+    "accumulation from then on": lambda step, loss: loss if step < 1000 else loss**0.1 * 1.6**0.9,
+    "harder data by a tenth": lambda step, loss: loss * (1.1 if step >= 1200 else 1),
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("change", BENIGN.values(), ids=BENIGN)
+def test_a_healthy_loss_raises_nothing(change: Callable[[int, float], float], seed: int) -> None:
+    assert alerts(change, seed=seed) == []
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -35,13 +55,16 @@ def test_a_loss_that_rises_and_stays_is_one_divergence_found_within_ten_steps(se
 
 
 @pytest.mark.parametrize("seed", range(10))
+def test_a_slow_rise_is_found_before_it_is_over(seed: int) -> None:
+    found = alerts(lambda step, loss: loss * 3 ** min(max((step - 1000) / 200, 0), 1), seed=seed)
+    assert [alert.kind for alert in found] == ["divergence"]
+    assert 1000 < found[0].step < 1150
+
+
+@pytest.mark.parametrize("seed", range(10))
 def test_one_bad_batch_is_a_spike_and_no_divergence(seed: int) -> None:
     found = alerts(lambda step, loss: loss * (20 if step == 1234 else 1), seed=seed)
     assert [(alert.kind, alert.step, alert.severity) for alert in found] == [("spike", 1234, "warning")]
-
-
-def test_a_learning_rate_drop_raises_nothing() -> None:
-    assert alerts(lambda step, loss: loss * (0.3 if step >= 1000 else 1)) == []
 
 
 def test_a_second_divergence_after_a_recovery_is_told_apart_from_the_first() -> None:
@@ -49,13 +72,133 @@ def test_a_second_divergence_after_a_recovery_is_told_apart_from_the_first() -> 
     assert [alert.kind for alert in found] == ["divergence", "divergence"]
 
 
+def test_a_loss_that_is_back_for_a_few_steps_only_is_still_one_divergence() -> None:
+    flapping = {step for start in range(800, 1100, 30) for step in range(start, start + 12)}
+    assert [alert.kind for alert in alerts(lambda step, loss: loss * (4 if step in flapping else 1))] == ["divergence"]
+    (episode,) = episodes(lambda step, loss: loss * (4 if step in flapping else 1))
+    assert (episode.start, episode.recovered) == (800, True)
+    assert episode.end is not None
+    assert episode.end > 1000
+
+
 def test_losses_below_zero_are_watched_too() -> None:
     found = alerts(lambda step, loss: -3 + 0.1 * loss + (2 if step >= 1500 else 0))
     assert [alert.kind for alert in found] == ["divergence"]
 
 
-def test_the_first_steps_raise_nothing() -> None:
-    assert alerts(lambda step, loss: loss * (100 if step in (5, 6, 7) else 1), steps=50) == []
+def test_a_loss_that_explodes_in_the_first_steps_is_told_and_one_that_doubles_is_not() -> None:
+    (found,) = alerts(lambda step, loss: loss * 10.0 ** max(step - 2, 0), steps=20)
+    assert (found.kind, found.step) == ("divergence", 7)
+    assert alerts(lambda step, loss: loss * (2 if step in (5, 6, 7) else 1), steps=50) == []
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-30, 2.5, 1e30, -1e30])
+def test_a_loss_that_does_not_move_raises_nothing(level: float) -> None:
+    assert alerts(lambda *_: level) == []
+
+
+@pytest.mark.parametrize("offset", [0.0, -3.0])
+def test_the_unit_of_the_loss_does_not_matter(offset: float) -> None:
+    def broken(step: int, loss: float) -> float:
+        return loss * (20 if step == 700 else 4 if step >= 1500 else 1) + offset
+
+    found, scaled = alerts(broken), alerts(lambda step, loss: 1e6 * broken(step, loss))
+    assert [(alert.kind, alert.step) for alert in found] == [(alert.kind, alert.step) for alert in scaled]
+    assert [alert.kind for alert in found] == ["spike", "divergence"]
+
+
+@given(st.lists(st.floats(), max_size=80), st.integers(0, 3))
+def test_no_sequence_of_losses_breaks_the_monitor(losses: list[float], calm: int) -> None:
+    monitor = LossMonitor()
+    for step, loss in enumerate([2.0, 2.1, 1.9] * (20 * calm) + losses):
+        assert all(
+            alert.kind in ("divergence", "spike") and alert.step <= step for alert in monitor.observe(step, loss)
+        )
+    state = [value for value in vars(monitor).values() if isinstance(value, float)]
+    assert all(map(math.isfinite, state))
+
+
+def test_losses_that_are_not_finite_change_nothing() -> None:
+    bad = {300: math.nan, 301: math.inf, 302: -math.inf}
+    monitor, other = LossMonitor(), LossMonitor()
+    noise = random.Random(0)
+    for step in range(600):
+        loss = bad.get(step, math.exp(noise.gauss(0, 0.1)) * (5 if step > 550 else 1))
+        expected = other.observe(step, loss) if step not in bad else []
+        assert monitor.observe(step, loss) == expected
+    assert other.episode == monitor.episode is not None
+
+
+def episodes(change: Callable[[int, float], float], steps: int = 2000) -> list[Episode]:
+    """Every episode of the loss of `alerts` as it stood at last."""
+    noise, wander, monitor, found = random.Random(0), 0.0, LossMonitor(), dict[int, Episode]()
+    for step in range(steps):
+        wander = 0.5 * wander + noise.gauss(0, 0.05)
+        monitor.observe(step, change(step, math.exp(wander) * (1.6 + 3 * math.exp(-step / 300))))
+        if monitor.episode is not None:
+            found[monitor.episode.start] = monitor.episode
+    return list(found.values())
+
+
+def test_an_episode_has_a_start_a_peak_and_an_end() -> None:
+    bump = dict.fromkeys(range(900, 940), 4.0) | {920: 9.0}
+    (episode,) = episodes(lambda step, loss: loss * bump.get(step, 1.0))
+    assert (episode.kind, episode.start, episode.peak_step, episode.recovered) == ("divergence", 900, 920, True)
+    assert episode.end is not None
+    assert abs(episode.end - 940) <= 2
+    assert episode.peak > 9 * 1.5
+    assert episode.level == pytest.approx(1.75, rel=0.1)
+
+
+def test_a_spike_is_an_episode_as_well() -> None:
+    (episode,) = episodes(lambda step, loss: loss * (20 if step in (900, 901) else 1))
+    assert (episode.kind, episode.start, episode.end, episode.recovered) == ("spike", 900, 902, True)
+
+
+def test_an_episode_lasts_until_the_loss_is_back_or_the_new_level_is_normal() -> None:
+    (episode,) = episodes(lambda step, loss: loss * (4 if step >= 1700 else 1))
+    assert (episode.start, episode.end, episode.recovered) == (1700, None, False)
+    (episode,) = episodes(lambda step, loss: loss * (4 if step >= 900 else 1))
+    assert (episode.start, episode.end, episode.recovered) == (900, 1400, False)
+    _, second = episodes(lambda step, loss: loss * (16 if step >= 1700 else 4 if step >= 900 else 1))
+    assert (second.start, second.end) == (1700, None)
+
+
+HEALTHY = [
+    (task, seed) for task, seeds in {"digits": 8, "regression": 8, "sequences": 4}.items() for seed in range(seeds)
+]
+
+
+@pytest.mark.parametrize(("task", "seed"), HEALTHY)
+def test_nothing_fires_in_a_healthy_training(task: str, seed: int) -> None:
+    detector = ours()
+    losses = failures.losses(failures.Fault(task), 1000 + seed, 250)
+    assert [kind for step, loss in enumerate(losses) for kind in detector(step, loss)] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["learning rate x 100, digits", "poisoned batch x 1000, regression", "label noise, regression"]
+)
+def test_a_training_that_was_made_to_fail_is_found_and_its_twin_is_silent(name: str) -> None:
+    pair = failures.twins(name, 7, 300)
+    assert pair.failed.losses[: failures.PLANTED] == pair.healthy.losses[: failures.PLANTED]
+    assert pair.failed.events
+    assert all(score(pair.failed, ours()).found)
+    assert score(pair.healthy, ours()).false == 0
+
+
+def test_an_event_is_found_once_and_everything_else_is_a_false_alarm() -> None:
+    trace = Trace("made", [0.0] * 1000, (Event("spike", 100, 102, 103, 120), Event("divergence", 600, 600, 600, 1000)))
+    said = {50: "spike", 105: "spike", 110: "divergence", 620: "spike", 630: "divergence", 900: "divergence"}
+    result = score(trace, lambda step, _: [said[step]] if step in said else [])
+    assert (result.found, result.false, result.delays) == ((True, True), 4, (3, 30))
+
+
+def test_the_benchmark_prints_its_tables() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.divergence", "--traces", "1", "--steps", "1500", "--seeds", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "| ours " in done.stdout
+    assert sum(line.startswith("|--") for line in done.stdout.splitlines()) == 4
 
 
 def test_one_alert_marks_the_step_from_which_nothing_is_finite() -> None:
