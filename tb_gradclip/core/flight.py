@@ -20,8 +20,9 @@ LATE = 64
 MOST_ROWS = 4 * (BEFORE + AFTER)
 """Steps of one flight. Events that follow each other closely share one, and what is longer goes on in the next."""
 
-MOST_BYTES = 16 << 20
-"""Bytes of all flights of a run before they are packed: the first events are the ones to look at."""
+MOST_BYTES, FEWEST_FLIGHTS = 4 << 20, 8
+"""Bytes of all flights of a run before they are packed, or more if so many would not fit: the first events are the ones
+to look at, and a log that is mostly flights would be slow to open."""
 
 NORM_DTYPE = np.dtype("<f4")
 
@@ -39,8 +40,8 @@ class FlightRecorder:
 
     A flight reaches from 64 steps before an event to 32 steps after it; less at the beginning and the end of a run, and
     where an earlier flight has the steps already. Events before the end of a flight make it longer; after 384 steps it
-    goes on in another. When 16 MiB are given out, nothing is kept any more. Memory: at most some 1000 rows, and as many
-    as come at once.
+    goes on in another. When 4 MiB are given out, or 8 flights if these are more, nothing is kept any more. Memory: at
+    most some 1000 rows, and as many as come at once.
 
     Args:
       parameters: number of norms a step has.
@@ -51,7 +52,8 @@ class FlightRecorder:
         self._first = self._end = 0  # of the rows that are kept, numbered from the first one seen
         self._given = 0  # rows before this one were given out
         self._open: tuple[int, int] | None = None
-        self._left = MOST_BYTES
+        row = 8 + NORM_DTYPE.itemsize * parameters
+        self._left = max(MOST_BYTES, FEWEST_FLIGHTS * (BEFORE + 1 + AFTER) * row)
 
     def observe(self, steps: NDArray[np.int64], norms: Floats, events: Sequence[int]) -> list[Flight]:
         """Take the next T steps, ascending, their norms, shape [T, P], and at which steps up to now events were."""

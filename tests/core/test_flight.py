@@ -63,7 +63,7 @@ def test_events_far_apart_have_flights_of_their_own_whatever_the_batches() -> No
 
 
 def test_memory_and_file_are_bounded_when_every_step_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flight, "MOST_BYTES", 64_000)
+    monkeypatch.setattr(flight, "MOST_BYTES", 64_000)  # more than eight flights take
     recorder, given_out, held = FlightRecorder(3), 0, 0
     for step in range(20_000):
         _, norms = rows(1)
@@ -86,3 +86,12 @@ def test_norms_beyond_float32_are_infinite_and_not_a_number_stays() -> None:
     norms[3] = [1e200, np.nan, np.inf]
     (found,) = fly(steps, norms, [3], [])
     np.testing.assert_array_equal(found.norms[3], [np.inf, np.nan, np.inf])
+
+
+@pytest.mark.parametrize("parameters", [1, 20_000])
+def test_eight_flights_are_kept_however_large_the_model_is(parameters: int) -> None:
+    recorder, found = FlightRecorder(parameters), 0
+    for first in range(0, 3000, 100):
+        norms = np.ones((100, parameters))
+        found += len(recorder.observe(np.arange(first, first + 100), norms, [first + 70] if first % 200 else []))
+    assert found == (14 if parameters == 1 else 8)
