@@ -186,6 +186,9 @@ class Recorder:
     def _finish(self) -> None:
         for window, overall in self._windows.close():
             self._write_window(window, overall, time.time())
+        self._trouble.finish()
+        for alert in self._trouble.over():
+            self._write_alerts([alert], alert.step, time.time())
         self._write_flights(self._flights.finish())
         self._write_steps()
         self._sink.close()
@@ -229,11 +232,14 @@ class Recorder:
         self._write_flights(self._flights.observe(measured.steps, measured.norms_before, events))
         counts = {step: histogram.counts for step, histogram in self._histograms.items()}
         alerts += self._lint.observe(measured, result, counts)
+        alerts.sort(key=lambda alert: alert.step)
+        if self._on_alert is not None:
+            self._unheard += alerts
+        self._write_alerts(self._trouble.over() + alerts, int(rows["step"][-1]), float(rows["wall_time"][-1]))
+
+    def _write_alerts(self, alerts: list[Alert], step: int, wall_time: float) -> None:
         if alerts:
-            alerts.sort(key=lambda alert: alert.step)
-            self._log.write("alerts", encode_alerts(alerts), int(rows["step"][-1]), float(rows["wall_time"][-1]))
-            if self._on_alert is not None:
-                self._unheard += alerts
+            self._log.write("alerts", encode_alerts(alerts), step, wall_time)
 
     def _write_histograms(self, measured: Measurements) -> None:
         for step in sorted(self._histograms.keys() & set(measured.steps.tolist())):

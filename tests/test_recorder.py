@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import tb_gradclip
+from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.rows import STEP_DTYPE, Measurements
 from tb_gradclip.core.rules import Rule
@@ -253,3 +254,25 @@ def test_a_flight_that_is_not_complete_is_written_when_the_run_ends(tmp_path: Pa
     book.close()
     (flight,) = tb_gradclip.read(tmp_path)["."].flights
     assert flight.steps.tolist() == list(range(10))
+
+
+def test_a_divergence_is_told_at_once_and_recorded_again_when_it_is_over(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    losses = 2.0 * np.exp(rng.normal(0, 0.05, 600))
+    losses[200:230] *= 5
+    losses[210] *= 2
+    losses[400:] *= 5
+    heard: list[Alert] = []
+    parameters = [Parameter("a"), Parameter("b")]
+    book = Recorder(EventFile(tmp_path), framework="test", library="", parameters=parameters, on_alert=heard.append)
+    for first in range(0, 600, 10):
+        book.add_steps(measured(first, losses[first : first + 10].tolist()))
+        book.act()
+    book.close()
+    assert [(alert.kind, alert.end) for alert in heard] == [("divergence", None)] * 2
+    first, second = tb_gradclip.read(tmp_path)["."].alerts
+    assert (first.step, first.start) == (heard[0].step, 200)
+    assert (first.peak_step, first.end, first.recovered) == (210, 230, True)
+    assert first.peak == pytest.approx(losses[210], rel=1e-6)
+    assert (second.step, second.start, second.end, second.recovered) == (heard[1].step, 400, None, False)
+    assert second.peak == pytest.approx(losses[400:].max(), rel=1e-6)

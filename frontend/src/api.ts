@@ -33,6 +33,12 @@ export interface Alert {
   readonly remedy: string | null;
   /** Parameters in the order in which they left their past, each with how many steps before `step`. */
   readonly departures: readonly (readonly [string, number])[];
+  /** Of `divergence` and `spike`: when the loss was highest, the first step after it, and whether it came back. */
+  readonly start: number | null;
+  readonly peak: number | null;
+  readonly peak_step: number | null;
+  readonly end: number | null;
+  readonly recovered: boolean;
 }
 
 export interface Run {

@@ -17,7 +17,10 @@ class Alert:
     `kind` is one of `ALERT_KINDS`; `severity` is `error`, `warning` or `info`; `message` is one sentence. Only a `lint`
     alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well. The others have
     `departures`: parameters in the order in which they left their past, each with how many steps before `step` it did
-    (see `blame.ShareTracker`); `parameter` is the first of them.
+    (see `blame.ShareTracker`); `parameter` is the first of them. A `divergence` and a `spike` are episodes: they last
+    from `start` to before `end` (None while they do), have their `peak` at `peak_step`, and `recovered` or not. A
+    divergence is told when it is noticed and recorded again when it is over: of two alerts of a kind at a step the
+    later one holds.
     """
 
     step: int
@@ -29,6 +32,11 @@ class Alert:
     finding: str | None = None
     remedy: str | None = None
     departures: tuple[tuple[str, int], ...] = ()
+    start: int | None = None
+    peak: float | None = None
+    peak_step: int | None = None
+    end: int | None = None
+    recovered: bool = False
 
     def __str__(self) -> str:
         """The alert as one line."""

@@ -44,6 +44,8 @@ export interface AlertItem extends Marked {
   readonly kind: string;
   readonly message: string;
   readonly departures: readonly (readonly [string, number])[];
+  /** How it went on, if that is not in its message. */
+  readonly sequel: string | null;
 }
 
 export interface ChartData {

@@ -1,6 +1,6 @@
 // Alerts and findings in few words, for the health table and for markers.
 
-import { integer } from "./format";
+import { integer, number } from "./format";
 import type { MarkerSeverity } from "./markers";
 
 type EventKind = "nonfinite" | "divergence" | "spike";
@@ -97,6 +97,24 @@ export function alertTitle(kind: string): string {
   if (kind === "divergence") return "Divergence";
   if (kind === "nonfinite") return "Not finite";
   return kind.charAt(0).toUpperCase() + kind.slice(1);
+}
+
+export interface Episode {
+  readonly kind: string;
+  readonly peak: number | null;
+  readonly peak_step: number | null;
+  readonly end: number | null;
+  readonly recovered: boolean;
+}
+
+/** How a divergence went on; null for what is over when it is told. */
+export function episodeWords({ kind, peak, peak_step, end, recovered }: Episode): string | null {
+  if (kind !== "divergence" || peak === null || peak_step === null) return null;
+  const ending =
+    end === null
+      ? "not back so far"
+      : `${recovered ? "back" : "taken for the new level"} at step ${integer(end)}`;
+  return `Peak ${number(peak)} at step ${integer(peak_step)}, ${ending}`;
 }
 
 const MOST_NAMES = 3;

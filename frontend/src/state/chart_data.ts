@@ -11,7 +11,7 @@ import {
   type Threshold,
 } from "../model/chart";
 import { number } from "../model/format";
-import { alertLabel, alertPlural, isEvent } from "../model/health";
+import { alertLabel, alertPlural, isEvent, episodeWords } from "../model/health";
 import { gaps, reordered, sortingOrder } from "../model/lines";
 import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
@@ -117,6 +117,7 @@ export const alertItems = computed<readonly AlertItem[]>(() =>
       kind: alert.kind,
       message: alert.message,
       departures: alert.departures,
+      sequel: episodeWords(alert),
     })),
   ),
 );

@@ -97,6 +97,7 @@ function MarkerText({ marker: { items } }: { readonly marker: Marker<AlertItem> 
           <p>
             <span class={`word ${item.severity}`}>{alertTitle(item.kind)}</span>: {item.message}
           </p>
+          {item.sequel !== null && <p>{item.sequel}</p>}
           <Blame item={item} />
         </div>
       ))}

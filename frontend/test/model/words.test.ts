@@ -4,6 +4,7 @@ import {
   alertTitle,
   blameWords,
   chips,
+  episodeWords,
   isEvent,
   lintWords,
   type Finding,
@@ -48,6 +49,21 @@ it("alerts are named by what their message says", () => {
   expect(alertLabel({ kind: "nonfinite", message: "norm is inf" })).toBe("Inf");
   expect(alertLabel({ kind: "nonfinite", message: "gradient overflowed" })).toBe("non-finite");
   expect(alertTitle("divergence")).toBe("Divergence");
+});
+
+it("episodeWords tell how a divergence went on", () => {
+  const open = {
+    kind: "divergence",
+    peak: 14.61,
+    peak_step: 1207,
+    end: null,
+    recovered: false,
+  };
+  expect(episodeWords(open)).toBe("Peak 14.6 at step 1,207, not back so far");
+  expect(episodeWords({ ...open, end: 1250, recovered: true })).toContain("back at step 1,250");
+  expect(episodeWords({ ...open, end: 1700 })).toContain("taken for the new level at step 1,700");
+  expect(episodeWords({ ...open, kind: "spike" })).toBeNull();
+  expect(episodeWords({ ...open, kind: "nonfinite", peak: null, peak_step: null })).toBeNull();
 });
 
 it("blameWords name who went first, when, and who followed", () => {

@@ -24,6 +24,11 @@ const ALERT = {
   message: "loss rose",
   parameter: "w",
   departures: [["w", 2]],
+  start: 5,
+  peak: 9,
+  peak_step: 12,
+  end: null,
+  recovered: false,
   finding: null,
   remedy: null,
 } as const;
@@ -35,6 +40,11 @@ const FINDING = {
   severity: "info",
   parameter: null,
   departures: [],
+  start: null,
+  peak: null,
+  peak_step: null,
+  end: null,
+  recovered: false,
   finding: "always_clipped",
   remedy: "Raise it.",
 } as const;
