@@ -34,6 +34,9 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
     is differentiated cannot pass it on, from what the model's metric `loss` is updated with. Without, there is no loss.
     On JAX it must call `optimizer.stateless_apply`, and not inside a `jit` or conditional of its own.
 
+    Training goes on to the last bit as without it, but in two cases on TensorFlow, where a graph in which gradients are
+    read is compiled to round elsewhere: accumulation without any clipping, and a scaled loss under XLA.
+
     Rows that `tf.IndexedSlices` repeats (embeddings) are not added up before a norm is taken: Keras does not either.
 
     Under a `tf.distribute.MirroredStrategy` every replica clips its own gradients, accumulated or not, before Keras

@@ -76,7 +76,11 @@ export function provenanceWords({ dtypes, replicas, gradients }: Provenance): {
       note: `${replicas} replicas`,
       title: `Norms of all replicas' gradients together${types}`,
     };
-  return { note: null, title: `Norms of the gradients that the optimizer is given${types}` };
+  const what = "accumulated over micro-batches, free of a loss scale";
+  return {
+    note: null,
+    title: `Norms of the gradients that the optimizer is given: ${what}${types}`,
+  };
 }
 
 /** From here on somebody who waits for the training would notice. */

@@ -144,7 +144,8 @@ describe("provenanceWords", () => {
     const whole = { dtypes: ["bfloat16", "float32"], replicas: 1, gradients: "whole" } as const;
     expect(provenanceWords(whole)).toEqual({
       note: null,
-      title: "Norms of the gradients that the optimizer is given (bfloat16, float32)",
+      title:
+        "Norms of the gradients that the optimizer is given: accumulated over micro-batches, free of a loss scale (bfloat16, float32)",
     });
     expect(provenanceWords({ ...whole, replicas: 4 }).note).toBe("4 replicas");
     const { note, title } = provenanceWords({ dtypes: [], replicas: 2, gradients: "replica" });
