@@ -18,7 +18,7 @@ FRAMEWORKS = {"torch", "tensorflow", "keras", "jax"}
 @pytest.mark.parametrize(
     ("requirement", "present", "tests"),
     [
-        ("tb-gradclip", set(), "plugin test_recorder.py"),
+        ("tb-gradclip", set(), "core plugin test_recorder.py"),
         ("tb-gradclip[torch]", {"torch"}, "test_torch.py test_torch_watch.py"),
         ("tb-gradclip[tensorflow]", {"tensorflow", "keras"}, "test_tensorflow.py"),
     ],
