@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import warnings
@@ -70,6 +71,18 @@ def numbers(variables: Any) -> list[Any]:
 def fit(logdir: str | None, optimized: dict[str, Any], compiled: dict[str, Any], options: dict[str, Any]) -> Trained:
     """Training, with our callback if there is a directory for it."""
     return train(small(optimizer=optimizer(**optimized), **{"metrics": ["mae"], **compiled}), logdir, **options)
+
+
+def fit_traced(*arguments: Any) -> Trained:
+    """Fit, compiled by PyTorch as far as that goes without a C++ compiler, which not every machine has."""
+    import torch
+
+    compile_ = torch.compile
+    torch.compile = functools.partial(compile_, backend="aot_eager")
+    try:
+        return fit(*arguments)
+    finally:
+        torch.compile = compile_
 
 
 def fits(logdir: str, *settings: dict[str, Any]) -> list[Trained]:

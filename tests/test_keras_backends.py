@@ -156,7 +156,7 @@ def test_what_cannot_be_measured_is_told_once_and_training_goes_on(backend: str,
 def test_a_train_step_that_pytorch_compiles_is_recorded(tmp_path: Path) -> None:
     x, y = cases.X[:32], cases.Y[:32]
     compiled = {"jit_compile": True, "metrics": None}  # it takes long, so only once
-    recorded = on("torch", cases.fit, str(tmp_path), {"clipnorm": 0.5}, compiled, {"x": x, "y": y})
+    recorded = on("torch", cases.fit_traced, str(tmp_path), {"clipnorm": 0.5}, compiled, {"x": x, "y": y})
     assert_recorded(tb_gradclip.read(tmp_path)["."], expected(recorded.start, "norm", x), recorded.weights)
 
 
