@@ -114,7 +114,7 @@ class Recorder:
         self._kinds: set[str] = set()
         self._pending: list[NDArray[np.void]] = []
         self._pending_since = 0.0
-        self._written_rows = 0
+        self._written_rows, self._next_step = 0, start_step
         self._cost = Cost()
         self._histograms: dict[int, HistogramCounts] = {}
         self._outliner = Outliner()
@@ -139,6 +139,7 @@ class Recorder:
         if not len(measured.steps):
             return
         rows, result = step_rows(measured)
+        self._next_step = int(rows["step"][-1]) + 1
         if measured.rule.kind not in self._kinds:
             self._kinds.add(measured.rule.kind)
             run = replace(self._run, rule=measured.rule)
@@ -155,9 +156,8 @@ class Recorder:
 
     def act(self) -> None:
         """Carry out the user's alert action for alerts that came up since the last call, on the caller's thread."""
-        while self._unheard:
-            if self._on_alert is not None:
-                self._on_alert(self._unheard.popleft())
+        while self._unheard and self._on_alert is not None:
+            self._on_alert(self._unheard.popleft())
 
     @_harmless
     def add_own_time(self, seconds: float) -> None:
@@ -187,8 +187,8 @@ class Recorder:
         for window, overall in self._windows.close():
             self._write_window(window, overall, time.time())
         self._trouble.finish()
-        for alert in self._trouble.over():
-            self._write_alerts([alert], alert.step, time.time())
+        # Later than any alert so far: one of TensorBoard's loaders drops what is at the step of a new record or after.
+        self._write_alerts(self._trouble.over(), self._next_step, time.time())
         self._write_flights(self._flights.finish())
         self._write_steps()
         self._sink.close()

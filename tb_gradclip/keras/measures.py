@@ -55,9 +55,8 @@ def codes(tensor: Any) -> Any:
         limit = float(np.finfo(np.float32).max)
         tensor = ops.where(ops.isfinite(tensor), ops.clip(tensor, -limit, limit), tensor)
     flat = ops.reshape(ops.cast(tensor, "float32"), (-1,))
-    if (
-        keras.backend.backend() == "tensorflow"
-    ):  # there ops.view needs a length known before, as recurrent layers' is not
+    if keras.backend.backend() == "tensorflow":
+        # There ops.view wants a length that is known before; behind recurrent layers it is not.
         bits = sys.modules["tensorflow"].bitcast(flat, "int32")
     else:
         bits = ops.view(flat, "int32")

@@ -163,7 +163,10 @@ class RecordLog:
         self._described: set[str] = set()
 
     def write(self, kind: str, frame: bytes, step: int, wall_time: float) -> None:
-        """Append one record of this kind; `step` orders it among its kind and must not fall."""
+        """Append one record of this kind.
+
+        `step` orders it among its kind and must rise: TensorBoard's fast loader drops records at or after a new one's.
+        """
         tag = Tag(kind, self._attempt, self._written[kind] // RECORDS_PER_SHARD)
         self._written[kind] += 1
         tensor = TensorProto(

@@ -16,6 +16,7 @@ import tb_gradclip
 from tests.logs import SPIKE, GrowingRun, write_runs, write_small_records
 from tests.plugin.wire import decode_series
 from tests.tensorboard import LOADERS, fetch, tensorboard, wait_for_steps
+from tests.test_recorder import measured, recorder
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,22 @@ def test_a_long_run_shows_every_extreme_from_afar_and_every_step_from_near(
             np.testing.assert_array_equal(line["value"], steps[column][5_999:8_002].astype(float))
         assert json.loads(fetch(address, "histogram?run=run&step=7030"))["step"] == 7_000
     run.recorder.close()
+
+
+@pytest.mark.parametrize("fast", LOADERS)
+def test_a_divergence_that_lasts_hides_no_alert_that_came_after_it(tmp_path: Path, fast: str) -> None:
+    losses = 2.0 * np.exp(np.random.default_rng(0).normal(0, 0.05, 300))
+    losses[200:] *= 5
+    losses[299] = np.nan  # in the last batch, so that nothing comes after it but what is written at the end
+    book = recorder(tmp_path / "logs" / "run")
+    for first in range(0, 300, 10):
+        book.add_steps(measured(first, losses[first : first + 10].tolist()))
+    book.close()
+    with tensorboard(tmp_path / "logs", f"--load_fast={fast}") as address:
+        wait_for_steps(address, 300, runs=1)
+        alerts = json.loads(fetch(address, "runs"))["runs"][0]["alerts"]
+    assert [(alert["kind"], alert["start"]) for alert in alerts] == [("divergence", 200), ("nonfinite", None)]
+    assert alerts[0]["peak"] == pytest.approx(losses[200:299].max(), rel=1e-6)
 
 
 def test_a_plugin_that_cannot_load_does_not_stop_tensorboard(tmp_path: Path) -> None:
