@@ -48,8 +48,15 @@ def test_health_says_what_is_wrong_with_the_clipping_and_what_to_do(dashboard: D
     dashboard.open(board)
     lint = dashboard.frame.locator("[data-testid=health-row][data-run=by_value] [data-testid=lint]")
     assert "2 findings" in lint.inner_text()
-    lint.locator("summary").click()
-    assert "given to no clip call: head.weight. Pass the clip call every parameter" in lint.inner_text()
+    lint.get_by_role("button").click()
+    findings = dashboard.frame.get_by_test_id("findings")
+    assert "given to no clip call: head.weight. Pass the clip call every parameter" in findings.inner_text()
+    table, box = (each.bounding_box() for each in (dashboard.frame.locator(".health table"), findings))
+    assert table is not None
+    assert box is not None
+    assert (box["width"], box["height"] < 100) == (table["width"], True)
+    lint.get_by_role("button").click()
+    assert findings.count() == 0
     markers = dashboard.chart("chart-loss").get_by_test_id("marker").all()
     assert not any("by_value" in (marker.get_attribute("aria-label") or "") for marker in markers)
 

@@ -1,7 +1,8 @@
+import { useSignal, type Signal } from "@preact/signals";
 import type { ClipRate, Run } from "../api";
 import type { AlertItem } from "../model/chart";
 import { integer, percent, percentRange } from "../model/format";
-import { chips, lintWords } from "../model/health";
+import { chips, lintWords, type LintWords } from "../model/health";
 import { overheadWords, provenanceWords } from "../model/words";
 import { alertItems, colourOf } from "../state/chart_data";
 import { openAlerts } from "../state/cursor";
@@ -50,32 +51,39 @@ function Headings() {
   );
 }
 
+const COLUMNS = 8;
+
 function HealthRow({ run }: { readonly run: Run }) {
+  const open = useSignal(false);
+  const words = lintWords(run.alerts);
   return (
-    <tr data-testid="health-row" data-run={run.name}>
-      <th scope="row">
-        <span class="name" title={run.name}>
-          <i class="swatch" style={{ background: colourOf(run) }} />
-          <span class="cut">
-            <bdi>{run.name}</bdi>
+    <>
+      <tr data-testid="health-row" data-run={run.name}>
+        <th scope="row">
+          <span class="name" title={run.name}>
+            <i class="swatch" style={{ background: colourOf(run) }} />
+            <span class="cut">
+              <bdi>{run.name}</bdi>
+            </span>
           </span>
-        </span>
-      </th>
-      <RuleCell run={run} />
-      <td>
-        <RateWithBand rate={run.recent_clip_rate} />
-      </td>
-      <td>{percent(run.clip_rate?.rate ?? null)}</td>
-      <td>{percent(run.throttle)}</td>
-      <td>
-        <Alerts run={run} />
-        <Skipped steps={run.skipped_steps} />
-      </td>
-      <td data-testid="lint">
-        <Lint run={run} />
-      </td>
-      <Overhead share={run.overhead} />
-    </tr>
+        </th>
+        <RuleCell run={run} />
+        <td>
+          <RateWithBand rate={run.recent_clip_rate} />
+        </td>
+        <td>{percent(run.clip_rate?.rate ?? null)}</td>
+        <td>{percent(run.throttle)}</td>
+        <td>
+          <Alerts run={run} />
+          <Skipped steps={run.skipped_steps} />
+        </td>
+        <td data-testid="lint">
+          <Lint words={words} open={open} />
+        </td>
+        <Overhead share={run.overhead} />
+      </tr>
+      {words && open.value && <Findings sentences={words.sentences} />}
+    </>
   );
 }
 
@@ -131,19 +139,39 @@ function Skipped({ steps }: { readonly steps: number }) {
   );
 }
 
-/** Findings in a word, and in full where it is pointed at or opened. */
-function Lint({ run }: { readonly run: Run }) {
-  const words = lintWords(run.alerts);
+/** Findings in a word, and in full where it is pointed at, or in a row of their own once it is pressed. */
+function Lint({
+  words,
+  open,
+}: {
+  readonly words: LintWords | null;
+  readonly open: Signal<boolean>;
+}) {
   if (!words) return <span class="chip ok">none</span>;
   return (
-    <details>
-      <summary class={`chip ${words.severity}`} title={words.sentences.join("\n")}>
-        {words.text}
-      </summary>
-      {words.sentences.map((sentence) => (
-        <p key={sentence}>{sentence}</p>
-      ))}
-    </details>
+    <button
+      type="button"
+      class={`chip ${words.severity}`}
+      title={words.sentences.join("\n")}
+      aria-expanded={open.value}
+      onClick={() => {
+        open.value = !open.value;
+      }}
+    >
+      {words.text}
+    </button>
+  );
+}
+
+function Findings({ sentences }: { readonly sentences: readonly string[] }) {
+  return (
+    <tr class="findings" data-testid="findings">
+      <td colSpan={COLUMNS}>
+        {sentences.map((sentence) => (
+          <p key={sentence}>{sentence}</p>
+        ))}
+      </td>
+    </tr>
   );
 }
 
