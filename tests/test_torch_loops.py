@@ -237,3 +237,53 @@ def test_two_models_trained_in_turn_within_a_step_are_both_in_it(tmp_path: Path)
     row = tb_gradclip.read(tmp_path)["."].steps[0]
     assert row["norm_before"] == pytest.approx(np.linalg.norm(np.concatenate(before)), rel=1e-5)
     assert row["norm_after"] == pytest.approx(math.sqrt(2), rel=1e-5)
+
+
+def adaptive(parameters: list[torch.nn.Parameter], factor: float = 0.05) -> None:
+    """Adaptive gradient clipping: every row of a gradient to at most `factor` times the norm of its row of weights."""
+    for parameter in parameters:
+        assert parameter.grad is not None
+        rows, weights = parameter.grad.reshape(len(parameter), -1), parameter.detach().reshape(len(parameter), -1)
+        limit = factor * weights.norm(dim=1).clamp(min=1e-3)
+        rows.mul_((limit / rows.norm(dim=1).clamp(min=1e-6)).clamp(max=1.0)[:, None])
+
+
+class ZScore:
+    """Clipping in the manner of ZClip: a joint norm more than 2.5 deviations above its running mean becomes that."""
+
+    def __init__(self) -> None:
+        self.mean, self.variance = 1.0, 0.01
+
+    def __call__(self, parameters: list[torch.nn.Parameter]) -> None:
+        grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(grads))
+        limit = self.mean + 2.5 * math.sqrt(self.variance)
+        torch._foreach_mul_(grads, min(1.0, limit / norm))
+        kept = min(norm, limit)
+        self.mean, self.variance = 0.9 * self.mean + 0.1 * kept, 0.9 * self.variance + 0.1 * (kept - self.mean) ** 2
+
+
+@pytest.mark.parametrize("clip", [adaptive, ZScore()], ids=["adaptive", "z-score"])
+def test_clipping_of_ones_own_is_measured_before_and_after(
+    tmp_path: Path, clip: Callable[[list[torch.nn.Parameter]], None]
+) -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(4, 3)
+    expected: list[tuple[float, float, float]] = []
+    with ClipWriter(tmp_path, layer, histogram_every=1) as writer:
+        for step in range(20):
+            layer.zero_grad()
+            (layer(torch.randn(8, 4)).square().mean() * (50 if step == 15 else 1)).backward()
+            before = np.concatenate([p.grad.numpy().ravel().copy() for p in layer.parameters()])  # type: ignore[union-attr]
+            with writer.clipping():
+                clip(list(layer.parameters()))
+            after = np.concatenate([p.grad.numpy().ravel() for p in layer.parameters()])  # type: ignore[union-attr]
+            sizes = float(np.linalg.norm(before)), float(np.linalg.norm(after))
+            expected.append((*sizes, float(before @ after) / (sizes[0] * sizes[1])))
+            writer.step(1.0)
+    run = tb_gradclip.read(tmp_path)["."]
+    before_after = np.column_stack((run.steps["norm_before"], run.steps["norm_after"]))
+    np.testing.assert_allclose(before_after, [row[:2] for row in expected], rtol=1e-5)
+    assert [histogram.cosine for histogram in run.histograms] == pytest.approx([row[2] for row in expected], abs=1e-5)
+    assert run.rule.kind == "custom"
+    assert run.steps["clipped"][15]
