@@ -18,7 +18,16 @@ export interface ClipRate {
   readonly steps: number;
 }
 
-export type AlertKind = "nonfinite" | "divergence" | "spike" | "lint";
+export type AlertKind =
+  | "nonfinite"
+  | "divergence"
+  | "spike"
+  | "explosion"
+  | "vanishing"
+  | "zero_step"
+  | "regime"
+  | "plateau"
+  | "lint";
 export type Severity = "error" | "warning" | "info";
 
 export interface Alert {

@@ -7,7 +7,11 @@ from typing import Any
 
 from tb_gradclip.core import framing
 
-ALERT_KINDS = ("nonfinite", "divergence", "spike", "lint")
+ALERT_KINDS = (
+    *("nonfinite", "divergence", "spike", "explosion", "vanishing", "zero_step", "regime", "plateau"),
+    "lint",
+)
+"""Events, each raised by a monitor of `core.trouble`; and findings of `core.lint`."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 // What the time charts draw, in values and not in pixels.
 
+import type { HealthAlert } from "./health";
 import type { Gap } from "./lines";
 import type { Marked } from "./markers";
 import { clamp, extent, padded, readableExtent, type Range } from "./ranges";
@@ -41,7 +42,7 @@ export interface AlertItem extends Marked {
   readonly run: string;
   readonly colour: string;
   readonly step: number;
-  readonly kind: string;
+  readonly kind: HealthAlert["kind"];
   readonly message: string;
   readonly departures: readonly (readonly [string, number])[];
   /** How it went on, if that is not in its message. */

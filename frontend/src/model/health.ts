@@ -3,7 +3,19 @@
 import { integer, number } from "./format";
 import type { MarkerSeverity } from "./markers";
 
-type EventKind = "nonfinite" | "divergence" | "spike";
+/** Events in the order in which they matter: what each is called by itself, several of it, and in a sentence. */
+const KINDS = {
+  divergence: { label: "diverged", plural: "divergences", title: "Divergence" },
+  nonfinite: { label: "non-finite", plural: "non-finite", title: "Not finite" },
+  spike: { label: "spike", plural: "spikes", title: "Spike" },
+  explosion: { label: "norm exploded", plural: "exploding norms", title: "Exploding norm" },
+  zero_step: { label: "zero step", plural: "zero steps", title: "Step of zero" },
+  vanishing: { label: "vanishing", plural: "vanishing", title: "Vanishing gradient" },
+  regime: { label: "clip rate changed", plural: "clip rate changes", title: "Clip rate changed" },
+  plateau: { label: "plateau", plural: "plateaus", title: "Plateau" },
+} as const;
+
+type EventKind = keyof typeof KINDS;
 
 export interface HealthAlert {
   readonly step: number;
@@ -25,13 +37,10 @@ export interface Chip {
   readonly step: number | null;
 }
 
-const ORDER = ["divergence", "nonfinite", "spike"] as const;
-const PLURAL = { divergence: "divergences", nonfinite: "non-finite", spike: "spikes" } as const;
-
 /** One chip for each kind that occurred: `diverged 612`, `12 spikes`; `none` otherwise. */
 export function chips(alerts: readonly HealthAlert[]): readonly Chip[] {
   const result: Chip[] = [];
-  for (const kind of ORDER) {
+  for (const kind of Object.keys(KINDS) as EventKind[]) {
     const found = alerts.filter((alert) => alert.kind === kind);
     const first = found[0];
     if (!first) continue;
@@ -39,7 +48,7 @@ export function chips(alerts: readonly HealthAlert[]): readonly Chip[] {
     const text =
       found.length === 1
         ? `${alertLabel(first)} ${integer(first.step)}`
-        : `${integer(found.length)} ${PLURAL[kind]}`;
+        : `${integer(found.length)} ${KINDS[kind].plural}`;
     result.push({ text, severity, step: first.step });
   }
   return result.length > 0 ? result : [{ text: "none", severity: "ok", step: null }];
@@ -77,14 +86,13 @@ export function lintWords(alerts: readonly Finding[]): LintWords | null {
 
 /** What one alert says by itself. */
 export function alertLabel(alert: Pick<HealthAlert, "kind" | "message">): string {
-  if (alert.kind === "divergence") return "diverged";
-  if (alert.kind === "spike") return "spike";
+  if (alert.kind !== "nonfinite" && alert.kind !== "lint") return KINDS[alert.kind].label;
   if (/\bnan\b/i.test(alert.message)) return "NaN";
   return /\binf/i.test(alert.message) ? "Inf" : "non-finite";
 }
 
 export function alertPlural(kind: EventKind): string {
-  return PLURAL[kind];
+  return KINDS[kind].plural;
 }
 
 function worst(alerts: readonly HealthAlert[]): MarkerSeverity {
@@ -93,10 +101,8 @@ function worst(alerts: readonly HealthAlert[]): MarkerSeverity {
 }
 
 /** The word a tooltip starts with. */
-export function alertTitle(kind: string): string {
-  if (kind === "divergence") return "Divergence";
-  if (kind === "nonfinite") return "Not finite";
-  return kind.charAt(0).toUpperCase() + kind.slice(1);
+export function alertTitle(kind: HealthAlert["kind"]): string {
+  return kind === "lint" ? "Lint" : KINDS[kind].title;
 }
 
 export interface Episode {
