@@ -120,7 +120,7 @@ class Recorder:
         self._outliner = Outliner()
         self._windows = WindowFolder(len(self.parameters))
         self._flights = FlightRecorder(len(self.parameters))
-        self._trouble, self._lint = TroubleMonitor(self._names), LintMonitor(self._names)
+        self._trouble, self._lint = TroubleMonitor(self.parameters), LintMonitor(self._names)
         self._unheard: deque[Alert] = deque()
         _live.add(self)
 
@@ -227,8 +227,8 @@ class Recorder:
         self._sink.flush()
 
     def _watch(self, measured: Measurements, rows: NDArray[np.void], result: Outcome) -> None:
-        alerts = self._trouble.observe(measured, rows)
-        events = [alert.step for alert in alerts]
+        alerts = self._trouble.observe(measured, rows, result)
+        events = [alert.step for alert in alerts if alert.severity != "info"]
         self._write_flights(self._flights.observe(measured.steps, measured.norms_before, events))
         counts = {step: histogram.counts for step, histogram in self._histograms.items()}
         alerts += self._lint.observe(measured, result, counts)

@@ -244,8 +244,10 @@ def test_around_an_event_every_norm_is_kept_and_the_alert_says_who_went_first(tm
     assert (alert.step, alert.parameter, alert.departures) == (300, "b", (("b", 4),))
     assert str(alert).endswith("(first to rise: b)")
     (flight,) = run.flights
-    assert flight.steps.tolist() == list(range(236, 333))
-    np.testing.assert_array_equal(flight.norms, norms[236:333].astype(np.float32))
+    (exploded,) = [alert for alert in run.alerts if alert.kind == "explosion"]
+    assert (exploded.step, exploded.parameter, exploded.start) == (299, "b", 296)
+    assert flight.steps.tolist() == list(range(235, 333))
+    np.testing.assert_array_equal(flight.norms, norms[235:333].astype(np.float32))
 
 
 def test_a_flight_that_is_not_complete_is_written_when_the_run_ends(tmp_path: Path) -> None:

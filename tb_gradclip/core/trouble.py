@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,29 +11,54 @@ from numpy.typing import NDArray
 from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.blame import ShareTracker
 from tb_gradclip.core.divergence import QUIET, Episode, LossMonitor, NonfiniteMonitor
+from tb_gradclip.core.monitors.explosion import ExplosionMonitor
+from tb_gradclip.core.monitors.plateau import PlateauMonitor
+from tb_gradclip.core.monitors.regime import RegimeMonitor
+from tb_gradclip.core.monitors.vanishing import VanishingMonitor, WholeVanishingMonitor
+from tb_gradclip.core.monitors.zero_step import ZeroStepMonitor, zeroed
 from tb_gradclip.core.rows import Measurements
+from tb_gradclip.core.rules import Outcome
+from tb_gradclip.core.schema import Parameter
+
+BLAMED = {"nonfinite", "divergence", "spike", "explosion", "zero_step"}
+"""Kinds of alert that somebody may have begun."""
 
 
 class TroubleMonitor:
-    """Watches losses and norms of a run whose parameters have these names."""
+    """Watches every step of a run that trains these parameters."""
 
-    def __init__(self, parameters: tuple[str, ...]) -> None:
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._loss, self._nonfinite = LossMonitor(), NonfiniteMonitor()
-        self._shares = ShareTracker(parameters)
+        self._explosion, self._zero_step = ExplosionMonitor(), ZeroStepMonitor()
+        self._vanishing, self._whole = VanishingMonitor(parameters), WholeVanishingMonitor()
+        self._regime, self._plateau = RegimeMonitor(), PlateauMonitor()
+        self._shares = ShareTracker(tuple(parameter.name for parameter in parameters))
         self._episode: Episode | None = None
         self._divergence: Alert | None = None
+        self._open: dict[tuple[str, int], Alert] = {}
         self._over: list[Alert] = []
 
-    def observe(self, measured: Measurements, rows: NDArray[np.void]) -> list[Alert]:
-        """Take the next steps, and their rows of the step table; returns the alerts they give rise to."""
+    def observe(self, measured: Measurements, rows: NDArray[np.void], outcome: Outcome) -> list[Alert]:
+        """Take the next steps, their rows of the step table and what clipping did; returns the alerts they raise."""
         alerts: list[Alert] = []
         seen = 0
-        for t, row in enumerate(rows.tolist()):
-            step, wall_time, loss, _, norm, _, _, _, nonfinite, skipped = row
-            known = None if measured.losses is None else loss
-            found = self._nonfinite.observe(step, known, norm, nonfinite, skipped)
-            if known is not None:
+        vanished, zero = self._vanishing.observe(measured), zeroed(measured, outcome)
+        kind, given = measured.rule.kind, measured.losses is not None
+        for t, (row, nothing) in enumerate(zip(rows.tolist(), zero.tolist(), strict=True)):
+            step, wall_time, loss, _, norm, _, _, clipped, nonfinite, skipped = row
+            found = self._nonfinite.observe(step, loss if given else None, 0.0 if nothing else norm, nonfinite, skipped)
+            if given:
                 found += self._loss.observe(step, loss)
+            lasting = self._explosion.observe(step, norm)
+            lasting += self._zero_step.observe(step, nothing)
+            lasting += self._regime.observe(step, kind, norm, clipped, skipped)
+            if given:
+                lasting += self._whole.observe(step, loss, norm)
+                lasting += self._plateau.observe(step, loss)
+            if vanished:
+                lasting += vanished.get(t, ())
+            if lasting:
+                found += self._new(lasting)
             if found:
                 self._shares.observe(measured.steps[seen : t + 1], measured.norms_before[seen : t + 1])
                 seen = t + 1
@@ -42,32 +68,58 @@ class TroubleMonitor:
         self._shares.observe(measured.steps[seen:], measured.norms_before[seen:])
         over = None if self._divergence is None else self._divergence.end
         if over is not None and measured.steps[-1] >= over + QUIET:  # sooner it may go on
-            self.finish()
+            self._finish_divergence()
         return alerts
 
     def finish(self) -> None:
-        """Take the newest divergence for complete."""
-        if self._divergence is not None:
-            self._over.append(self._divergence)
-            self._divergence = None
+        """Take everything that is still going on for complete."""
+        self._finish_divergence()
+        monitors = (self._explosion, self._zero_step, self._vanishing, self._whole, self._plateau)
+        self._new([monitor.alert for monitor in monitors if monitor.alert is not None])
 
     def over(self) -> list[Alert]:
-        """Divergences that were told before and are complete now, each once."""
+        """Alerts that were told before and are complete now, each once."""
         over, self._over = self._over, []
         return over
 
+    def _new(self, alerts: list[Alert]) -> list[Alert]:
+        """Alerts that were not told yet; of the others what is new is kept for `over`."""
+        new = []
+        for alert in alerts:
+            told = self._open.pop((alert.kind, alert.step), None)
+            if told is not None:
+                known = {name: getattr(told, name) for name in ("wall_time", "parameter", "departures")}
+                self._over.append(replace(alert, **known))
+            elif alert.end is None and not (alert.kind == "explosion" and self._diverges):
+                new.append(alert)
+        return new
+
+    @property
+    def _diverges(self) -> bool:
+        """Whether the loss has told already what the norm could."""
+        episode = self._loss.episode
+        return episode is not None and episode.kind == "divergence" and episode.end is None
+
     def _told(self, alert: Alert, wall_time: float) -> Alert:
         """An alert with all that is known when it is told."""
-        departures = tuple(self._shares.departures(alert.step))
-        first = departures[0].parameter if departures else None
-        alert = replace(alert, parameter=first, wall_time=wall_time, departures=departures)
+        alert = replace(alert, wall_time=wall_time)
+        if alert.kind in BLAMED:
+            departures = tuple(self._shares.departures(alert.step))
+            alert = replace(alert, parameter=departures[0].parameter if departures else None, departures=departures)
         episode = self._loss.episode
         if episode is not None and episode.kind == alert.kind:
             alert = _in(episode, alert)
         if alert.kind == "divergence":
-            self.finish()
+            self._finish_divergence()
             self._divergence = alert
+        elif alert.start is not None and alert.end is None:
+            self._open[alert.kind, alert.step] = alert
         return alert
+
+    def _finish_divergence(self) -> None:
+        if self._divergence is not None:
+            self._over.append(self._divergence)
+            self._divergence = None
 
     def _go_on(self) -> None:
         """Note what is new of the loss's episode."""
