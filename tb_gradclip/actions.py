@@ -71,7 +71,7 @@ def action_of(
 class Checkpoint:
     """An action that saves the model once an episode: at its first alert, and then not until 50 steps went without.
 
-    Findings about how clipping is set up (`lint`) are no episodes. A failure to save is a warning.
+    Findings about how clipping is set up (`lint`) and mere information are no episodes. A failure to save is a warning.
 
     Args:
       save: called with the alert; what it saves has the updates of all steps so far, the alert's included.
@@ -90,7 +90,7 @@ class Checkpoint:
 
     def __call__(self, alert: Alert) -> None:
         """Save, if the alert begins an episode."""
-        if alert.kind == "lint":
+        if alert.kind == "lint" or alert.severity == "info":
             return
         last, self._last = self._last, alert.step
         if last is not None and 0 <= alert.step - last <= EPISODE:

@@ -110,6 +110,7 @@ def test_a_checkpoint_is_saved_once_an_episode() -> None:
     for step in (3, 4, 4 + EPISODE, 4 + 2 * EPISODE, 5 + 3 * EPISODE):
         keep(Alert(step, "nonfinite", "error", "loss is NaN"))
     keep(LINT)
+    keep(Alert(400, "plateau", "info", "loss has not fallen"))
     assert saved == [3, 5 + 3 * EPISODE]
     keep(Alert(0, "spike", "warning", "of a run that began anew"))
     assert saved[-1] == 0

@@ -242,7 +242,7 @@ def test_around_an_event_every_norm_is_kept_and_the_alert_says_who_went_first(tm
     run = tb_gradclip.read(tmp_path)["."]
     (alert,) = [alert for alert in run.alerts if alert.kind == "nonfinite"]
     assert (alert.step, alert.parameter, alert.departures) == (300, "b", (("b", 4),))
-    assert str(alert).endswith("(first to rise: b)")
+    assert str(alert).endswith("(first not finite: b)")
     (flight,) = run.flights
     (exploded,) = [alert for alert in run.alerts if alert.kind == "explosion"]
     assert (exploded.step, exploded.parameter, exploded.start) == (299, "b", 296)

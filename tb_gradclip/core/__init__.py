@@ -6,7 +6,8 @@
 - `histogram`   distributions of gradients in signed logarithmic bins
 - `divergence`  from a stream of losses and norms to alerts
 - `blame`       which parameter went first
-- `trouble`     both at once, for every step of a run
+- `monitors`    what else can go wrong, a folder of its own
+- `trouble`     all of these at once, for every step of a run
 - `lint`        clipping that is set up wrongly or does nothing
 - `rates`       clip rate with its confidence interval, throttle
 - `windows`     statistics of parameters over stretches of steps

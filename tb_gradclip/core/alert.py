@@ -19,12 +19,12 @@ class Alert:
     """Something happened at a step, or was noticed there.
 
     `kind` is one of `ALERT_KINDS`; `severity` is `error`, `warning` or `info`; `message` is one sentence. Only a `lint`
-    alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well. The others have
+    alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well. The others may have
     `departures`: parameters in the order in which they left their past, each with how many steps before `step` it did
-    (see `blame.ShareTracker`); `parameter` is the first of them. A `divergence` and a `spike` are episodes: they last
-    from `start` to before `end` (None while they do), have their `peak` at `peak_step`, and `recovered` or not. A
-    divergence is told when it is noticed and recorded again when it is over: of two alerts of a kind at a step the
-    later one holds.
+    (see `trouble.TroubleMonitor`); `parameter` is the first of them. All but `nonfinite`, `regime` and `lint` are
+    episodes: they last from `start` to before `end` (None while they do), and `recovered` or not; `divergence`, `spike`
+    and `explosion` have their `peak` at `peak_step`. What is told while it lasts is recorded again when it is over: of
+    two alerts of a kind at a step the later one holds.
     """
 
     step: int
@@ -44,7 +44,8 @@ class Alert:
 
     def __str__(self) -> str:
         """The alert as one line."""
-        first = f" (first to rise: {self.parameter})" if self.parameter else ""
+        did = {"nonfinite": "not finite", "vanishing": "to vanish"}.get(self.kind, "to rise")
+        first = f" (first {did}: {self.parameter})" if self.parameter else ""
         remedy = f". {self.remedy}" if self.remedy else ""
         return f"step {self.step}: {self.kind}: {self.message}{first}{remedy}"
 

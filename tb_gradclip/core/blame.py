@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.divergence import MAD_TO_SIGMA
 from tb_gradclip.core.rules import Floats
+from tb_gradclip.core.schema import Parameter
 
 BLOCK = 16
 """Steps that enter a parameter's past together: what is known of it then does not depend on how steps arrive."""
@@ -33,6 +37,13 @@ FEWEST = 8
 
 MOST = 8
 """Departures that are told."""
+
+
+MISFIT = 30.0
+"""A weight whose gain is so many times the usual one was not initialised as the others: usual gains differ by 4."""
+
+FEWEST_WEIGHTS = 3
+"""Weights that tell what is usual."""
 
 
 class Departure(NamedTuple):
@@ -64,6 +75,11 @@ class ShareTracker:
         self._deviation: Floats = np.zeros(len(names))
         self._usual: Floats = np.zeros(len(names))
         self._blocks = 0
+
+    @property
+    def is_young(self) -> bool:
+        """Whether there is no past yet but the run's own first steps."""
+        return self._mean is None
 
     def observe(self, steps: NDArray[np.int64], norms: Floats) -> None:
         """Take the norms of all parameters at the next T steps, shape [T, P]; T may be 0."""
@@ -132,6 +148,18 @@ class ShareTracker:
         self._deviation += rate * (np.abs(logs - self._mean).mean(axis=0) - self._deviation)
         self._mean = self._mean + rate * (logs.mean(axis=0) - self._mean)
         self._usual = self._usual + rate * (sound.mean(axis=0) - self._usual)
+
+
+def misfits(parameters: Sequence[Parameter]) -> list[str]:
+    """Weights that were not initialised as the others: whose gain is above 30 times the median, the largest first.
+
+    None where fewer than 3 have a gain. Shares cannot tell: a layer with weights too large by a thousand makes the
+    gradients of all other layers larger by that, and its own not.
+    """
+    gains = {parameter.name: parameter.gain for parameter in parameters if parameter.gain is not None}
+    usual = median(gains.values()) if len(gains) >= FEWEST_WEIGHTS else math.inf
+    found = [name for name, gain in gains.items() if gain > MISFIT * usual]
+    return sorted(found, key=lambda name: -gains[name])[:MOST]
 
 
 def _shares(norms: Floats) -> Floats:

@@ -9,7 +9,7 @@ An *attempt* is one writer's life: its start in milliseconds since 1970, eleven 
 resumed run appends and its newest rows win. A *shard* holds at most `RECORDS_PER_SHARD` records, because TensorBoard
 keeps only a sample of longer series: 10 records a tag in the slower of its two loaders.
 
-- `run`: framework, library, parameters (name, shape, dtype), rule, start_step, replicas, gradients. No body.
+- `run`: framework, library, parameters (name, shape, dtype, gain), rule, start_step, replicas, gradients. No body.
 - `steps`: rows (place of the first one among the attempt's, how many), own_seconds, elapsed_seconds. Body: rows of
   `STEP_DTYPE` as `rows.without_guesses` leaves them, byte planes, zlib.
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
@@ -26,6 +26,7 @@ A reader that meets a schema newer than its own skips the record and says so onc
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -84,11 +85,22 @@ def attempt_name(start: float) -> str:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A trained tensor: the name it has in the model, its shape and type (as NumPy writes it; "" where not known)."""
+    """A trained tensor: the name it has in the model, its shape and type (as NumPy writes it; "" where not known).
+
+    `gain`, of a weight of two or more dimensions, is sqrt(mean(w²) fan_in) when the run began: by what factor a layer
+    multiplies the size of its input. Usual initialisations have 0.5 to 2. None where it is not known.
+    """
 
     name: str
     shape: tuple[int, ...] = ()
     dtype: str = field(default="", compare=False)  # a run that goes on in another type is the same run
+    gain: float | None = field(default=None, compare=False)
+
+
+def gain(norm: float, outputs: int) -> float | None:
+    """Gain of a weight with this norm that has so many outputs, sqrt(Σ w² / outputs); None if it is not finite."""
+    found = norm / math.sqrt(outputs) if outputs else math.nan
+    return found if math.isfinite(found) else None
 
 
 @dataclass(frozen=True)
@@ -135,14 +147,16 @@ def content_version(content: bytes) -> int:
 
 def encode_run(run: RunRecord) -> bytes:
     """Frame of a `run` record."""
-    parameters = [{"name": p.name, "shape": list(p.shape), "dtype": p.dtype} for p in run.parameters]
+    parameters = [{**vars(p), "shape": list(p.shape)} for p in run.parameters]
     return framing.pack({**vars(run), "parameters": parameters, "rule": run.rule.to_json()})
 
 
 def decode_run(frame: bytes) -> RunRecord:
     """The run that `encode_run` framed."""
     header, _ = framing.unpack(frame)
-    parameters = tuple(Parameter(p["name"], tuple(p["shape"]), p.get("dtype", "")) for p in header["parameters"])
+    parameters = tuple(
+        Parameter(p["name"], tuple(p["shape"]), p.get("dtype", ""), p.get("gain")) for p in header["parameters"]
+    )
     return RunRecord(
         header["framework"],
         header["library"],

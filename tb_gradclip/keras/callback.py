@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from keras import ops
 from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.collector import Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.core.schema import Parameter
+from tb_gradclip.core.schema import Parameter, gain
 from tb_gradclip.keras.hooks import CLIP, Hooks, ignored, inner
 from tb_gradclip.keras.ring import StepRing
 from tb_gradclip.recorder import Recorder, check_settings
@@ -101,7 +101,7 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
             self._file or EventFile(self._logdir),
             framework="keras",
             library=f"keras {keras.__version__} on {keras.backend.backend()}",
-            parameters=[Parameter(v.path, tuple(v.shape), v.dtype) for v in variables],
+            parameters=[Parameter(v.path, tuple(v.shape), v.dtype, _gain(v)) for v in variables],
             on_alert=self._on_alert,
             histogram_every=self._histogram_every,
             start_step=start,
@@ -200,3 +200,13 @@ def _check(model: Any, variables: list[Any]) -> None:
             f"the model must train on one device to be recorded, got {devices} of a {type(distribution).__name__}. "
             "Train without a keras.distribution, or without the callback."
         )
+
+
+def _gain(variable: Any) -> float | None:
+    """Gain of a weight. A layer's outputs are its last dimension, but for transposed convolutions."""
+    if len(variable.shape) < 2:
+        return None
+    with suppress(Exception):  # what has no value yet
+        norm = ops.norm(ops.reshape(ops.cast(variable, "float32"), (-1,)))
+        return gain(float(ops.convert_to_numpy(norm)), variable.shape[-1])
+    return None

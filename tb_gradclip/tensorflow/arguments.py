@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from tb_gradclip.core.schema import Parameter
+from tb_gradclip.core.schema import Parameter, gain
 
 
 def parameters_of(variables: Sequence[Any]) -> list[Parameter]:
@@ -31,8 +32,17 @@ def parameters_of(variables: Sequence[Any]) -> list[Parameter]:
         while name in found:
             number += 1
             name = f"{base}_{number}"
-        found[name] = Parameter(name, tuple(variable.shape), tf.as_dtype(variable.dtype).name)
+        found[name] = Parameter(name, tuple(variable.shape), tf.as_dtype(variable.dtype).name, _gain(variable))
     return list(found.values())
+
+
+def _gain(variable: Any) -> float | None:
+    """Gain of a weight. A layer's outputs are its last dimension."""
+    if len(variable.shape) < 2:
+        return None
+    with contextlib.suppress(Exception):  # inside a graph, or spread over replicas, it may have no value to read
+        return gain(float(tf.norm(tf.cast(variable, tf.float32))), variable.shape[-1])
+    return None
 
 
 def scalar(name: str, value: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import types
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tb_gradclip.core.schema import Parameter
+from tb_gradclip.core.schema import Parameter, gain
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
 from tb_gradclip.torch.processes import refuse_unreadable
 from tb_gradclip.torch.sharded import whole
@@ -81,9 +82,23 @@ def one_number(loss: torch.Tensor | float | None) -> torch.Tensor | float | None
     return whole(loss.detach()).clone()
 
 
-def described(name: str, parameter: torch.Tensor) -> Parameter:
-    """What a run record says of a parameter."""
-    return Parameter(name, tuple(parameter.shape), str(parameter.dtype).removeprefix("torch."))
+@torch.no_grad()
+def described(named: Mapping[str, torch.Tensor]) -> list[Parameter]:
+    """What a run record says of parameters. Waits for their devices, to read gains."""
+    return [
+        Parameter(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), _gain(tensor))
+        for name, tensor in named.items()
+    ]
+
+
+def _gain(tensor: torch.Tensor) -> float | None:
+    """Gain of a weight. A layer's outputs are its first dimension; of what is no plain tensor nothing is read."""
+    if tensor.dim() < 2 or type(tensor) not in (torch.Tensor, torch.nn.Parameter) or not tensor.is_floating_point():
+        return None
+    wide = torch.float64 if tensor.dtype == torch.float64 else torch.float32
+    with contextlib.suppress(Exception):  # one without data, say
+        return gain(float(torch.linalg.vector_norm(tensor, dtype=wide)), len(tensor))
+    return None
 
 
 def read(parameters: Tensors) -> tuple[list[torch.Tensor], Tensors]:

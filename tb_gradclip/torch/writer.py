@@ -96,7 +96,7 @@ class ClipWriter(Measuring, CollectedWriter):
             sink_of(logdir) if team.writes else Nowhere(),
             framework="torch",
             library=f"torch {torch.__version__}",
-            parameters=[described(name, parameter) for name, parameter in named.items()],
+            parameters=described(named),
             on_alert=on_alert,
             histogram_every=histogram_every,
             start_step=start_step,

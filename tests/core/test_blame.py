@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tb_gradclip.core.blame import BLOCK, MOST, RATE, RECENT, Departure, ShareTracker
+from tb_gradclip.core.blame import BLOCK, MOST, RATE, RECENT, Departure, ShareTracker, misfits
+from tb_gradclip.core.schema import Parameter
 
 LAYERS = ("embedding", "rnn.weight", "rnn.bias", "head.weight", "head.bias")
 
@@ -125,6 +126,14 @@ def test_nobody_is_named_where_nothing_stands_out() -> None:
     together = np.random.default_rng(5).uniform(0.9, 1.1, (200, 5))
     together[190:] *= 1000  # as under a learning rate that is too high for all
     assert told(together, LAYERS) == []
+
+
+def test_weights_that_were_not_initialised_as_the_others_are_misfits() -> None:
+    weights = [Parameter(f"w{i}", (4, 4), gain=gain) for i, gain in enumerate([0.5, 2.0, 600.0, 1.0, 60.0, 1.5])]
+    biases = [Parameter("b", (4,)), Parameter("c", (4, 4), gain=None)]
+    assert misfits([*weights, *biases]) == ["w2", "w4"]
+    assert misfits(weights[:2] + biases) == misfits(weights[1:3]) == misfits([]) == []
+    assert misfits([Parameter(f"w{i}", (4, 4), gain=0.0) for i in range(5)]) == []
 
 
 def test_what_is_too_small_to_matter_is_not_named() -> None:

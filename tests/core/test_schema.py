@@ -92,7 +92,7 @@ def test_a_step_takes_no_more_than_64_bytes_and_packed_far_less() -> None:
 
 @given(names)
 def test_a_run_comes_back(name: str) -> None:
-    parameters = (Parameter(name, (2, 3), "float32"),)
+    parameters = (Parameter(name, (2, 3), "float32", 0.5),)
     run = RunRecord("torch", "torch 2", parameters, Rule("global_norm", 0.25), 5, 4, "replica")
     assert repr(schema.decode_run(schema.encode_run(run))) == repr(run)
 

@@ -137,6 +137,6 @@ export function blameWords(
   const named = others.slice(0, MOST_NAMES - 1).map(([other]) => other);
   const more = others.length > named.length ? ` and ${others.length - named.length} more` : "";
   const then = named.length > 0 ? `, then ${named.join(", ")}${more}` : "";
-  const label = kind === "nonfinite" ? "First not finite" : "First to rise";
-  return { label, first: name, rest: `${when}${then}` };
+  const did: Readonly<Record<string, string>> = { nonfinite: "not finite", vanishing: "to vanish" };
+  return { label: `First ${did[kind] ?? "to rise"}`, first: name, rest: `${when}${then}` };
 }
