@@ -209,3 +209,16 @@ def test_a_program_that_ends_in_the_middle_of_a_fit_keeps_its_steps(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert "gradclip" not in done.stderr
     assert len(tb_gradclip.read(tmp_path)["."].steps) == 10
+
+
+def test_gains_of_weights_are_recorded_as_the_training_begins(tmp_path: Path) -> None:
+    trained = model(Still())
+    fit(trained, ClipCallback(tmp_path), epochs=1)
+    for parameter, variable in zip(
+        tb_gradclip.read(tmp_path)["."].parameters, trained.trainable_variables, strict=True
+    ):
+        weight = keras.ops.convert_to_numpy(variable)
+        if weight.ndim == 2:
+            assert parameter.gain == pytest.approx(np.sqrt((weight**2).mean() * len(weight)), rel=1e-5)
+        else:
+            assert parameter.gain is None

@@ -237,8 +237,11 @@ def test_keras_variables_may_be_given(tmp_path: Path) -> None:
     with ClipWriter(tmp_path, model.trainable_variables) as writer:
         writer.observe([tf.ones(v.shape) for v in model.trainable_variables])
         writer.step()
-    names = [p.name for p in tb_gradclip.read(tmp_path)["."].parameters]
-    assert names == [v.path for v in model.trainable_variables]
+    parameters = tb_gradclip.read(tmp_path)["."].parameters
+    assert [p.name for p in parameters] == [v.path for v in model.trainable_variables]
+    kernel = model.trainable_variables[0].numpy()
+    assert parameters[0].gain == pytest.approx(math.sqrt((kernel**2).mean() * 3), rel=1e-5)
+    assert parameters[1].gain is None
 
 
 def test_equal_names_are_told_apart(tmp_path: Path) -> None:
