@@ -31,6 +31,8 @@ export interface Threshold {
   readonly value: number;
   readonly colour: string;
   readonly label: string;
+  /** Lengths of dash and gap in pixels; a solid line without. */
+  readonly dash?: readonly number[];
 }
 
 export interface RunGap extends Gap {
