@@ -25,7 +25,7 @@ export interface ThresholdOptions extends SliderHandlers {
 }
 
 const MARGIN = { left: 44, right: 14, top: 16, bottom: 24 } as const;
-const SHARES = SCALES.share;
+const SHARES = [0, 0.25, 0.5, 0.75, 1];
 
 export class ThresholdChart {
   private readonly picture = svg("svg", { role: "img" });
@@ -105,11 +105,11 @@ function layOut({ range }: ThresholdData, width: number, height: number): Layout
 }
 
 function axisMarks({ left, right, base, x, y }: Layout, { range }: ThresholdData): SVGElement[] {
-  const across = SHARES.ticks([0, 1], 4).flatMap(({ value, label }) => {
+  const across = SHARES.flatMap((value) => {
     const ends = { x1: left, x2: right, y1: y(value), y2: y(value) };
     return [
       svg("line", { class: value === 0 ? "base" : "grid", ...ends }),
-      text(label, { class: "share", x: left - 8, y: y(value) + 4 }),
+      text(`${value * 100}%`, { class: "share", x: left - 8, y: y(value) + 4 }),
     ];
   });
   const ticks = SCALES.log.ticks(range, Math.max(2, (right - left) / 60));

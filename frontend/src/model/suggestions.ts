@@ -27,7 +27,7 @@ const SLACK = 0.2;
 
 /**
  * Thresholds for rates, then what the run does now, then what others would use. Of suggestions that come to the same
- * threshold, as they do where there are few steps, the first one stays. `comparable` says whether the run's own
+ * threshold, as they do where there are few steps, the first one stays, and is named after the others too. `comparable` says whether the run's own
  * threshold is a norm of all gradients together.
  */
 export function suggestionRows(
@@ -43,10 +43,16 @@ export function suggestionRows(
     .map((one) => offered(`autoclip-${one.percentile}`, one, range, `AutoClip p${one.percentile}`));
   const last = answer.zclip.last;
   if (last) others.push(offered("zclip", last, range, "ZClip, at the end"));
-  const distinct = targets.filter(
-    (row, i) => targets.findIndex((other) => other.threshold === row.threshold) === i,
-  );
-  return [...distinct, ...nowRow(answer.now, comparable), ...others];
+  const own: Suggestion[] = [];
+  for (const row of targets) {
+    if (own.every(({ threshold }) => threshold !== row.threshold)) own.push(row);
+  }
+  const noted = own.map((row) => {
+    const same = others.filter(({ threshold }) => threshold === row.threshold);
+    return { ...row, note: [row.note, ...same.map(({ note }) => note)].filter(Boolean).join(", ") };
+  });
+  const further = others.filter((row) => own.every(({ threshold }) => threshold !== row.threshold));
+  return [...noted, ...nowRow(answer.now, comparable), ...further];
 }
 
 function offered(

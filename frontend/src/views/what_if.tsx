@@ -126,7 +126,7 @@ function mountThresholds(element: HTMLElement): () => void {
     if (chart) chart.update(data.value);
     else {
       chart = new ThresholdChart(element, data.value, {
-        height: 220,
+        height: 236,
         onMove: (share) => move((_, range) => thresholdAt(share, range)),
         onStep: (presses) => move((at, range) => nudged(at, range, presses)),
         onReset: () => (threshold.value = null),
