@@ -9,6 +9,8 @@
 - `trouble`     both at once, for every step of a run
 - `lint`        clipping that is set up wrongly or does nothing
 - `rates`       clip rate with its confidence interval, throttle
+- `what_if`     what other thresholds would have done to recorded norms
+- `zclip`       the same for one that moves along
 - `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows
 - `cost`        when the log is told what recording costs

@@ -54,11 +54,9 @@ function across(area: Area, data: ChartData, x: number): number {
 export function paintUnder(context: CanvasRenderingContext2D, area: Area, data: ChartData): void {
   context.save();
   context.lineWidth = 1.25 * area.ratio;
-  for (const { value, colour, dash = [] } of data.thresholds) {
+  for (const { value, colour } of data.thresholds) {
     const y = down(area, data, value);
-    if (y < area.top || y > area.top + area.height) continue;
     context.strokeStyle = colour;
-    context.setLineDash(dash.map((length) => length * area.ratio));
     context.beginPath();
     context.moveTo(area.left, y);
     context.lineTo(area.left + area.width, y);

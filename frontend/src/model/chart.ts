@@ -31,9 +31,10 @@ export interface Threshold {
   readonly value: number;
   readonly colour: string;
   readonly label: string;
-  /** Lengths of dash and gap in pixels; a solid line without. */
-  readonly dash?: readonly number[];
 }
+
+/** A threshold that somebody tries out. */
+export type Limit = Pick<Threshold, "value" | "label">;
 
 export interface RunGap extends Gap {
   readonly colour: string;

@@ -13,7 +13,7 @@ import { alertLabel, alertPlural, isEvent, episodeWords } from "../model/health"
 import { gaps } from "../model/lines";
 import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
-import { normLimits, zclipLines } from "./norm_limits";
+import { thresholds, zclipLines } from "./norm_limits";
 import { colourOf, place, points, type Points } from "./points";
 import { axis, scales, selectedRuns, series, shownRange, smoothing, theme } from "./signals";
 
@@ -48,12 +48,12 @@ export const normChart = computed<ChartData>(() => {
   });
   const after = linesOf("norm_after", { width: 1.4, smoothed: true });
   const lines = [...before, ...after, ...zclipLines.value];
-  const { own, chosen } = normLimits.value;
-  const values = own.map((limit) => limit.value);
+  const limits = thresholds();
+  const values = limits.map((limit) => limit.value);
   return {
     ...frame("norm_before", lines, normIsLog.value, () => NOTHING_FINITE, values),
     bands: [],
-    thresholds: [...own, ...chosen].sort((a, b) => a.value - b.value),
+    thresholds: limits,
   };
 });
 

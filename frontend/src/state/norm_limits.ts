@@ -2,7 +2,7 @@
 
 import { computed } from "@preact/signals";
 import type { Run } from "../api";
-import type { Line, Threshold } from "../model/chart";
+import type { Limit, Line, Threshold } from "../model/chart";
 import { number } from "../model/format";
 import { interpolated } from "../model/lines";
 import { exact } from "../model/what_if";
@@ -10,15 +10,10 @@ import { colourOf, points } from "./points";
 import { axis, focus, selectedRuns, theme, threshold } from "./signals";
 import { whatIfAnswer, zclipShown } from "./what_if";
 
-/** The runs' own, which the chart makes room for; and the chosen one, which must not move it while somebody drags. */
-export const normLimits = computed<{
-  readonly own: readonly Threshold[];
-  readonly chosen: readonly Threshold[];
-}>(() => {
+/** The threshold that was chosen. The chart makes no room for it: it must not move while somebody drags. */
+export const chosenLimit = computed<Limit | null>(() => {
   const value = threshold.value;
-  const label = value === null ? "" : `what if ${exact(value)}`;
-  const chosen = { value: value ?? NaN, colour: theme.value.accent, label, dash: [6, 4] };
-  return { own: thresholds(), chosen: value === null || !focus.value ? [] : [chosen] };
+  return value === null || !focus.value ? null : { value, label: `what if ${exact(value)}` };
 });
 
 /** The largest norm that ZClip would have left alone in the focused run, on the current axis. */
@@ -36,7 +31,7 @@ export const zclipLines = computed<readonly Line[]>(() => {
 });
 
 /** Only a global norm's threshold lies on the scale of the norm chart; runs that share one share its line. */
-function thresholds(): Threshold[] {
+export function thresholds(): Threshold[] {
   const users = new Map<number, Run[]>();
   for (const run of selectedRuns.value) {
     const one = points.value.get(run.name)?.get("threshold");

@@ -45,6 +45,12 @@ export const thresholdRange = computed<Range | null>(() => {
   return axisRange(known, [ownThreshold.value, chosen]);
 });
 
+/** Chooses a threshold, with no more digits than the axis needs. */
+export function chooseThreshold(value: number): void {
+  const range = thresholdRange.value;
+  if (value > 0 && range) threshold.value = tidy(value, range);
+}
+
 /** Where the handle stands: at what was chosen, else at what clips a tenth of the steps. */
 export const shownThreshold = computed<number | null>(() => {
   const range = thresholdRange.value;

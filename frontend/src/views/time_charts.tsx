@@ -29,7 +29,8 @@ import {
   zoomTo,
   type ChartName,
 } from "../state/signals";
-import { zclipShown } from "../state/what_if";
+import { chosenLimit } from "../state/norm_limits";
+import { chooseThreshold, zclipShown } from "../state/what_if";
 import { Help } from "./help";
 import { MountChart } from "./mount_chart";
 import { Tooltip } from "./tooltip";
@@ -165,12 +166,14 @@ function mountTimeChart(
     markers: name === "loss",
     onMarkerHover: pointAtMarker,
     onMarkerPress: (pressed) => openAlerts(pressed.items),
+    onLimit: chooseThreshold,
     onWidth: (pixels) => (plotWidth.value = pixels),
   });
   const stops = [
     effect(() => chart.update(data.value, theme.value)),
     effect(() => chart.setCursor(cursor.value?.x ?? null)),
     effect(() => chart.setPin(pinX.value)),
+    effect(() => chart.setLimit(name === "norm" ? chosenLimit.value : null)),
     effect(() => {
       element.dataset["cursorStep"] = cursorStep.value === null ? "" : String(cursorStep.value);
     }),

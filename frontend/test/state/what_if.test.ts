@@ -12,7 +12,9 @@ import {
   threshold,
   zoom,
 } from "../../src/state/signals";
+import { chosenLimit } from "../../src/state/norm_limits";
 import {
+  chooseThreshold,
   codeAt,
   codeChoice,
   ownThreshold,
@@ -89,16 +91,15 @@ it("steps in view are looked at, which seconds are not", () => {
   expect(whatIfRange.value).toBeNull();
 });
 
-it("a chosen threshold lies on the norm chart and in the link", () => {
-  expect(normChart.value.thresholds.map(({ label }) => label)).toEqual(["threshold 0.25"]);
-  const before = normChart.value.yRange;
-  threshold.value = 0.1;
-  expect(normChart.value.thresholds.map(({ label }) => label)).toEqual([
-    "what if 0.1",
-    "threshold 0.25",
-  ]);
-  expect(normChart.value.yRange).toEqual(before);
-  expect(settings.value.threshold).toBe(0.1);
+it("a chosen threshold is a limit on the norm chart, which does not move, and in the link", () => {
+  expect(chosenLimit.value).toBeNull();
+  const before = normChart.value;
+  chooseThreshold(1.4186233);
+  expect(chosenLimit.value).toEqual({ value: 1.42, label: "what if 1.42" });
+  expect(normChart.value).toBe(before);
+  expect(settings.value.threshold).toBe(1.42);
+  chooseThreshold(0); // the bottom of a linear axis
+  expect(settings.value.threshold).toBe(1.42);
 });
 
 it("the limits of ZClip are a line over the norms, on any axis", () => {
