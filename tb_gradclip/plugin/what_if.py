@@ -28,7 +28,7 @@ PERCENTILES = (10.0, 50.0, 90.0)
 MOST_ROWS = 1 << 19
 """Newest rows of a range that an answer is computed from: in a second, the first time."""
 ZCLIP_POINTS = 500
-MOST_KEPT = 4
+MOST_KEPT = 2
 """Ranges of a run that are kept, those asked for last: 32 bytes a row each."""
 
 

@@ -7,7 +7,8 @@ export class LimitLine {
   private readonly line = document.createElement("div");
   private readonly label = document.createElement("span");
   private readonly stop = new AbortController();
-  private dragging = false;
+  /** How far below the pointer the line lies while it is dragged, in pixels. */
+  private offset: number | null = null;
 
   /** `onMove` is told where in the area the line is wanted, from 0 at its bottom to 1 at its top. */
   constructor(
@@ -24,8 +25,8 @@ export class LimitLine {
     const options = { signal: this.stop.signal };
     label.addEventListener("pointerdown", (event) => this.down(event), options);
     label.addEventListener("pointermove", (event) => this.move(event), options);
-    label.addEventListener("pointerup", () => (this.dragging = false), options);
-    label.addEventListener("pointercancel", () => (this.dragging = false), options);
+    label.addEventListener("pointerup", () => (this.offset = null), options);
+    label.addEventListener("pointercancel", () => (this.offset = null), options);
     label.addEventListener("dblclick", (event) => event.stopPropagation(), options);
   }
 
@@ -48,14 +49,14 @@ export class LimitLine {
     if (event.button !== 0) return;
     event.stopPropagation(); // the area would begin to select what to zoom to
     event.preventDefault();
-    this.dragging = true;
+    this.offset = this.line.getBoundingClientRect().top - event.clientY;
     this.label.setPointerCapture(event.pointerId);
   }
 
   private move(event: PointerEvent): void {
-    if (!this.dragging) return;
+    if (this.offset === null) return;
     event.stopPropagation();
     const { bottom, height } = this.area.getBoundingClientRect();
-    this.onMove(clamp((bottom - event.clientY) / Math.max(height, 1), 0, 1));
+    this.onMove(clamp((bottom - event.clientY - this.offset) / Math.max(height, 1), 0, 1));
   }
 }

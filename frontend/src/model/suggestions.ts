@@ -14,7 +14,12 @@ export interface Suggestion extends Outcome {
 }
 
 interface Answered {
-  readonly now: (Omit<Outcome, "threshold"> & { readonly threshold: number | null }) | null;
+  readonly now:
+    | (Omit<Outcome, "threshold"> & {
+        readonly threshold: number | null;
+        readonly constant: boolean;
+      })
+    | null;
   readonly suggestions: readonly (Outcome & { readonly share: number })[];
   readonly autoclip: readonly (Outcome & { readonly percentile: number })[];
   readonly zclip: { readonly last: Outcome | null };
@@ -86,6 +91,7 @@ function targetNote({ share }: { readonly share: number }): string {
 function nowRow(now: Answered["now"], comparable: boolean): readonly Suggestion[] {
   if (!now) return [];
   const { clip_rate, throttle } = now;
+  const note = now.constant ? "now" : "now, scheduled";
   const threshold = comparable ? (now.threshold ?? NaN) : NaN;
   return [
     {
@@ -94,7 +100,7 @@ function nowRow(now: Answered["now"], comparable: boolean): readonly Suggestion[
       clip_rate,
       throttle,
       share: percent(clip_rate),
-      note: "now",
+      note,
       offered: false,
     },
   ];

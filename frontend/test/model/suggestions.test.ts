@@ -3,7 +3,7 @@ import { suggestionRows } from "../../src/model/suggestions";
 
 const RANGE = [0.05, 10] as const;
 const ANSWER = {
-  now: { threshold: 0.25, clip_rate: 0.93, throttle: 0.61 },
+  now: { threshold: 0.25, constant: true, clip_rate: 0.93, throttle: 0.61 },
   suggestions: [
     { share: 0.01, threshold: 3.0987, clip_rate: 0.0097, throttle: 0.004 },
     { share: 0.1, threshold: 1.4186, clip_rate: 0.0997, throttle: 0.029 },
@@ -36,6 +36,11 @@ it("rates come first, then what the run does, then what others would use", () =>
 it("a threshold of another kind is not on this axis", () => {
   const rows = suggestionRows(ANSWER, RANGE, false);
   expect(rows.find((row) => row.key === "now")?.threshold).toBeNaN();
+});
+
+it("of a schedule, the newest threshold is told for what it is", () => {
+  const rows = suggestionRows({ ...ANSWER, now: { ...ANSWER.now, constant: false } }, RANGE, true);
+  expect(rows.find((row) => row.key === "now")?.note).toBe("now, scheduled");
 });
 
 it("with few steps, suggestions that come to the same are one, and say what they do", () => {
