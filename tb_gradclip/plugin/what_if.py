@@ -74,8 +74,7 @@ class _Kept:
     """What is kept of one run: ZClip as far as it has come, and the newest answers."""
 
     def __init__(self) -> None:
-        self._zclip, self._start = ZClip(), -1
-        self._limits, self._after = Growing("f8"), Growing("f8")
+        self._zclip, self._steps, self._limits, self._after = _new_replay()
         self._answers: dict[_Question, _Answer] = {}
 
     def answer(self, recorded: Recorded, question: _Question) -> _Answer:
@@ -88,7 +87,7 @@ class _Kept:
 
     def _computed(self, recorded: Recorded, question: _Question) -> _Answer:
         run = recorded.run
-        rows = _looked_at(recorded, question)
+        rows = recorded.lines.between(run.steps, question.first, question.last, MOST_ROWS)
         norms = recorded_norms(rows, run.rule, run.framework)
         limits, after = self._replayed(run.steps, rows)
         grid = norms.grid(question.points)
@@ -117,28 +116,36 @@ class _Kept:
         return _Answer(norms, json)
 
     def _replayed(self, known: Rows, rows: Rows) -> tuple[Floats, Floats]:
-        """ZClip's limits and norms after it at these rows; it began with the first of the known rows.
+        """ZClip's limits and norms after it at these rows.
 
-        Rows from before those it is replayed over afresh.
+        It begins with the earliest row that a question without bounds was about, or that is at hand. Over rows from
+        before those it is replayed afresh.
         """
-        if self._start < 0:
-            self._start = max(len(known) - MOST_ROWS, 0)
-        new = known[self._start + len(self._limits) :]
-        for column, values in zip((self._limits, self._after), self._zclip.replay(_norms(new)), strict=True):
-            column.append(values)
-        first = int(np.searchsorted(known["step"], rows["step"][0])) - self._start if len(rows) else 0
-        if first < 0 or (len(rows) and rows["step"][0] < known["step"][0]):
+        if len(rows) and self._begins_after(rows) and rows["step"][-1] == known["step"][-1]:
+            self._zclip, self._steps, self._limits, self._after = _new_replay()
+            self._extend(rows)
+        self._extend(known[-MOST_ROWS:])
+        if not len(rows) or self._begins_after(rows):
             return ZClip().replay(_norms(rows))
+        first = int(np.searchsorted(self._steps.values, rows["step"][0]))
         part = slice(first, first + len(rows))
         return self._limits.values[part], self._after.values[part]
 
+    def _begins_after(self, rows: Rows) -> bool:
+        return not len(self._steps) or bool(self._steps.values[0] > rows["step"][0])
 
-def _looked_at(recorded: Recorded, question: _Question) -> Rows:
-    """Rows that a question is about, at most the newest `MOST_ROWS` of them."""
-    rows = recorded.run.steps
-    if question.first == -np.inf and question.last == np.inf:
-        return rows[-MOST_ROWS:]  # of a long run, the newest of those at hand
-    return recorded.lines.between(rows, question.first, question.last, MOST_ROWS)
+    def _extend(self, rows: Rows) -> None:
+        """Take the rows that are new."""
+        if len(self._steps):
+            rows = rows[np.searchsorted(rows["step"], self._steps.values[-1], side="right") :]
+        limits, after = self._zclip.replay(_norms(rows))
+        for column, values in ((self._steps, rows["step"]), (self._limits, limits), (self._after, after)):
+            column.append(values)
+
+
+def _new_replay() -> tuple[ZClip, Growing, Growing, Growing]:
+    """ZClip before its first norm; and steps, its limits and norms after it at these steps."""
+    return ZClip(), Growing("i8"), Growing("f8"), Growing("f8")
 
 
 def _norms(rows: Rows) -> Floats:

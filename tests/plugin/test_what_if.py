@@ -15,6 +15,7 @@ from werkzeug.test import Client
 
 import tb_gradclip
 from tb_gradclip.core.rules import Rule
+from tb_gradclip.core.zclip import ZClip
 from tb_gradclip.plugin.routes import GradClipPlugin
 from tb_gradclip.storage.read import Run
 from tests.logs import BREAK, SPIKE, GrowingRun, write_run, write_runs, write_small_records
@@ -40,11 +41,12 @@ def clipped(logdir: Path) -> Run:
 
 
 def check(answer: dict[str, Any], norms: np.ndarray) -> None:
-    """Rate and throttle of every threshold in the answer are those of these norms."""
+    """Rate and throttle of every threshold in the answer are those of these norms, as far as they are finite."""
     told = [answer["at"], *answer["suggestions"], *answer["autoclip"], answer["zclip"]["last"]]
     curve = list(zip(answer["thresholds"], answer["clip_rate"], answer["throttle"], strict=True))
     points = curve + [(each["threshold"], each["clip_rate"], each["throttle"]) for each in told if each]
     assert len(points) > 10
+    norms = norms[np.isfinite(norms)]
     for threshold, rate, throttle in points:
         assert rate == np.mean(norms > threshold)
         assert throttle == pytest.approx(1 - np.minimum(norms, threshold).sum() / norms.sum(), abs=1e-5)  # epsilon
@@ -156,24 +158,26 @@ def test_a_longer_run_is_answered_from_its_newest_steps(
     assert earlier["zclip"]["steps"][0] == 2025  # it begins with what is looked at
 
 
-def test_an_early_part_of_a_long_run_is_read_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_long_run_is_read_what_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_small_records(monkeypatch)
     run = GrowingRun(tmp_path / "long")
     run.grow(40_000)
     run.recorder.close()
-    steps = tb_gradclip.read(tmp_path)["long"].steps
-    client = serve(tmp_path)
+    steps, client = tb_gradclip.read(tmp_path)["long"].steps, serve(tmp_path)
+    for first, last in ((2_000, 5_000), (38_500, 39_500), (0, 39_999)):
+        answer = client.get(f"/what_if?run=long&from={first}&to={last}&at=1").json
+        assert answer["range"] == [first, last]
+        check(answer, steps["norm_before"][first : last + 1])
     whole = client.get("/what_if?run=long&at=1").json
-    first = whole["range"][0]
-    assert 0 < first < 39_000, "this run should be too short to be read whole"
-    check(whole, steps["norm_before"][first:])
-    for bounds in ((2_000, 5_000), (first - 500, first + 500)):
-        answer = client.get(f"/what_if?run=long&from={bounds[0]}&to={bounds[1]}&at=1").json
-        assert answer["range"] == list(bounds)
-        check(answer, steps["norm_before"][bounds[0] : bounds[1] + 1])
+    assert whole == answer
+    limits = ZClip().replay(steps["norm_before"])[0]
+    for asked in (whole, client.get("/what_if?run=long&from=20000&to=30000").json):  # it began with the run
+        np.testing.assert_array_equal(asked["zclip"]["thresholds"], limits[asked["zclip"]["steps"]])
     monkeypatch.setattr("tb_gradclip.plugin.what_if.MOST_ROWS", 1000)
-    answer = client.get("/what_if?run=long&from=2000&to=5500&at=1").json
-    assert answer["range"] == [4501, 5500]
+    newest = serve(tmp_path).get("/what_if?run=long&at=1").json
+    assert newest["range"] == [39_000, 39_999]
+    check(newest, steps["norm_before"][39_000:])
+    assert client.get("/what_if?run=long&from=2000&to=5500&at=1").json["range"] == [4501, 5500]
 
 
 def test_the_answer_follows_a_run_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
