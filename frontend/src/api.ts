@@ -235,7 +235,7 @@ export function decodeSeries(body: ArrayBuffer): Series[] {
   });
 }
 
-async function get(address: string, signal?: AbortSignal): Promise<Response> {
+export async function get(address: string, signal?: AbortSignal): Promise<Response> {
   const response = await fetch(address, signal ? { signal } : {});
   if (!response.ok) throw new HttpError(response.status, await response.text());
   return response;

@@ -10,6 +10,8 @@
 - `trouble`     all of these at once, for every step of a run
 - `lint`        clipping that is set up wrongly or does nothing
 - `rates`       clip rate with its confidence interval, throttle
+- `what_if`     what other thresholds would have done to recorded norms
+- `zclip`       the same for one that moves along
 - `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows
 - `cost`        when the log is told what recording costs

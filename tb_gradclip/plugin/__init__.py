@@ -3,5 +3,6 @@
 - `loader`   what TensorBoard finds and starts; nothing in it may raise
 - `routes`   HTTP, as `http_api.md` says
 - `answers`  runs to the JSON and numbers that routes send
+- `what_if`  the answer about other thresholds, and what is kept of it
 - `static`   the dashboard, built from `frontend/`
 """

@@ -19,6 +19,7 @@ from werkzeug import wrappers
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
 from tb_gradclip.plugin import answers
+from tb_gradclip.plugin.what_if import WhatIfs
 from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.source import Recorded
 
@@ -65,11 +66,18 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
     def __init__(self, context: TBContext) -> None:
         self._provider = context.data_provider
         self._experiments: dict[str, ProviderRuns] = {}
+        self._what_ifs = WhatIfs()
         self._lock = threading.Lock()
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """Routes by path."""
-        routes = {"/index.js": self._index, "/runs": self._runs, "/series": self._series, "/histogram": self._histogram}
+        routes = {
+            "/index.js": self._index,
+            "/runs": self._runs,
+            "/series": self._series,
+            "/histogram": self._histogram,
+            "/what_if": self._what_if,
+        }
         return {path: wrappers.Request.application(route) for path, route in routes.items()}
 
     def is_active(self) -> bool:
@@ -118,6 +126,16 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             return _json(answers.histogram_json(run, run.histograms.at(step), request.args.get("parameter")))
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
+
+    @_route
+    def _what_if(self, request: wrappers.Request) -> Answer:
+        (recorded,) = self._named(request, [request.args.get("run", "")])
+        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        points = _whole(request, "points", 200, 10, 2000)
+        threshold = _number(request, "at", 0.0) if "at" in request.args else None
+        if threshold is not None and not 0 < threshold < math.inf:
+            raise errors.InvalidArgumentError(f"`at` must be a number above 0, got {request.args['at']!r}")
+        return _json(self._what_ifs.answer(recorded, bounds, points, threshold))
 
     def _known(self, request: wrappers.Request) -> Mapping[str, Recorded]:
         experiment = plugin_util.experiment_id(request.environ)

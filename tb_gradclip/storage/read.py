@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tb_gradclip.core import framing, schema
 from tb_gradclip.core.alert import Alert, decode_alerts
@@ -22,6 +22,7 @@ from tb_gradclip.core.flight import Flight
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import Parameter, RunRecord, Tag, Window
+from tb_gradclip.core.what_if import WhatIf, recorded_norms
 from tb_gradclip.storage.events import Shard, event_files, read_shards
 from tb_gradclip.storage.history import History
 
@@ -80,6 +81,26 @@ class Run:
     flights: list[Flight] = field(default_factory=list)
     replicas: int = 1
     gradients: Literal["whole", "replica"] = "whole"
+
+    def what_if(self, thresholds: ArrayLike) -> WhatIf:
+        """What clipping by global norm would have done to this run's gradients, had training been the same.
+
+        Another threshold would have led training elsewhere: treat the answer as a starting point. Whatever the rule of
+        the run, it is about one threshold for the norm of all gradients together, in the unit of `norm_before`. Steps
+        whose norm is not finite, or whose update a loss scaler skipped, are left out.
+
+        Args:
+          thresholds: K norms to clip at, or one; 0 or more.
+
+        Returns:
+          `threshold`, `clip_rate` (share of steps whose norm is above it) and `throttle` (share of gradient length
+          removed), arrays of shape [K]. The shares are from 0 to 1; NaN where no step counts, the throttle also where
+          all norms are 0.
+
+        Raises:
+          ValueError: a threshold is negative or NaN.
+        """
+        return recorded_norms(self.steps, self.rule, self.framework).at(thresholds)
 
 
 @dataclass

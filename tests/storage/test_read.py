@@ -200,3 +200,15 @@ def test_scalars_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     steps = [event.step for event in read_events(path) if event.summary.value]
     assert steps == [0, 4]
+
+
+def test_a_run_tells_what_other_thresholds_would_have_done(tmp_path: Path) -> None:
+    write(tmp_path, 100)
+    run = tb_gradclip.read(tmp_path)["."]
+    norm = np.sqrt(2)
+    answer = run.what_if([0.5, norm, 2.0])
+    np.testing.assert_array_equal(answer.threshold, [0.5, norm, 2.0])
+    np.testing.assert_array_equal(answer.clip_rate, [1.0, 0.0, 0.0])
+    np.testing.assert_allclose(answer.throttle, [1 - 0.5 / norm, 0.0, 0.0], atol=1e-12)
+    with pytest.raises(ValueError, match="`thresholds` must be 0 or more, got -2.0"):
+        run.what_if(-2.0)

@@ -1,12 +1,13 @@
 // Lines over steps or time, with markers, thresholds, a cursor and a selection.
 
 import { layoutMarkers, type Marker } from "../model/markers";
-import { shareOf, type AlertItem, type ChartData } from "../model/chart";
+import { shareOf, type AlertItem, type ChartData, type Limit } from "../model/chart";
 import { drawable } from "../model/lines";
 import { rowAt } from "../model/readout";
 import { SCALES, type Scale } from "../model/scales";
 import type { Theme } from "../theme";
 import { Gestures, type GestureHandlers } from "./gestures";
+import { LimitLine } from "./limit_line";
 import { MarkerLayer } from "./marker_layer";
 import { paintOver, paintUnder } from "./paint";
 import { INSETS, Plot } from "./plot";
@@ -20,6 +21,8 @@ export interface TimeChartOptions {
   readonly onMarkerHover?: (marker: Marker<AlertItem> | null) => void;
   readonly onMarkerPress?: (marker: Marker<AlertItem>) => void;
   readonly onWidth?: (pixels: number) => void;
+  /** The limit is wanted at this value. */
+  readonly onLimit?: (value: number) => void;
 }
 
 /** More dots than this under the cursor hide each other. */
@@ -39,12 +42,14 @@ export class TimeChart {
   private readonly pinLine = block("pin-line");
   private readonly dots: HTMLElement[] = [];
   private readonly markers: MarkerLayer | null;
+  private readonly limitLine: LimitLine;
   private readonly observer: ResizeObserver;
   private readonly gestures: Gestures;
   private readonly height: number;
   private readonly top: number;
   private cursor: number | null = null;
   private pin: number | null = null;
+  private limit: Limit | null = null;
   private laidOut: readonly Marker<AlertItem>[] = [];
 
   constructor(
@@ -73,6 +78,7 @@ export class TimeChart {
           options.onMarkerPress ?? (() => undefined),
         )
       : null;
+    this.limitLine = new LimitLine(this.area, (share) => options.onLimit?.(this.valueAt(share)));
     this.plot = new Plot(
       this.picture,
       this.height,
@@ -104,8 +110,16 @@ export class TimeChart {
     this.place(this.pinLine, x);
   }
 
+  /** Draws a limit that can be dragged, or none. */
+  setLimit(limit: Limit | null): void {
+    this.limit = limit;
+    if (limit) this.limitLine.place(this.heightOf(limit.value), limit.label);
+    else this.limitLine.hide();
+  }
+
   destroy(): void {
     this.gestures.destroy();
+    this.limitLine.destroy();
     this.observer.disconnect();
     this.plot.destroy();
     this.element.replaceChildren();
@@ -149,8 +163,22 @@ export class TimeChart {
       theme,
     });
     this.markers?.update(this.laidOut);
+    this.setLimit(this.limit);
     this.setPin(this.pin);
     this.setCursor(this.cursor);
+  }
+
+  /** Share of the plot area's height, from 0 at the bottom; NaN for what has no place there. */
+  private heightOf(value: number): number {
+    const { project } = SCALES[this.data.yScale];
+    const [bottom, top] = this.data.yRange.map(project) as [number, number];
+    return (project(value) - bottom) / (top - bottom);
+  }
+
+  private valueAt(share: number): number {
+    const { project, invert } = SCALES[this.data.yScale];
+    const [bottom, top] = this.data.yRange.map(project) as [number, number];
+    return invert(bottom + share * (top - bottom));
   }
 
   private place(line: HTMLElement, x: number | null): void {
@@ -162,18 +190,13 @@ export class TimeChart {
   private placeDots(): void {
     const { data, cursor } = this;
     const lines = data.lines.filter((line) => line.dotted);
-    const y = SCALES[data.yScale];
-    const [bottom, top] = [y.project(data.yRange[0]), y.project(data.yRange[1])];
     const plotHeight = this.height - this.top - INSETS.bottom;
     let used = 0;
     for (const line of lines.length <= MOST_DOTS && cursor !== null ? lines : []) {
       const row = rowAt(line, cursor as number);
       const [left, value] = [line.x[row], line.y[row]];
       if (left === undefined || value === undefined || !Number.isFinite(value)) continue;
-      const [across, up] = [
-        shareOf(data.xRange, left),
-        (y.project(value) - bottom) / (top - bottom),
-      ];
+      const [across, up] = [shareOf(data.xRange, left), this.heightOf(value)];
       if (!(across >= 0 && across <= 1 && up >= 0 && up <= 1)) continue;
       const dot = (this.dots[used++] ??= this.area.appendChild(block("cursor-dot")));
       dot.hidden = false;

@@ -33,6 +33,9 @@ export interface Threshold {
   readonly label: string;
 }
 
+/** A threshold that somebody tries out. */
+export type Limit = Pick<Threshold, "value" | "label">;
+
 export interface RunGap extends Gap {
   readonly colour: string;
 }

@@ -44,6 +44,13 @@ export function percent(share: number | null): string {
   return `${percentDigits(share)}${NARROW_SPACE}%`;
 }
 
+/** The same with two digits below 10 %: 2.9 %. */
+export function finePercent(share: number | null): string {
+  const size = share === null ? NaN : Math.abs(share) * 100;
+  if (share === null || !(size >= 1 && size < 9.95)) return percent(share);
+  return `${share < 0 ? MINUS : ""}${Number(size.toPrecision(2))}${NARROW_SPACE}%`;
+}
+
 /** The bounds of an interval of shares: 86–97 %. */
 export function percentRange(low: number, high: number): string {
   return `${percentDigits(low)}${DASH}${percentDigits(high)}${NARROW_SPACE}%`;

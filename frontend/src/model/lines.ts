@@ -15,6 +15,16 @@ export function nearestRow(x: ArrayLike<number>, target: number): number {
   return target - (x[previous] as number) <= (x[low] as number) - target ? previous : low;
 }
 
+/** The value at `target` on the line through the points, which `x` orders; beyond them, that of the nearest. */
+export function interpolated(x: ArrayLike<number>, y: ArrayLike<number>, target: number): number {
+  const near = nearestRow(x, target);
+  const from = (x[near] as number) > target ? near - 1 : near;
+  const [x0, x1, y0, y1] = [x[from], x[from + 1], y[from], y[from + 1]];
+  if (x0 === undefined || x1 === undefined || y0 === undefined || y1 === undefined)
+    return y[near] ?? NaN;
+  return x1 > x0 ? y0 + ((y1 - y0) * (target - x0)) / (x1 - x0) : y0;
+}
+
 /**
  * What can be drawn: null, which breaks the line, where a value is not finite; on a log axis, what is not
  * positive lies on the floor, so that a norm of zero shows as a fall and not as a gap.

@@ -11,6 +11,8 @@ export interface Settings {
   readonly zoom: Range | null;
   readonly step: number | null;
   readonly focus: string | null;
+  /** Of the what-if panel, above 0. */
+  readonly threshold: number | null;
 }
 
 export const DEFAULTS: Settings = {
@@ -22,6 +24,7 @@ export const DEFAULTS: Settings = {
   zoom: null,
   step: null,
   focus: null,
+  threshold: null,
 };
 
 export function encodeSettings(settings: Settings): ReadonlyMap<string, string> {
@@ -38,6 +41,7 @@ export function encodeSettings(settings: Settings): ReadonlyMap<string, string> 
   put("zoom", settings.zoom && settings.zoom.map((bound) => short(bound)).join("_"), null);
   put("step", settings.step === null ? null : String(settings.step), null);
   put("focus", settings.focus, null);
+  put("threshold", settings.threshold === null ? null : String(settings.threshold), null);
   return result;
 }
 
@@ -52,6 +56,7 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
   const axis = (["step", "relative", "wall_time"] as const).find((a) => a === link.get("axis"));
   const window = finite(link.get("window"));
   const smoothing = finite(link.get("smoothing"));
+  const threshold = finite(link.get("threshold"));
   const runs = link.get("runs");
   return {
     runs: runs === undefined ? null : new Set(runs.split(",").filter(Boolean).map(decode)),
@@ -62,6 +67,7 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
     zoom,
     step: finite(link.get("step")),
     focus: link.get("focus") ?? null,
+    threshold: threshold !== null && threshold > 0 ? threshold : null,
   };
 }
 

@@ -69,11 +69,11 @@ function shareTicks(range: Range, most: number): readonly Tick[] {
   }));
 }
 
-/** Powers of ten; between close bounds also their doubles and fives; within an octave or so, even steps. */
+/** Powers of ten; between closer bounds also their threes, or doubles and fives; within an octave or so, even steps. */
 function logTicks(range: Range, most: number): readonly Tick[] {
   const decades = Math.log10(range[1] / range[0]);
   if (decades < 0.6) return linearTicks(range, most);
-  const factors = decades < 2 ? [1, 2, 5] : [1];
+  const factors = decades < 2 ? [1, 2, 5] : 2 * decades <= most ? [1, 3] : [1];
   const stride = Math.max(1, Math.ceil(decades / Math.max(most, 1)));
   const result: Tick[] = [];
   const first = Math.floor(Math.log10(range[0]));

@@ -1,53 +1,23 @@
 // What the three time charts draw, derived from the signals.
 
 import { computed } from "@preact/signals";
-import type { Axis, Column, Run, Series } from "../api";
+import type { Column, Run } from "../api";
 import {
   hasValues,
   verticalRange,
   type AlertItem,
   type ChartData,
   type Line,
-  type Threshold,
 } from "../model/chart";
-import { number } from "../model/format";
 import { alertLabel, alertPlural, isEvent, episodeWords } from "../model/health";
-import { gaps, reordered, sortingOrder } from "../model/lines";
+import { gaps } from "../model/lines";
 import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
-import {
-  axis,
-  colours,
-  scales,
-  selectedRuns,
-  series,
-  shownRange,
-  smoothing,
-  theme,
-} from "./signals";
+import { thresholds, zclipLines } from "./norm_limits";
+import { colourOf, place, points, type Points } from "./points";
+import { axis, scales, selectedRuns, series, shownRange, smoothing, theme } from "./signals";
 
-export interface Points {
-  readonly x: Float64Array;
-  readonly y: Float64Array;
-  readonly step: Float64Array;
-  readonly low: Float64Array | null;
-  readonly high: Float64Array | null;
-}
-
-export type RunLines = ReadonlyMap<Column, Points>;
-
-/** Lines of each selected run on the current axis. */
-export const points = computed<ReadonlyMap<string, RunLines>>(() => {
-  const result = new Map<string, RunLines>();
-  for (const run of selectedRuns.value) {
-    const lines = new Map<Column, Points>();
-    for (const [column, one] of series.value.get(run.name)?.columns ?? []) {
-      lines.set(column, onAxis(one, run, axis.value));
-    }
-    result.set(run.name, lines);
-  }
-  return result;
-});
+export { colourOf, points, type Points } from "./points";
 
 export const lossIsLog = computed(() => {
   const choice = scales.value.loss;
@@ -77,10 +47,11 @@ export const normChart = computed<ChartData>(() => {
     dotted: false,
   });
   const after = linesOf("norm_after", { width: 1.4, smoothed: true });
+  const lines = [...before, ...after, ...zclipLines.value];
   const limits = thresholds();
   const values = limits.map((limit) => limit.value);
   return {
-    ...frame("norm_before", [...before, ...after], normIsLog.value, () => NOTHING_FINITE, values),
+    ...frame("norm_before", lines, normIsLog.value, () => NOTHING_FINITE, values),
     bands: [],
     thresholds: limits,
   };
@@ -138,10 +109,6 @@ function lossNote(): string {
 function clipRateNote(): string {
   const clips = selectedRuns.value.some((run) => run.rule.kind !== "none");
   return clips ? "no step to count here" : "no selected run clips its gradients";
-}
-
-export function colourOf(run: Pick<Run, "name">): string {
-  return colours.value.get(run.name) ?? theme.value.faint;
 }
 
 function frame(
@@ -205,46 +172,4 @@ function gapsOf(column: Column): ChartData["gaps"] {
 /** A run that was given no loss has NaN in every row, without any step counting as not finite. */
 function notRecorded(loss: Points, run: Run): boolean {
   return run.nonfinite_steps === 0 && loss.y.every((value) => Number.isNaN(value));
-}
-
-/** Only a global norm's threshold lies on the scale of the norm chart; runs that share one share its line. */
-function thresholds(): Threshold[] {
-  const users = new Map<number, Run[]>();
-  for (const run of selectedRuns.value) {
-    const one = points.value.get(run.name)?.get("threshold");
-    const value = one?.y[one.y.length - 1] ?? run.rule.threshold ?? NaN;
-    if (run.rule.kind !== "global_norm" || !Number.isFinite(value)) continue;
-    users.set(value, [...(users.get(value) ?? []), run]);
-  }
-  const ascending = [...users].sort(([a], [b]) => a - b);
-  return ascending.map(([value, owners]) => ({
-    value,
-    colour: users.size === 1 || owners.length > 1 ? theme.value.accent : colourOf(owners[0] as Run),
-    label: `threshold ${number(value)}`,
-  }));
-}
-
-function onAxis(one: Series, run: Run, on: Axis): Points {
-  const start = run.first_wall_time;
-  const x =
-    on === "step"
-      ? one.step
-      : on === "relative"
-        ? one.wall_time.map((time) => time - start)
-        : one.wall_time;
-  const order = sortingOrder(x);
-  const sorted = (values: Float64Array): Float64Array =>
-    order ? reordered(values, order) : values;
-  return {
-    x: sorted(x),
-    y: sorted(one.value),
-    step: sorted(one.step),
-    low: one.low && sorted(one.low),
-    high: one.high && sorted(one.high),
-  };
-}
-
-function place(step: number, wallTime: number, run: Run, on: Axis): number {
-  if (on === "step") return step;
-  return on === "relative" ? wallTime - run.first_wall_time : wallTime;
 }

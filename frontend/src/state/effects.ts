@@ -1,12 +1,14 @@
 // Everything that reaches outside: fetching, polling, the page's link and its colours. Nothing else has side effects.
 
 import { batch, effect, untracked } from "@preact/signals";
-import { fetchHistogram, fetchRuns, fetchSeries, HttpError, type Column, type Run } from "../api";
+import { fetchHistogram, fetchRuns, fetchSeries, type Column, type Run } from "../api";
 import { isShown, onDataReloaded, readLink, writeLink } from "../host";
 import { decodeSettings, encodeSettings } from "../model/link";
 import { extent } from "../model/ranges";
 import { watchTheme } from "../theme";
 import { distributionStep } from "./cursor";
+import { explain } from "./explain";
+import { keepWhatIf } from "./what_if_effect";
 import {
   applySettings,
   axis,
@@ -47,6 +49,7 @@ export function start(): void {
   effect(keepLink);
   effect(keepSeries);
   effect(keepHistogram);
+  effect(keepWhatIf);
 }
 
 export async function loadRuns(): Promise<void> {
@@ -182,10 +185,4 @@ function isCurrent(
   if (recorded !== run.histogram_steps) return false;
   const begun = answer.previous_step === null || step >= answer.step;
   return begun && (answer.next_step === null || step < answer.next_step);
-}
-
-function explain(error: unknown): string {
-  if (error instanceof HttpError) return error.message;
-  if (error instanceof TypeError) return "TensorBoard does not answer.";
-  return error instanceof Error ? error.message : String(error);
 }

@@ -65,6 +65,8 @@ export const pinnedStep = signal<number | null>(DEFAULTS.step);
 export const focusChoice = signal<string | null>(DEFAULTS.focus);
 /** The parameter whose distribution is shown; null for all together. */
 export const parameter = signal<string | null>(null);
+/** The threshold chosen in the what-if panel; null until there is one. */
+export const threshold = signal<number | null>(DEFAULTS.threshold);
 /** Lines by run name. Old ones stay until their successors arrive. */
 export const series = signal<ReadonlyMap<string, RunSeries>>(new Map());
 /** The distribution shown, or why there is none. */
@@ -186,6 +188,7 @@ export function applySettings(settings: Settings): void {
     zoom.value = settings.zoom;
     pinnedStep.value = settings.step;
     focusChoice.value = settings.focus;
+    threshold.value = settings.threshold;
   });
 }
 
@@ -198,4 +201,5 @@ export const settings = computed<Settings>(() => ({
   zoom: zoom.value,
   step: pinnedStep.value,
   focus: focusChoice.value,
+  threshold: threshold.value,
 }));

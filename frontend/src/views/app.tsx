@@ -4,7 +4,9 @@ import { Distribution } from "./distribution";
 import { Health } from "./health";
 import { Sidebar } from "./sidebar";
 import { Empty, Failure, Loading, Nothing, SampledBanner } from "./notices";
+import { Suggestions } from "./suggestions";
 import { TimeCharts } from "./time_charts";
+import { WhatIf } from "./what_if";
 
 // A small summary, so that a poll that only adds steps does not render the whole page again.
 const stage = computed(() => {
@@ -30,7 +32,11 @@ export function App() {
           <>
             <Health />
             <TimeCharts />
-            <Distribution />
+            <div class="pairs">
+              <Distribution />
+              <WhatIf />
+              <Suggestions />
+            </div>
           </>
         )}
       </main>

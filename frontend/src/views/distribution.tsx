@@ -6,17 +6,10 @@ import { DistributionChart, type DistributionData } from "../charts/distribution
 import { integer } from "../model/format";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
 import { colourOf } from "../state/chart_data";
-import {
-  cursor,
-  focus,
-  histogram,
-  parameter,
-  pinnedStep,
-  selectedRuns,
-  setFocus,
-  theme,
-} from "../state/signals";
+import { cursor, focus, histogram, parameter, pinnedStep, theme } from "../state/signals";
+import { Help } from "./help";
 import { MountChart } from "./mount_chart";
+import { RunPicker } from "./run_picker";
 
 const answer = computed<Histogram | null>(() => {
   const shown = histogram.value;
@@ -34,6 +27,7 @@ export function Distribution() {
         <span class="tools">
           <Pickers />
           <Steps shown={shown} />
+          <Help of="distribution" />
         </span>
       </h2>
       {failed !== null && <p class="hint">{failed}</p>}
@@ -102,18 +96,7 @@ function Pickers() {
   const run = focus.value;
   return (
     <>
-      <select
-        aria-label="Run of the distribution"
-        data-testid="distribution-run"
-        value={run?.name ?? ""}
-        onChange={(event) => setFocus(event.currentTarget.value)}
-      >
-        {selectedRuns.value.map(({ name }) => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
-      </select>
+      <RunPicker of="distribution" testId="distribution-run" />
       <select
         aria-label="Parameter of the distribution"
         data-testid="distribution-parameter"

@@ -7,12 +7,16 @@ import { overheadWords, provenanceWords } from "../model/words";
 import { alertItems, colourOf } from "../state/chart_data";
 import { openAlerts } from "../state/cursor";
 import { selectedRuns } from "../state/signals";
+import { Help } from "./help";
 
 export function Health() {
   return (
     <section class="card health" aria-label="Health" data-testid="health">
       <h2>
         Health <small>what clipping did to each run</small>
+        <span class="tools">
+          <Help of="health" />
+        </span>
       </h2>
       <div class="scroll">
         <table>

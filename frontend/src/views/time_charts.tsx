@@ -29,6 +29,9 @@ import {
   zoomTo,
   type ChartName,
 } from "../state/signals";
+import { chosenLimit } from "../state/norm_limits";
+import { chooseThreshold, zclipShown } from "../state/what_if";
+import { Help } from "./help";
 import { MountChart } from "./mount_chart";
 import { Tooltip } from "./tooltip";
 
@@ -41,29 +44,46 @@ export function TimeCharts() {
           <span class="tools">
             <LogToggle chart="loss" on={lossIsLog.value} />
             <ResetZoom />
+            <Help of="loss" />
           </span>
         </h2>
         <Chart name="loss" label="Loss" data={lossChart} height={248} />
       </div>
-      <div class="panel">
-        <h2>
-          Gradient norm{" "}
-          <small class="key">
-            before <i class="dotted" /> after <i class="solid" />
-          </small>
-          <span class="tools">
-            <LogToggle chart="norm" on={normIsLog.value} />
-          </span>
-        </h2>
-        <Chart name="norm" label="Gradient norm" data={normChart} height={186} />
-      </div>
+      <NormPanel />
       <div class="panel">
         <h2>
           Clip rate <small>{windowWords(window.value)}, 95 % band</small>
+          <span class="tools">
+            <Help of="clip-rate" />
+          </span>
         </h2>
         <Chart name="clip-rate" label="Clip rate" data={clipRateChart} height={130} />
       </div>
     </section>
+  );
+}
+
+function NormPanel() {
+  return (
+    <div class="panel">
+      <h2>
+        Gradient norm{" "}
+        <small class="key">
+          before <i class="dotted" /> after <i class="solid" />
+          {zclipShown.value && (
+            <>
+              ZClip <i class="zclip" />
+            </>
+          )}
+        </small>
+        <span class="tools">
+          <ZClipToggle />
+          <LogToggle chart="norm" on={normIsLog.value} />
+          <Help of="norm" />
+        </span>
+      </h2>
+      <Chart name="norm" label="Gradient norm" data={normChart} height={186} />
+    </div>
   );
 }
 
@@ -83,6 +103,21 @@ function LogToggle({ chart, on }: { readonly chart: "loss" | "norm"; readonly on
       onClick={() => (scales.value = { ...scales.value, [chart]: on ? "linear" : "log" })}
     >
       log
+    </button>
+  );
+}
+
+function ZClipToggle() {
+  return (
+    <button
+      type="button"
+      class="quiet"
+      aria-pressed={zclipShown.value}
+      title="The largest norm that ZClip would have left alone, for the run below"
+      data-testid="zclip"
+      onClick={() => (zclipShown.value = !zclipShown.value)}
+    >
+      ZClip
     </button>
   );
 }
@@ -131,12 +166,14 @@ function mountTimeChart(
     markers: name === "loss",
     onMarkerHover: pointAtMarker,
     onMarkerPress: (pressed) => openAlerts(pressed.items),
+    onLimit: chooseThreshold,
     onWidth: (pixels) => (plotWidth.value = pixels),
   });
   const stops = [
     effect(() => chart.update(data.value, theme.value)),
     effect(() => chart.setCursor(cursor.value?.x ?? null)),
     effect(() => chart.setPin(pinX.value)),
+    effect(() => chart.setLimit(name === "norm" ? chosenLimit.value : null)),
     effect(() => {
       element.dataset["cursorStep"] = cursorStep.value === null ? "" : String(cursorStep.value);
     }),

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import {
   count,
   duration,
+  finePercent,
   integer,
   moment,
   number,
@@ -80,5 +81,20 @@ it("power writes tick labels short", () => {
     "1e−4",
     "1e4",
     "1e6",
+  ]);
+});
+
+it("finePercent has two digits below ten percent", () => {
+  const shares = [0, 0.004, 0.029, 0.0304, 0.0949, 0.0996, 0.19, -0.029, null];
+  expect(shares.map((share) => finePercent(share).replace("\u202f", " "))).toEqual([
+    "0 %",
+    "0.4 %",
+    "2.9 %",
+    "3 %",
+    "9.5 %",
+    "10 %",
+    "19 %",
+    "−2.9 %",
+    "–",
   ]);
 });

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { drawable, gaps, nearestRow, reordered, sortingOrder } from "../../src/model/lines";
+import {
+  drawable,
+  gaps,
+  interpolated,
+  nearestRow,
+  reordered,
+  sortingOrder,
+} from "../../src/model/lines";
 import { randomNumbers } from "../random";
 
 describe("nearestRow", () => {
@@ -18,6 +25,20 @@ describe("nearestRow", () => {
   it("takes the earlier of two equally near rows, and -1 where there is none", () => {
     expect(nearestRow([0, 10], 5)).toBe(0);
     expect(nearestRow([], 5)).toBe(-1);
+  });
+});
+
+describe("interpolated", () => {
+  it("lies on the line between its neighbours, and stays at the ends beyond them", () => {
+    const [x, y] = [
+      [0, 10, 10, 30],
+      [5, 7, 9, 1],
+    ];
+    const at = [-4, 0, 2.5, 10, 20, 30, 99].map((target) => interpolated(x, y, target));
+    expect([at[0], at[1], at[2], at[4], at[5], at[6]]).toEqual([5, 5, 5.5, 5, 1, 1]);
+    expect([7, 9]).toContain(at[3]);
+    expect(interpolated([3], [4], 100)).toBe(4);
+    expect(interpolated([], [], 1)).toBeNaN();
   });
 });
 

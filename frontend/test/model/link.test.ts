@@ -16,6 +16,7 @@ it("a link gives back what it was made from", () => {
     zoom: [12.5, 1767225600.25],
     step: 612,
     focus: "a,b",
+    threshold: 1.42,
   };
   expect(decodeSettings(encodeSettings(settings))).toEqual(settings);
 });
@@ -31,6 +32,7 @@ it("nonsense in a link counts as absent", () => {
     ["smoothing", "2"],
     ["zoom", "9_1"],
     ["step", "NaN"],
+    ["threshold", "-1"],
   ]);
   expect(decodeSettings(nonsense)).toEqual(DEFAULTS);
 });

@@ -29,8 +29,9 @@ describe("ticks", () => {
     expect(labels("step", 0, 2_000_000)).toEqual(["0", "0.5M", "1M", "1.5M", "2M"]);
   });
 
-  it("of a log axis are powers of ten, then doubles and fives, then even", () => {
+  it("of a log axis are powers of ten, then threes, then doubles and fives, then even", () => {
     expect(labels("log", 0.001, 1000)).toEqual(["1e−3", "0.01", "0.1", "1", "10", "100", "1000"]);
+    expect(labels("log", 0.05, 20)).toEqual(["0.1", "0.3", "1", "3", "10"]);
     expect(labels("log", 1, 50)).toEqual(["1", "2", "5", "10", "20", "50"]);
     expect(labels("log", 2, 3)).toEqual(["2.0", "2.2", "2.4", "2.6", "2.8", "3.0"]);
     expect(labels("log", 1e-30, 1e30).length).toBeLessThanOrEqual(8);

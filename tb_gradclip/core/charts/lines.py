@@ -102,6 +102,11 @@ class Lines:
             self._totals = self._totals.plus(rows[self._totals.rows :])
             return self._totals
 
+    def between(self, rows: Rows, first: float, last: float, most: int) -> Rows:
+        """Rows from one step to another, both included; the newest `most` of them."""
+        start, stop = np.searchsorted(rows["step"], first), np.searchsorted(rows["step"], last, side="right")
+        return rows[start:stop][-most:]
+
     def line(self, rows: Rows, column: str, view: View, *, window: int, clips: bool = True) -> Line:
         """What a chart shows of one column.
 

@@ -63,6 +63,19 @@ class OutlinedLines:
             self._extend(rows)
             return self._totals
 
+    def between(self, rows: Rows, first: float, last: float, most: int) -> Rows:
+        """As `Lines.between`; rows that are not here are fetched, not many more than `most`."""
+        with self._lock:
+            self._extend(rows)
+            known = self._known.values
+        end = int(np.searchsorted(known["step"], last, side="right")) - 1
+        if end < 0:
+            return rows[:0]
+        begin = max(int(np.searchsorted(known["row"], known["row"][end] - most, side="right")) - 1, 0)
+        first = int(np.ceil(max(first, float(known["step"][begin]))))
+        last = int(np.floor(min(last, float(rows["step"][-1]))))
+        return self._between(rows, first, last)[-most:] if first <= last else rows[:0]
+
     def line(self, rows: Rows, column: str, view: View, *, window: int, clips: bool = True) -> Line:
         """As `Lines.line`, of the outline where that is fine enough, else of the rows themselves.
 

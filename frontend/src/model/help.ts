@@ -1,0 +1,111 @@
+// What the "?" of each panel says.
+
+export type HelpKey =
+  "health" | "loss" | "norm" | "clip-rate" | "distribution" | "what-if" | "parameters" | "alerts";
+
+export interface HelpText {
+  readonly title: string;
+  /** What the panel shows. */
+  readonly shows: string;
+  readonly reading: string;
+  /** When it looks bad, and what to do then. */
+  readonly remedy: string;
+  /** How the numbers are made, line by line; empty where there is nothing to explain. */
+  readonly formulas: readonly string[];
+}
+
+export const HELP: Readonly<Record<HelpKey, HelpText>> = {
+  health: {
+    title: "Health",
+    shows:
+      "A line for each selected run: its rule, how often it clipped, how much that removed, what went wrong, and what recording costs.",
+    reading:
+      "A clip rate of a few percent means that clipping acts on outliers. Near 100 % it sets the size of every step, together with the learning rate. At 0 % it does nothing. ± is half of the 95 % interval.",
+    remedy:
+      "Press a chip under Alerts to zoom to what happened, and one under Lint to read what is set up wrongly and what to change.",
+    formulas: [
+      "clip rate = clipped steps / steps with a finite norm",
+      "throttle = 1 − Σ norm after / Σ norm before",
+    ],
+  },
+  loss: {
+    title: "Loss",
+    shows:
+      "The loss of each step, as it was given to the writer, with a marker where an alert was raised: red for errors, amber for warnings.",
+    reading:
+      "Triangles on the edge stand where the loss was NaN or infinite. Drag to zoom, double-click to see all, click to pin a step. Point at a marker to read what happened and which parameter changed first.",
+    remedy:
+      "Zoom to the marker and look at the norm below it. A norm that leaps up before the loss asks for a lower threshold or learning rate; a loss that rises while the norm is calm has another cause, such as the data.",
+    formulas: ["smoothed: s ← w s + (1 − w) loss, with w the chosen smoothing"],
+  },
+  norm: {
+    title: "Gradient norm",
+    shows:
+      "The norm of all gradients together, before clipping (dotted) and after (solid), and the threshold. ZClip, if switched on, is the largest norm that this method would have left alone.",
+    reading:
+      "Where both lines are one, the step was not clipped. A solid line that lies on the threshold all the time says that every step has the same size.",
+    remedy:
+      "Single spikes are what clipping is for. A norm that keeps rising asks for a lower learning rate or a longer warm-up. A norm that falls to nothing means that gradients vanish. If the threshold is far from all norms, look at the what-if panel.",
+    formulas: [
+      "norm = √ Σ g² over all elements of all gradients",
+      "global norm rule: g ← g · min(1, threshold / norm)",
+    ],
+  },
+  "clip-rate": {
+    title: "Clip rate",
+    shows: "The share of the last steps that were clipped, with its 95 % interval as a band.",
+    reading:
+      "Steps whose norm is not finite are left out. A wide band means that the window holds few steps. Under a rule on values a step counts as clipped if any element was cut.",
+    remedy:
+      "A rate that climbs to 100 % means that gradients outgrow the threshold: raise it, or lower the learning rate. A rate that falls to 0 % means that clipping no longer does anything.",
+    formulas: [
+      "rate = clipped / counted, over the chosen window",
+      "band: Wilson's interval, (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n), z = 1.96",
+    ],
+  },
+  distribution: {
+    title: "Distribution",
+    shows:
+      "How large single gradients were at one step: before clipping as a dashed outline, after it as a filled shape. The axis is logarithmic on both sides of zero.",
+    reading:
+      "A rule on norms moves the whole shape towards zero and keeps its form. A rule on values cuts the tails and heaps them up at the limits. Point at a place to read how many gradients are larger.",
+    remedy:
+      "NaN or Inf above zero means that the step broke: the tally is red then. A large share of zeros points to dead units or to sparse inputs. If a value rule cuts more than a few percent, it changes the direction of the step, which is told above the chart.",
+    formulas: [
+      "two bins an octave, counted exactly; the height is the share of gradients in a bin",
+    ],
+  },
+  "what-if": {
+    title: "Threshold what-if",
+    shows:
+      "For every threshold, how many of the recorded steps it would have clipped and how much of the gradients it would have removed. It follows the zoom on the step axis.",
+    reading:
+      "Drag the handle, or move it with the arrow keys. Where the solid line is low, only outliers are clipped; where it is high, clipping sets the size of nearly every step. The line of the chosen threshold appears on the gradient norm chart.",
+    remedy:
+      "If the run clips nearly all of its steps and was not meant to, try the threshold that clips 10 %. If it never clips, try the one that clips 1 %. Then train again: another threshold leads training elsewhere, and to other norms.",
+    formulas: [
+      "clip rate(c) = steps with norm > c / steps with a finite norm",
+      "throttle(c) = 1 − Σ min(norm, c) / Σ norm",
+      "AutoClip p: the p-th percentile of all norms so far",
+      "ZClip: mean + 2.5 deviations of the norms, running with weight 0.97, after 25 steps",
+    ],
+  },
+  parameters: {
+    title: "Parameters",
+    shows: "How gradients were spread over the parameters, over the course of training.",
+    reading:
+      "Each row is a parameter and each column a stretch of steps. A darker cell has a larger share of the squared norm, so the shares of a column add up to all of it.",
+    remedy:
+      "A row that suddenly takes most of the norm is where an explosion begins: clip that layer by its own norm, give it a lower learning rate or a normalisation. A row that stays empty has no gradient: check that it is trained.",
+    formulas: ["share = norm² of the parameter / Σ norm² of all parameters"],
+  },
+  alerts: {
+    title: "Alerts",
+    shows: "Everything that was noticed in the selected runs, in the order of steps.",
+    reading:
+      "Errors are what training does not survive by itself: numbers that are not finite, and losses that went up and stayed. Warnings came back or are about how clipping is set up.",
+    remedy:
+      "Press an alert to see its steps. Start with the first error: the later ones often follow from it. The parameter that is named first is the one whose norm left its past earliest.",
+    formulas: [],
+  },
+};

@@ -1,0 +1,26 @@
+// A line of code that clips at a threshold, for each framework.
+
+export type CodeFor = "torch" | "tensorflow" | "keras";
+
+export const CODE_FOR: readonly (readonly [CodeFor, string])[] = [
+  ["torch", "PyTorch"],
+  ["tensorflow", "TensorFlow"],
+  ["keras", "Keras"],
+];
+
+/** The one that a run was recorded with; PyTorch if it is none of them. */
+export function codeFor(framework: string): CodeFor {
+  return CODE_FOR.find(([name]) => name === framework)?.[0] ?? "torch";
+}
+
+/** `normType` is the p of the p-norm; only PyTorch knows others than 2. */
+export function snippet(which: CodeFor, threshold: number, normType: number | string = 2): string {
+  const value = String(threshold).replace("e+", "e");
+  if (which === "tensorflow") {
+    return `gradients, norm = writer.clip_by_global_norm(gradients, ${value})`;
+  }
+  if (which === "keras") return `keras.optimizers.Adam(global_clipnorm=${value})`;
+  const order = normType === "inf" ? 'float("inf")' : String(normType);
+  const type = normType === 2 ? "" : `, norm_type=${order}`;
+  return `writer.clip_grad_norm_(model.parameters(), max_norm=${value}${type})`;
+}
