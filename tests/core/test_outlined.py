@@ -88,7 +88,7 @@ def test_any_part_looked_at_closely_is_that_of_the_whole_table(
         rounded = np.where(finite, np.round(expected[0], 9), expected[0]) if column == "throttle" else expected[0]
         check(line, rounded, start, stop, points)
     else:
-        assert abs(line.total - (stop - start)) <= 2 * STRETCH
+        assert abs(line.total - (stop - start)) <= 2 * (STRETCH + 1)  # the row outside either bound comes too
         assert (line.places[0], line.places[-1]) == (min(start, line.places[0]), max(stop - 1, line.places[-1]))
         assert len(line.places) <= points
 
