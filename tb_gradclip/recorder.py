@@ -15,7 +15,7 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -26,13 +26,14 @@ from tb_gradclip.core import schema
 from tb_gradclip.core.alert import Alert, encode_alerts
 from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.cost import Cost
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.flight import Flight, FlightRecorder
-from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
-from tb_gradclip.core.rules import Outcome, Rule, parameter_coefficients
-from tb_gradclip.core.schedule import HISTOGRAM_EVERY, histogram_due
+from tb_gradclip.core.rules import Outcome, Rule
+from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter, RunRecord, StepsRecord, Window
+from tb_gradclip.core.standout import Standout
 from tb_gradclip.core.trouble import TroubleMonitor
 from tb_gradclip.core.windows import RunWindow, WindowFolder
 from tb_gradclip.storage.write import RecordLog, Sink
@@ -42,17 +43,6 @@ SECONDS_PER_RECORD = 4.0
 """A `steps` record is written when it is full or this old, so that a killed process loses less than 5 seconds."""
 
 Method = TypeVar("Method", bound=Callable[..., None])
-
-
-@dataclass(frozen=True)
-class HistogramCounts:
-    """Counts of one step's gradients as they left the device; shapes as in `GradientHistogram`."""
-
-    step: int
-    counts: NDArray[np.int64]
-    counts_after: NDArray[np.int64] | None = None
-    clipped: NDArray[np.int64] | None = None
-    cosine: float | None = None
 
 
 def _harmless(method: Method) -> Method:
@@ -106,7 +96,7 @@ class Recorder:
         self.parameters = tuple(parameters)
         self._names = tuple(p.name for p in self.parameters)
         self._run = RunRecord(framework, library, self.parameters, Rule("none"), start_step, replicas, gradients)
-        self._on_alert, self._histogram_every = action_of(on_alert), histogram_every
+        self._on_alert, self._standout = action_of(on_alert), Standout(histogram_every)
         self._sink = sink
         self._log = RecordLog(sink, schema.attempt_name(time.time()))
         self._lock = threading.RLock()
@@ -125,8 +115,17 @@ class Recorder:
         _live.add(self)
 
     def histogram_due(self, step: int) -> bool:
-        """Whether the adapter should count this step's gradients."""
-        return histogram_due(step, self._histogram_every)
+        """Whether it is on the schedule that the adapter counts this step's gradients."""
+        return self._standout.scheduled(step)
+
+    def stands_out(self, step: int, norm: float | None) -> bool:
+        """Whether the adapter should count them though it is not; see `Standout.due`."""
+        return self._standout.due(step, norm)
+
+    @property
+    def histogram_limit(self) -> float:
+        """The same for adapters whose graph has to decide: what a joint norm must exceed; see `Standout.limit`."""
+        return self._standout.limit
 
     @_harmless
     def add_histogram(self, counts: HistogramCounts) -> None:
@@ -230,6 +229,7 @@ class Recorder:
         alerts = self._trouble.observe(measured, rows)
         events = [alert.step for alert in alerts]
         self._write_flights(self._flights.observe(measured.steps, measured.norms_before, events))
+        self._standout.observe(rows, alerts, self._histograms)
         counts = {step: histogram.counts for step, histogram in self._histograms.items()}
         alerts += self._lint.observe(measured, result, counts)
         alerts.sort(key=lambda alert: alert.step)
@@ -243,26 +243,7 @@ class Recorder:
 
     def _write_histograms(self, measured: Measurements) -> None:
         for step in sorted(self._histograms.keys() & set(measured.steps.tolist())):
-            counts = self._histograms.pop(step)
-            t = int(np.searchsorted(measured.steps, step))
-            factors = parameter_coefficients(
-                measured.rule,
-                measured.thresholds[t : t + 1],
-                measured.norm_before[t : t + 1],
-                measured.norms_before[t : t + 1],
-                None if measured.factors is None else measured.factors[t : t + 1],
-            )
-            histogram = GradientHistogram(
-                step,
-                float(measured.wall_times[t]),
-                measured.rule.at(float(measured.thresholds[t])),
-                self._names,
-                counts.counts,
-                None if factors is None else factors[0],
-                counts.counts_after,
-                counts.clipped,
-                counts.cosine,
-            )
+            histogram = self._histograms.pop(step).histogram(measured, self._names)
             self._log.write("histograms", schema.encode_histogram(histogram), step, histogram.wall_time)
             self._outliner.add_histogram(step)
             self._log.write_distribution("before", histogram.before(), step, histogram.wall_time)

@@ -18,13 +18,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.ring import FLAGS, GIVEN, LOSS, SKIPPED, STEP_BASE, RingLayout, RingReader, histograms
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING, histogram_due
 from tb_gradclip.keras.measures import clamped, codes, count, number_cut, square, squared, values, widened
-from tb_gradclip.recorder import HistogramCounts
 
 SLOTS = 4
 SECONDS_PER_DRAIN = 0.4

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.ring import HIGH, KIND, LOW, STEP_BASE, Counted, RingLayout, RingReader, histograms
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
-from tb_gradclip.recorder import HistogramCounts
 from tb_gradclip.tensorflow.ops import counts, host_is_in_reach, number_cut
 from tb_gradclip.tensorflow.replicas import first_component
 
