@@ -39,8 +39,8 @@ quarter at most, however often something happens, and what happens late in a lon
 NOTHING, NONFINITE, ANYTHING = math.inf, float(np.finfo(np.float32).max), -1.0
 """Limits above which there is no norm at all, only what is not finite (in float32), and every norm."""
 
-LIMIT_TOLERANCE = 0.05
-"""By what part a limit may be old on a device to which it has to be brought: it is a matter of factors."""
+LIMIT_TOLERANCE = 0.2
+"""By what part a limit may be out of date on a device to which it has to be brought: it is a matter of factors."""
 
 LEAST, LOG_NONFINITE = math.log(RATIO), math.log(NONFINITE)
 
