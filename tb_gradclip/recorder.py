@@ -122,6 +122,10 @@ class Recorder:
         """Whether the adapter should count them though it is not; see `Standout.due`."""
         return self._standout.due(step, norm)
 
+    def heed_loss(self, step: int, loss: float) -> None:
+        """Take the loss of a step from an adapter that has it on the host at once; see `Standout.heed`."""
+        self._standout.heed(step, loss)
+
     @property
     def histogram_limit(self) -> float:
         """The same for adapters whose graph has to decide: what a joint norm must exceed; see `Standout.limit`."""

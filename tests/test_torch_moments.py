@@ -57,14 +57,14 @@ def train(
     """Train on these gradients, each step recorded before the next; returns what clipping left of them."""
     named, clipped = model(), []
     parameters = [parameter for _, parameter in named]
-    looks = settings.pop("looks", True)
+    looks, losses = settings.pop("looks", True), settings.pop("losses", [1.0] * len(steps))
     with ClipWriter(logdir, named, **settings) as writer:
         writer._looks = looks
-        for arrays in steps:
+        for arrays, loss in zip(steps, losses, strict=True):
             fill(parameters, arrays)
             clip(writer, parameters)
             clipped.append(left(parameters))
-            writer.step(1.0)
+            writer.step(loss)
             writer._collector.collect()
     return clipped
 
@@ -158,15 +158,31 @@ def test_the_clipping_of_a_loop_that_is_watched_is_looked_at(tmp_path: Path, sca
     assert_holds_moment(tmp_path, steps[MOMENT], clipped[MOMENT])
 
 
-def test_a_step_after_an_event_in_the_loss_is_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+@pytest.mark.parametrize("clip", ["none", "global_norm"])
+def test_where_only_the_loss_stands_out_its_step_is_counted_or_the_next_if_that_was_clipped(
+    tmp_path: Path, clip: str, kind: Callable[[float], Any]
+) -> None:
+    steps = gradients(1.0)
+    losses = [kind(10.0 if step == MOMENT else 1.0) for step in range(len(steps))]
+    clipped = train(tmp_path, CLIPS[clip], steps, losses=losses)
+    step = MOMENT if clip == "none" else MOMENT + 1
+    assert_holds_moment(tmp_path, steps[step], clipped[step], step)
+    assert [alert.start for alert in tb_gradclip.read(tmp_path)["."].alerts] == [MOMENT]
+
+
+def test_after_an_event_that_no_number_stands_out_at_the_next_step_is_counted(tmp_path: Path) -> None:
+    steps, rng = gradients(1.0), np.random.default_rng(0)
+    losses = np.exp(rng.normal(0, 0.1, len(steps)))
+    losses[MOMENT:] *= 1.7  # a divergence that is no jump
+    told: list[int] = []
     named = model()
-    parameters = [parameter for _, parameter in named]
-    alerts: list[int] = []
-    with ClipWriter(tmp_path, named, on_alert=lambda alert: alerts.append(writer._step)) as writer:
-        for step, arrays in enumerate(gradients(1.0)):
-            fill(parameters, arrays)
-            writer.step(1.0 if step < MOMENT else 10.0)
-    assert list(histograms(tmp_path)) == alerts
+    with ClipWriter(tmp_path, named, on_alert=lambda alert: told.append(writer._step)) as writer:
+        for arrays, loss in zip(steps, losses.tolist(), strict=True):
+            fill([parameter for _, parameter in named], arrays)
+            writer.step(loss)
+    assert [alert.kind for alert in tb_gradclip.read(tmp_path)["."].alerts] == ["divergence"]
+    assert list(histograms(tmp_path)) == told
 
 
 def test_no_histograms_are_no_histograms(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def by_hand(norms: Sequence[float]) -> float:
 
 @given(st.lists(st.floats(0, 2.0**100, width=32), max_size=200))
 def test_the_limit_is_the_one_of_the_formula(norms: list[float]) -> None:
-    level = Level()
+    level = Level(6, 4)
     for place, norm in enumerate(norms):
         assert level.learn(norm) == (norm > by_hand(norms[:place]) * (1 + 1e-9))
     assert level.limit == pytest.approx(by_hand(norms), rel=1e-6)
@@ -107,6 +107,21 @@ def test_nothing_is_made_up_for_where_the_schedule_counts_the_step_or_the_next()
 @pytest.mark.parametrize("kind", ["nonfinite", "divergence", "spike", "explosion"])
 def test_after_an_event_that_no_norm_shows_the_next_step_is_counted(kind: str) -> None:
     assert train(noise(400), events=[Alert(137, kind, "error", "")]) == [138]
+
+
+@pytest.mark.parametrize("asked_first", [False, True])
+def test_a_loss_that_stands_out_has_its_step_counted_or_the_next_if_that_is_decided(asked_first: bool) -> None:
+    standout, extra = Standout(1000), []
+    for step, loss in enumerate([1.0] * 40 + [3.0] + [1.0] * 10 + [3.0] * 30):
+        if asked_first and standout.due(step, 1.0):
+            extra.append(step)
+        standout.heed(step, loss)
+        if not asked_first and standout.due(step, 1.0):
+            extra.append(step)
+        table = rows([1.0], step)
+        table["loss"] = loss
+        standout.observe(table, [], set(extra))
+    assert extra == [41 if asked_first else 40]  # the other is within 50 steps
 
 
 def test_other_alerts_and_what_a_loss_scaler_skipped_make_no_histogram() -> None:
