@@ -71,7 +71,8 @@ class Recorder:
       framework, library: who trains, e.g. "torch" and "torch 2.13.0".
       parameters: the tensors whose norms come with every step, in the order the model lists them.
       on_alert: what to do about an alert besides recording it; see `actions.action_of`.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
       start_step: number of the first optimizer step, for a run that is resumed.
       replicas, gradients: how many train together, and whose gradients are measured; see `schema.RunRecord`.
 

@@ -33,6 +33,9 @@ class ClipWriter(CollectedWriter):
     it returns is lost but for the last `capacity` steps: you are warned, and the record has a gap. A `tf.function` that
     was traced outside XLA holds a call to the host, so give XLA a function of its own rather than the same one.
 
+    A step whose gradient norm stands out from those recorded before, or is not finite, has a histogram of its own;
+    where only the loss shows that something happened, the first step after that is recorded has (see `core.standout`).
+
     Under a `tf.distribute.MirroredStrategy` every replica clips, and the first one records, without any of them
     waiting for it. Its gradients are its own unless you reduce them before you clip, which nobody but you can know:
     then pass `gradients="whole"`. Clip in `strategy.run`, or outside with "whole". `step` in `strategy.run` takes the
@@ -45,7 +48,8 @@ class ClipWriter(CollectedWriter):
         `tb_gradclip.actions.action_of`. Out of a graph a raised `DivergenceError` arrives as the
         `tf.errors.UnknownError` TensorFlow makes of it; out of XLA nothing can be raised, so it comes with the next
         `flush` or `close`.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
       start_step: number of the first optimizer step, for a run that is resumed.
       capacity: steps the ring on the device holds; by default 4096, or what fits into 32 MiB.
       gradients: whose gradients are clipped where several replicas train: "replica", each one's own, as `tape.gradient`

@@ -51,6 +51,12 @@ MOST_WAITING, MOST_HELD = 4096, 256 << 20
 class ClipWriter(Measuring, CollectedWriter):
     """Clips gradients as `torch.nn.utils` does, and records what that did to them.
 
+    A step whose gradient norm stands out (six sigma and four times above its running mean, or not finite) has a
+    histogram of its own, before and after clipping, as far as nobody has to wait for it: on a CPU, or with `immediate`.
+    On a GPU, and where only the loss shows that something happened, the next step has one: next to it if the loss is a
+    number or on a CPU, otherwise next to what is known then, up to 128 steps or half a second later. There may be 32 of
+    these, 50 steps apart, and one for every four on schedule. Of a model in shards only the schedule's are counted.
+
     Args:
       logdir: directory of the run, or the `torch.utils.tensorboard.SummaryWriter` whose event file to share. Give the
         writer if you have one: TensorBoard follows only one event file at a time in a directory.
@@ -61,7 +67,8 @@ class ClipWriter(Measuring, CollectedWriter):
         half a second later, because nothing waits for it.
       immediate: let every step wait for the GPU, so that an alert comes with its step there too, and a gradient whose
         norm stands out is counted at its step.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
       start_step: number of the first optimizer step, for a run that is resumed.
 
     Raises:
