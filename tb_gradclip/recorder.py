@@ -97,7 +97,7 @@ class Recorder:
         self.parameters = tuple(parameters)
         self._names = tuple(p.name for p in self.parameters)
         self._run = RunRecord(framework, library, self.parameters, Rule("none"), start_step, replicas, gradients)
-        self._on_alert, self._standout = action_of(on_alert), Standout(histogram_every)
+        self._on_alert, self.standout = action_of(on_alert), Standout(histogram_every)
         self._sink = sink
         self._log = RecordLog(sink, schema.attempt_name(time.time()))
         self._lock = threading.RLock()
@@ -116,21 +116,8 @@ class Recorder:
         _live.add(self)
 
     def histogram_due(self, step: int) -> bool:
-        """Whether it is on the schedule that the adapter counts this step's gradients."""
-        return self._standout.scheduled(step)
-
-    def stands_out(self, step: int, norm: float | None) -> bool:
-        """Whether the adapter should count them though it is not; see `Standout.due`."""
-        return self._standout.due(step, norm)
-
-    def heed_loss(self, step: int, loss: float) -> None:
-        """Take the loss of a step from an adapter that has it on the host at once; see `Standout.heed`."""
-        self._standout.heed(step, loss)
-
-    @property
-    def histogram_limit(self) -> float:
-        """The same for adapters whose graph has to decide: what a joint norm must exceed; see `Standout.limit`."""
-        return self._standout.limit
+        """Whether the adapter should count this step's gradients; of other steps `standout` says which, besides."""
+        return self.standout.scheduled(step)
 
     @_harmless
     def add_histogram(self, counts: HistogramCounts) -> None:
@@ -234,7 +221,7 @@ class Recorder:
         alerts = self._trouble.observe(measured, rows)
         events = [alert.step for alert in alerts]
         self._write_flights(self._flights.observe(measured.steps, measured.norms_before, events))
-        self._standout.observe(rows, alerts, self._histograms)
+        self.standout.observe(rows, alerts, self._histograms)
         counts = {step: histogram.counts for step, histogram in self._histograms.items()}
         alerts += self._lint.observe(measured, result, counts)
         alerts.sort(key=lambda alert: alert.step)

@@ -137,27 +137,27 @@ class Standout:
         """Whether a step is on the schedule."""
         return histogram_due(step, self._every)
 
-    def due(self, step: int, norm: float | None) -> bool:
+    def due(self, step: int, norm: float = 0.0) -> bool:
         """Whether to count a step that is not on the schedule; then it counts as done.
 
         Args:
           step: its number.
-          norm: its joint norm before clipping; None if nobody can know it yet.
+          norm: its joint norm before clipping; 0, which does not stand out, if nobody can know it yet.
         """
-        if step < self._next_extra:
-            return False
         limit, missed = self.limit, self._missed
-        if limit < 0 and missed == self._made_up:
+        if norm <= limit and self._heeded < step - 1:
             return False
-        heeded = self._heeded >= step - 1 and limit < NOTHING
-        if not heeded and not stands_out(0.0 if norm is None else norm, limit):
+        if step < self._next_extra or limit == NOTHING or (limit < 0 and missed == self._made_up):
             return False
         self._next_extra, self._made_up = step + GAP, missed
         return True
 
     def heed(self, step: int, loss: float) -> None:
         """Have this step counted because of its loss if that stands out, or the next one if this one is over."""
-        if stands_out(loss, self._loss_limit) and not self.scheduled(step) and self._next_extra != step + GAP:
+        limit = self._loss_limit
+        if loss <= limit or limit == NOTHING:
+            return
+        if not self.scheduled(step) and self._next_extra != step + GAP:
             self._heeded = step
 
     def observe(self, rows: NDArray[np.void], events: Sequence[Alert], counted: Collection[int]) -> None:

@@ -133,7 +133,7 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 self._collector.wake()
             else:
                 self._collector.collect()
-        self._ring.take_limit(self._recorder.histogram_limit)
+        self._ring.take_limit(self._recorder.standout.limit)
         try:
             self._recorder.act()
         except BaseException:

@@ -272,7 +272,7 @@ class ClipWriter(CollectedWriter):
 
 def _limit_of(recorder: Recorder) -> Callable[[], float]:
     """What tells the limit above which a norm stands out. Refers to no writer, so that one can be freed."""
-    return lambda: recorder.histogram_limit
+    return lambda: recorder.standout.limit
 
 
 def _passing_on(ring: DeviceRing, collector: Collector, recorder: Recorder, at_once: bool) -> Callable[[], None]:

@@ -70,11 +70,11 @@ class Measuring(Harmless):
         if self._shards.spread:  # counting is a collective, and each process has its own idea of what stands out
             return False
         if not self._looks:
-            return self._recorder.stands_out(self._step, None)
+            return self._recorder.standout.due(self._step)
         norm = _joint(call.norms if call.total is None else call.total, call.rule.norm_type)
         if call.scale is not None:
             norm /= _number(call.scale)
-        return self._recorder.stands_out(self._step, norm)
+        return self._recorder.standout.due(self._step, norm)
 
     def _finish_step(self, loss: torch.Tensor | float | None) -> None:
         if self._alone:
@@ -87,7 +87,7 @@ class Measuring(Harmless):
         made, histogram = self._open, self._open.histogram
         self._lint.look_at_step(self._step, self._updated)
         if loss is not None and (self._looks or not isinstance(loss, torch.Tensor) or loss.is_cpu):
-            self._recorder.heed_loss(self._step, _number(loss))
+            self._recorder.standout.heed(self._step, _number(loss))
         if not made.calls:
             made.calls = [self._unclipped(*part) for part in amp.parts(self._parameters, made.left_scaled)]
         elif len(made.calls) > 1 and histogram.before and any(call.rule.kind != "none" for call in made.calls):
@@ -108,15 +108,15 @@ class Measuring(Harmless):
 
 
 def _joint(norms: torch.Tensor, norm_type: float) -> float:
-    """Norm of all gradients together, from the norms of each or from itself."""
-    if norms.dim() == 0:
-        return _number(norms)
-    numbers = norms.tolist()
+    """Norm of all gradients together, from the norms of each or from itself. On a CPU this is no operation."""
+    numbers: Any = norms.tolist()
+    if isinstance(numbers, float):
+        return numbers
     return math.hypot(*numbers) if norm_type == 2.0 else float(joint_norm(np.array(numbers), norm_type))
 
 
 def _number(value: torch.Tensor | float) -> float:
-    """The number in a tensor of one element. On a CPU this reads memory and is no operation, as `float` would be."""
+    """The number in a tensor of one element. On a CPU this is no operation, as `float` would be."""
     number: Any = value.tolist() if isinstance(value, torch.Tensor) else value
     while isinstance(number, list):
         (number,) = number

@@ -42,7 +42,7 @@ def train(
         for step, norm in zip(part["step"].tolist(), part["norm_before"].tolist(), strict=True):
             if standout.scheduled(step):
                 counted.append(step)
-            elif standout.due(step, norm if looks else None):
+            elif standout.due(step, norm if looks else 0.0):
                 counted.append(step)
                 extra.append(step)
         told = [event for event in events if start <= event.step < start + batch]
