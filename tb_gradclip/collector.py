@@ -16,8 +16,9 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.rows import Measurements
-from tb_gradclip.recorder import HistogramCounts, Recorder
+from tb_gradclip.recorder import Recorder
 
 SECONDS_PER_ROUND = 0.5
 """Longest time between two rounds; they come sooner when there is much to take."""

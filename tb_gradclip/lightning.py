@@ -58,7 +58,8 @@ class ClipCallback(_Callback):  # type: ignore[misc]
       on_alert: None, "log", "warn", "raise" (`fit` fails with a `DivergenceError`), "stop" (sets
         `trainer.should_stop`), a function of the alert, or (kinds, action) pairs of these; see
         `tb_gradclip.actions.action_of`. On a GPU alerts come up to 128 steps or half a second late.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
 
     Raises:
       ValueError: a setting is out of range. From `fit`, before the first batch: an optimizer has none of the module's

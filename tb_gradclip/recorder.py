@@ -15,7 +15,7 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -26,13 +26,14 @@ from tb_gradclip.core import schema
 from tb_gradclip.core.alert import Alert, encode_alerts
 from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.cost import Cost
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.flight import Flight, FlightRecorder
-from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
-from tb_gradclip.core.rules import Outcome, Rule, parameter_coefficients
-from tb_gradclip.core.schedule import HISTOGRAM_EVERY, histogram_due
+from tb_gradclip.core.rules import Outcome, Rule
+from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.core.schema import Parameter, RunRecord, StepsRecord, Window
+from tb_gradclip.core.standout import Standout
 from tb_gradclip.core.trouble import TroubleMonitor
 from tb_gradclip.core.windows import RunWindow, WindowFolder
 from tb_gradclip.storage.write import RecordLog, Sink
@@ -42,17 +43,6 @@ SECONDS_PER_RECORD = 4.0
 """A `steps` record is written when it is full or this old, so that a killed process loses less than 5 seconds."""
 
 Method = TypeVar("Method", bound=Callable[..., None])
-
-
-@dataclass(frozen=True)
-class HistogramCounts:
-    """Counts of one step's gradients as they left the device; shapes as in `GradientHistogram`."""
-
-    step: int
-    counts: NDArray[np.int64]
-    counts_after: NDArray[np.int64] | None = None
-    clipped: NDArray[np.int64] | None = None
-    cosine: float | None = None
 
 
 def _harmless(method: Method) -> Method:
@@ -81,7 +71,8 @@ class Recorder:
       framework, library: who trains, e.g. "torch" and "torch 2.13.0".
       parameters: the tensors whose norms come with every step, in the order the model lists them.
       on_alert: what to do about an alert besides recording it; see `actions.action_of`.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
       start_step: number of the first optimizer step, for a run that is resumed.
       replicas, gradients: how many train together, and whose gradients are measured; see `schema.RunRecord`.
 
@@ -106,7 +97,7 @@ class Recorder:
         self.parameters = tuple(parameters)
         self._names = tuple(p.name for p in self.parameters)
         self._run = RunRecord(framework, library, self.parameters, Rule("none"), start_step, replicas, gradients)
-        self._on_alert, self._histogram_every = action_of(on_alert), histogram_every
+        self._on_alert, self.standout = action_of(on_alert), Standout(histogram_every)
         self._sink = sink
         self._log = RecordLog(sink, schema.attempt_name(time.time()))
         self._lock = threading.RLock()
@@ -125,8 +116,8 @@ class Recorder:
         _live.add(self)
 
     def histogram_due(self, step: int) -> bool:
-        """Whether the adapter should count this step's gradients."""
-        return histogram_due(step, self._histogram_every)
+        """Whether the adapter should count this step's gradients; of other steps `standout` says which, besides."""
+        return self.standout.scheduled(step)
 
     @_harmless
     def add_histogram(self, counts: HistogramCounts) -> None:
@@ -230,6 +221,7 @@ class Recorder:
         alerts = self._trouble.observe(measured, rows, result)
         events = [alert.step for alert in alerts if alert.severity != "info"]
         self._write_flights(self._flights.observe(measured.steps, measured.norms_before, events))
+        self.standout.observe(rows, alerts, self._histograms)
         counts = {step: histogram.counts for step, histogram in self._histograms.items()}
         alerts += self._lint.observe(measured, result, counts)
         alerts.sort(key=lambda alert: alert.step)
@@ -243,26 +235,7 @@ class Recorder:
 
     def _write_histograms(self, measured: Measurements) -> None:
         for step in sorted(self._histograms.keys() & set(measured.steps.tolist())):
-            counts = self._histograms.pop(step)
-            t = int(np.searchsorted(measured.steps, step))
-            factors = parameter_coefficients(
-                measured.rule,
-                measured.thresholds[t : t + 1],
-                measured.norm_before[t : t + 1],
-                measured.norms_before[t : t + 1],
-                None if measured.factors is None else measured.factors[t : t + 1],
-            )
-            histogram = GradientHistogram(
-                step,
-                float(measured.wall_times[t]),
-                measured.rule.at(float(measured.thresholds[t])),
-                self._names,
-                counts.counts,
-                None if factors is None else factors[0],
-                counts.counts_after,
-                counts.clipped,
-                counts.cosine,
-            )
+            histogram = self._histograms.pop(step).histogram(measured, self._names)
             self._log.write("histograms", schema.encode_histogram(histogram), step, histogram.wall_time)
             self._outliner.add_histogram(step)
             self._log.write_distribution("before", histogram.before(), step, histogram.wall_time)

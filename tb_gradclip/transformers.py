@@ -52,7 +52,8 @@ class ClipCallback(TrainerCallback):  # type: ignore[misc]
       on_alert: None, "log", "warn", "raise" (`train` fails with a `DivergenceError`), "stop" (sets
         `control.should_training_stop`), a function of the alert, or (kinds, action) pairs of these; see
         `tb_gradclip.actions.action_of`. On a GPU alerts come up to 128 steps or half a second late.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
 
     Raises:
       TypeError: `trainer` is none.

@@ -29,6 +29,7 @@ def train(
     gradients: Steps,
     losses: list[float],
     batch_size: int = 1,
+    **settings: Any,
 ) -> Steps:
     """A `fit` of one batch a step, whose optimizer leaves the gradient it was given in the variable."""
     argument = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}.get(kind)
@@ -36,10 +37,15 @@ def train(
     model.compile(Minus(1.0, **({argument: threshold} if argument else {})), **compiled)
     taken = Taken()
     inputs = [np.stack(each) for each in zip(*gradients, strict=True)]
-    callbacks = [ClipCallback(logdir, histogram_every=1), taken]
+    callbacks = [ClipCallback(logdir, **{"histogram_every": 1, **settings}), taken]
     y = np.array(losses, np.float32)
     model.fit(inputs, y, batch_size=batch_size, verbose=0, shuffle=False, callbacks=callbacks)
     return taken.steps
+
+
+def train_listening(*args: Any, histogram_every: int = 50) -> Steps:
+    """`train` with the schedule of a user, and every step recorded before the next."""
+    return train(*args, histogram_every=histogram_every, on_alert=lambda alert: None)
 
 
 def recording(backend: str, **compiled: Any) -> Callable[..., Steps]:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import count
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schema import Parameter
-from tb_gradclip.recorder import HistogramCounts, Recorder
+from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import EventFile
 
 START = 1_767_225_600.0

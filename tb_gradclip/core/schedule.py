@@ -1,7 +1,8 @@
 """How records thin out as a run grows, so that a log stays small and early training stays sharp.
 
 Both schedules keep the number of records of a run proportional to the logarithm of its length: a fixed number for
-each doubling of the step count.
+each doubling of the step count. Histograms of steps that stand out, which come beside the schedule, are bounded by it:
+32, and a quarter of the scheduled ones (see `standout`).
 """
 
 from __future__ import annotations

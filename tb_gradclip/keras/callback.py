@@ -34,6 +34,10 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
     is differentiated cannot pass it on, from what the model's metric `loss` is updated with. Without, there is no loss.
     On JAX it must call `optimizer.stateless_apply`, and not inside a `jit` or conditional of its own.
 
+    An update whose gradient norm stands out from those recorded before, or is not finite, has a histogram of its own;
+    where only the loss shows that something happened, and on PyTorch with a GPU, which nobody waits for, the first one
+    after that is recorded has (see `core.standout`). What a loss scaler skips does not stand out.
+
     Training goes on to the last bit as without it, but in two cases on TensorFlow, where a graph in which gradients are
     read is compiled to round elsewhere: accumulation without any clipping, and a scaled loss under XLA.
 
@@ -49,7 +53,8 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
       on_alert: None, "log", "warn", "raise" (`fit` fails with a `DivergenceError`), "stop" (sets
         `model.stop_training`), a function of the alert, or (kinds, action) pairs of these; see
         `tb_gradclip.actions.action_of`. With one, the device is asked after every batch, otherwise every 32.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
       start_step: number of the first step; by default the updates the optimizer has made already, or where the
         last `fit` with this callback ended if that is later (updates that were skipped are no iterations of Keras).
 
@@ -128,6 +133,7 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
                 self._collector.wake()
             else:
                 self._collector.collect()
+        self._ring.take_limit(self._recorder.standout.limit)
         try:
             self._recorder.act()
         except BaseException:

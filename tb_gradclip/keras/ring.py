@@ -18,13 +18,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.ring import FLAGS, GIVEN, LOSS, SKIPPED, STEP_BASE, RingLayout, RingReader, histograms
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
-from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING, histogram_due
+from tb_gradclip.core.standout import GAP
 from tb_gradclip.keras.measures import clamped, codes, count, number_cut, square, squared, values, widened
-from tb_gradclip.recorder import HistogramCounts
+from tb_gradclip.keras.schedule import Schedule, own_variable
 
 SLOTS = 4
 SECONDS_PER_DRAIN = 0.4
@@ -40,7 +41,8 @@ class StepRing:
       batches: most batches between two times the ring is drained.
       steps_per_execution: batches Keras runs in one call, so the least that can lie between two.
 
-    `sync`, if set, is called before the host reads the variables, to bring them up to date.
+    `sync`, if set, is called before the host reads the variables, to bring them up to date; `publish` after it changed
+    one.
     """
 
     def __init__(
@@ -52,25 +54,27 @@ class StepRing:
         steps_per_execution: int,
     ) -> None:
         self.sync: Callable[[], None] = lambda: None
+        self.publish: Callable[[], None] = lambda: None
         self._layout = RingLayout(parameters)
-        self._every = histogram_every
         interval = min(batches, (SLOTS - 1) * histogram_every) if histogram_every else batches
         self._batches_per_drain = max(interval, steps_per_execution)
         rows = self._batches_per_drain + steps_per_execution + 1
         self._reader = RingReader(self._layout, rows, start_step, time.time())
-        self._slots = max(SLOTS, math.ceil(rows / histogram_every)) if histogram_every else 0
+        most = math.ceil(rows / histogram_every) + math.ceil(rows / GAP) if histogram_every else 0
+        self._slots = max(SLOTS, most) if histogram_every else 0
         self._batches = self._counted_seen = 0
         self._called = start_step
         self._drained_at = time.monotonic()
         self._inbox: deque[tuple[list[Measurements], Any]] = deque()
         integer = np.int32 if keras.backend.backend() == "jax" else np.int64  # JAX has no other, nor has its optimizer
-        self._ring = _variable(np.full((rows, self._layout.columns), -1, np.float32))
-        self._step = _variable(integer(start_step))
+        self._ring = own_variable(np.full((rows, self._layout.columns), -1, np.float32))
+        self._step = own_variable(integer(start_step))
         # Sum and number of the losses of earlier batches that go into the next update, and of the latest batch.
-        self._losses = _variable(np.zeros((2, 2), np.float32))
+        self._losses = own_variable(np.zeros((2, 2), np.float32))
         # One slot more than is used: where a conditional has to return something, a step without histogram goes there.
-        self._histograms = _variable(np.zeros((self._slots + 1, self._layout.slot), np.int32))
-        self._counted = _variable(integer(0))
+        self._histograms = own_variable(np.zeros((self._slots + 1, self._layout.slot), np.int32))
+        self._counted = own_variable(integer(0))
+        self._schedule = Schedule(histogram_every, integer) if histogram_every else None
 
     @property
     def next_step(self) -> int:
@@ -79,8 +83,9 @@ class StepRing:
 
     @property
     def variables(self) -> list[Any]:
-        """All that a training step changes."""
-        return [self._ring, self._step, self._losses, self._histograms, self._counted]
+        """All that a training step changes, and the limit it goes by."""
+        own = [self._ring, self._step, self._losses, self._histograms, self._counted]
+        return own if self._schedule is None else [*own, *self._schedule.variables]
 
     # What the training step does
 
@@ -118,7 +123,7 @@ class StepRing:
         tensors = [None if g is None else values(g) for g in grads]
         results = [None if c is None else values(c) for c in clipped]
         joint, norms, after, changed = self._measured(kind, threshold, tensors, results)
-        self._put_histogram(kind, tensors, threshold)
+        self._put_histogram(kind, tensors, threshold, None if skipped else joint)
         low = -threshold if kind == "value" else math.nan
         losses = ops.convert_to_tensor(self._losses)
         total = losses[1] if skipped else ops.sum(losses, axis=0)
@@ -159,9 +164,13 @@ class StepRing:
         each = iter(numbers)
         return ops.stack([ops.cast(0.0 if t is None else next(each), "float32") for t in tensors])
 
-    def _put_histogram(self, kind: str, tensors: Sequence[Any], threshold: float) -> None:
-        """Count the gradients of this step if it is due, each backend in the way it decides such things."""
-        if not self._every:
+    def _put_histogram(self, kind: str, tensors: Sequence[Any], threshold: float, norm: Any) -> None:
+        """Count the gradients of this step if it is time to, each backend in the way it decides such things.
+
+        Args:
+          norm: of all of them together; None if it is no matter whether that stands out.
+        """
+        if self._schedule is None:
             return
         step, counted = ops.convert_to_tensor(self._step), ops.convert_to_tensor(self._counted)
 
@@ -173,15 +182,16 @@ class StepRing:
             self._counted.assign(counted + 1)
 
         if keras.backend.backend() == "torch":  # calls this for every update, so the host knows the step
-            if histogram_due(self._called, self._every):
+            if self._schedule.due_on_torch(self._called, norm):
                 put()
-        elif keras.backend.backend() == "jax":  # cannot assign within a conditional
-            due = self._due(step)
+            return
+        due = self._schedule.due(step, norm)
+        if keras.backend.backend() == "jax":  # cannot assign within a conditional
             counts = either(due, slot, lambda: ops.zeros((self._layout.slot,), "int32"))
             _put(self._histograms, ops.where(due, counted % self._slots, self._slots), counts)
             self._counted.assign(counted + ops.cast(due, counted.dtype))
         else:
-            ops.cond(self._due(step), put, lambda: None)
+            ops.cond(due, put, lambda: None)
 
     def _slot(self, step: Any, kind: str, tensors: Sequence[Any], threshold: float) -> Any:
         parts = [ops.stack([ops.cast(n, "int32") for n in (step // STEP_BASE, step % STEP_BASE, KINDS.index(kind))])]
@@ -190,14 +200,6 @@ class StepRing:
             number = number_cut(tensor, threshold) if tensor is not None and kind == "value" else 0
             parts.append(ops.reshape(ops.cast(number, "int32"), (1,)))
         return ops.concatenate(parts)
-
-    def _due(self, step: Any) -> Any:
-        """`core.schedule.histogram_due` as ops: the interval is the first of every, 2 every, .. not below the pace."""
-        integer = np.dtype(keras.backend.standardize_dtype(step.dtype))
-        steps = [self._every << k for k in range(40) if self._every << k < np.iinfo(integer).max]
-        intervals = ops.convert_to_tensor(np.array(steps, integer))
-        enough = intervals >= step // WINDOWS_PER_DOUBLING
-        return ops.equal(step % ops.take(intervals, ops.argmax(ops.cast(enough, "int32"))), 0)
 
     # What the host does
 
@@ -227,6 +229,13 @@ class StepRing:
         slots = ops.convert_to_numpy(self._histograms)[new % self._slots] if len(new) else None
         self._inbox.append((self._reader.take(matrix, steps, end, time.time()), slots))
 
+    def take_limit(self, limit: float) -> None:
+        """Have steps counted whose joint norm is above this from now on. Not while a training step runs."""
+        if self._schedule is not None and self._schedule.outdated(limit):
+            self.sync()
+            self._schedule.take_limit(limit)
+            self.publish()
+
     def fetch(self) -> Iterator[HistogramCounts | Measurements]:
         """Steps that were taken out of the ring, a step's histogram before the step. Does not touch the device."""
         while self._inbox:
@@ -241,12 +250,6 @@ def either(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any
     if keras.backend.backend() == "jax" and not isinstance(condition, sys.modules["jax"].core.Tracer):
         return yes() if condition else no()
     return ops.cond(condition, yes, no)
-
-
-def _variable(value: Any) -> Any:
-    # In the scope of a strategy, each replica gets one of its own and nobody waits; elsewhere this means nothing.
-    alone = {"synchronization": "on_read", "aggregation": "only_first_replica"}
-    return keras.Variable(value, trainable=False, dtype=str(value.dtype), autocast=False, name="gradclip", **alone)
 
 
 def _of_each_replica(variable: Any) -> list[Any]:

@@ -38,7 +38,7 @@ class StatelessHooks(Hooks):
 
     def install(self) -> None:
         """Put the hooks in place."""
-        self.ring.sync = self._sync
+        self.ring.sync, self.ring.publish = self._sync, self._publish
         self.replace(self.model, "make_train_function", self._make_train_function)
         self.replace(self.model, "train_step", self.train_step)
         for metric in [metric for metric in self.model.metrics if metric.name == "loss"][:1]:
@@ -71,6 +71,9 @@ class StatelessHooks(Hooks):
     def _sync(self) -> None:
         for variable, value in zip(self.ring.variables, self._values, strict=True):
             variable.assign(value)
+
+    def _publish(self) -> None:
+        self._values = [variable.value for variable in self.ring.variables]
 
     def _make_train_function(self, original: Callable[..., Any], force: bool = False) -> None:
         original(force)

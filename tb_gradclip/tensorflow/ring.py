@@ -8,6 +8,7 @@ only way while XLA runs.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import warnings
@@ -18,11 +19,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.ring import HIGH, KIND, LOW, STEP_BASE, Counted, RingLayout, RingReader, histograms
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
-from tb_gradclip.recorder import HistogramCounts
+from tb_gradclip.core.standout import GAP, LIMIT_TOLERANCE, NONFINITE, NOTHING, stands_out
 from tb_gradclip.tensorflow.ops import counts, host_is_in_reach, number_cut
 from tb_gradclip.tensorflow.replicas import first_component
 
@@ -51,6 +53,8 @@ class DeviceRing:
       wide: whether any gradient is float64, so that its norms need a ring of that type.
 
     `drained`, if set, is called on the host after a graph had steps taken out of the ring, for `fetch` to pass on.
+    `limit`, if set, gives the limit above which a joint norm stands out, so that the step is counted; it is asked for
+    when everything fetched has been recorded.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class DeviceRing:
         wide: bool,
     ) -> None:
         self.drained: Callable[[], None] = lambda: None
+        self.limit: Callable[[], float] = lambda: NOTHING
         self.dtype = tf.float64 if wide else tf.float32
         self.layout = RingLayout(parameters)
         self._every = histogram_every
@@ -78,6 +83,9 @@ class DeviceRing:
         self._histograms = _variable(tf.zeros([self._slots + 1, self.layout.slot], tf.int32))
         self._counted = _variable(tf.constant(0, tf.int64))
         self._counted_seen = 0
+        self._limit_now = NONFINITE
+        self._limit = _variable(tf.constant(self._limit_now, self.dtype))  # only the host changes it
+        self._next_extra = _variable(tf.constant(0, tf.int64))  # only what counts does
         self._inbox: deque[tuple[list[Measurements], Any]] = deque()
         self._waiting: list[Counted] = []
         self._warned = False
@@ -101,15 +109,17 @@ class DeviceRing:
         empty = tf.zeros([self.layout.parameters], self.dtype)
         self._pending.assign(tf.concat([tf.stack(header), *(empty if b is None else b for b in blocks)], 0))
 
-    def count(self, kind: str, tensors: Sequence[Any], bounds: tuple[Any, Any] | None = None) -> None:
-        """Count the codes of these tensors (None for a parameter without gradient), if a histogram is due.
+    def count(self, kind: str, norm: Any, tensors: Sequence[Any], bounds: tuple[Any, Any] | None = None) -> None:
+        """Count the codes of these tensors (None for a parameter without gradient), if it is time to.
 
-        With bounds, also how many elements of each lie outside.
+        That is on the schedule, and where their joint norm stands out. With bounds, also how many elements of each lie
+        outside is counted.
         """
         if not self._every:
             return
         step = self._count.read_value()
-        due = self._due(step)
+        scheduled = self._due(step)
+        due = tf.logical_or(scheduled, self._stands_out(step, norm))
         if tf.inside_function() and not host_is_in_reach():
             # XLA copies a variable that a conditional may change, so only the counts of one step pass through it.
             slot = tf.cond(
@@ -117,8 +127,9 @@ class DeviceRing:
             )
             place = tf.where(due, self._counted.read_value() % self._slots, self._slots)
             _write(self._histograms, place, slot, after=slot, then=self._counted, by=tf.cast(due, tf.int64))
+            self._keep_distance(step, scheduled | ~due)
         else:
-            tf.cond(due, lambda: self._put_slot(step, kind, tensors, bounds), lambda: tf.constant(0))
+            tf.cond(due, lambda: self._put_slot(step, scheduled, kind, tensors, bounds), lambda: tf.constant(0))
 
     def step(self, loss: Any) -> None:
         """Write the pending row with this loss (None: not given) and go on to the next step."""
@@ -147,17 +158,33 @@ class DeviceRing:
         doublings = tf.reduce_sum(tf.cast(tf.constant(intervals, tf.int64) < pace, tf.int64))
         return tf.equal(step % tf.bitwise.left_shift(tf.constant(self._every, tf.int64), doublings), 0)
 
+    def _stands_out(self, step: Any, norm: Any) -> Any:
+        """`core.standout.Standout.due`: as ops in a graph, and in eager steps by a look at the norm."""
+        if not tf.inside_function():
+            return stands_out(float(norm), self._limit_now) and int(step) >= int(self._next_extra)
+        limit = self._limit.read_value()
+        # Not as `stands_out` has it: TensorFlow turns what is not `<=` into `>`, which no NaN is.
+        above = (limit < NOTHING) & ((tf.cast(norm, self.dtype) > limit) | tf.math.is_nan(norm))
+        return above & (step >= self._next_extra.read_value())
+
+    def _keep_distance(self, step: Any, unless: Any) -> None:
+        """After a step that was counted beside the schedule, have no other such one for a while."""
+        self._next_extra.assign(tf.where(unless, self._next_extra.read_value(), step + GAP))
+
     def _slot(self, step: Any, kind: str, tensors: Sequence[Any], bounds: tuple[Any, Any] | None) -> Any:
         head = [tf.cast(number, tf.int32) for number in (step // STEP_BASE, step % STEP_BASE, KINDS.index(kind))]
         cuts = [tf.constant(0) if bounds is None or t is None else number_cut(t, *bounds) for t in tensors]
         counted = tf.concat([counts(tensors), tf.stack(cuts)[:, None]], 1)
         return tf.concat([tf.stack(head), tf.reshape(counted, [-1])], 0)
 
-    def _put_slot(self, step: Any, kind: str, tensors: Sequence[Any], bounds: tuple[Any, Any] | None) -> Any:
+    def _put_slot(
+        self, step: Any, scheduled: Any, kind: str, tensors: Sequence[Any], bounds: tuple[Any, Any] | None
+    ) -> Any:
         place = self._counted.read_value() % self._slots
         room = tf.cond(tf.equal(place, 0), lambda: self._drain_from_graph(step), lambda: tf.constant(0))
         slot = self._slot(step, kind, tensors, bounds)
         _write(self._histograms, place, slot, after=room, then=self._counted)
+        self._keep_distance(step, scheduled)
         return tf.constant(0)
 
     def _drain_from_graph(self, step: Any) -> Any:
@@ -202,6 +229,15 @@ class DeviceRing:
                         yield HistogramCounts(found.step, found.counts, clipped=found.cut)
                 yield part
                 self._waiting = [found for found in self._waiting if found.step > part.steps[-1]]
+        self._take_limit()
+
+    def _take_limit(self) -> None:
+        """Bring the limit to the device, if it has changed."""
+        limit = self.limit()
+        if self._every and not math.isclose(limit, self._limit_now, rel_tol=LIMIT_TOLERANCE):
+            self._limit_now = limit
+            with tf.init_scope():
+                self._limit.assign(limit)
 
     def _new_slots(self) -> Any:
         """Slots that are new, None for none. One written meanwhile is whole and says its step, so it does no harm."""

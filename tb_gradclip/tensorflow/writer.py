@@ -33,6 +33,9 @@ class ClipWriter(CollectedWriter):
     it returns is lost but for the last `capacity` steps: you are warned, and the record has a gap. A `tf.function` that
     was traced outside XLA holds a call to the host, so give XLA a function of its own rather than the same one.
 
+    A step whose gradient norm stands out from those recorded before, or is not finite, has a histogram of its own;
+    where only the loss shows that something happened, the first step after that is recorded has (see `core.standout`).
+
     Under a `tf.distribute.MirroredStrategy` every replica clips, and the first one records, without any of them
     waiting for it. Its gradients are its own unless you reduce them before you clip, which nobody but you can know:
     then pass `gradients="whole"`. Clip in `strategy.run`, or outside with "whole". `step` in `strategy.run` takes the
@@ -45,7 +48,8 @@ class ClipWriter(CollectedWriter):
         `tb_gradclip.actions.action_of`. Out of a graph a raised `DivergenceError` arrives as the
         `tf.errors.UnknownError` TensorFlow makes of it; out of XLA nothing can be raised, so it comes with the next
         `flush` or `close`.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
       start_step: number of the first optimizer step, for a run that is resumed.
       capacity: steps the ring on the device holds; by default 4096, or what fits into 32 MiB.
       gradients: whose gradients are clipped where several replicas train: "replica", each one's own, as `tape.gradient`
@@ -99,6 +103,7 @@ class ClipWriter(CollectedWriter):
         )
         wide = any(tf.as_dtype(variable.dtype) == tf.float64 for variable in variables)
         self._ring = DeviceRing(len(parameters), histogram_every, start_step, capacity, wide)
+        self._ring.limit = _limit_of(self._recorder)
         self._collector = Collector(self._recorder, self._ring.fetch)
         self._ring.drained = _passing_on(self._ring, self._collector, self._recorder, at_once=on_alert is not None)
         self._eager_steps_per_drain = STEPS_PER_DRAIN if on_alert is None else 1
@@ -131,8 +136,9 @@ class ClipWriter(CollectedWriter):
         halves, halves_after, flags = (self._placed(grads, numbers) for numbers in measured)
         squares = 2 * halves
         blocks = [tf.sqrt(squares), tf.sqrt(2 * halves_after), flags]
-        self._ring.record("value", clip_value_min, clip_value_max, tf.sqrt(tf.reduce_sum(squares)), blocks)
-        self._count("value", grads, (clip_value_min, clip_value_max))
+        norm = tf.sqrt(tf.reduce_sum(squares))
+        self._ring.record("value", clip_value_min, clip_value_max, norm, blocks)
+        self._count("value", norm, grads, (clip_value_min, clip_value_max))
         return clipped
 
     def clip_by_norm(self, grads: Sequence[Any], clip_norm: Any) -> list[Any]:
@@ -159,8 +165,9 @@ class ClipWriter(CollectedWriter):
         # The library's own formula, in the gradient's own type: what it compares with the threshold is recorded.
         sums = [tf.reduce_sum(t * t, None, keepdims=True) for t in _present(grads)]
         squares = self._placed(grads, [tf.reshape(s, []) for s in sums])
-        self._ring.record("norm", math.nan, clip_norm, tf.sqrt(tf.reduce_sum(squares)), [tf.sqrt(squares), None, None])
-        self._count("norm", grads)
+        norm = tf.sqrt(tf.reduce_sum(squares))
+        self._ring.record("norm", math.nan, clip_norm, norm, [tf.sqrt(squares), None, None])
+        self._count("norm", norm, grads)
         return clipped
 
     def clip_by_global_norm(self, t_list: Sequence[Any], clip_norm: Any, use_norm: Any = None) -> tuple[list[Any], Any]:
@@ -189,7 +196,7 @@ class ClipWriter(CollectedWriter):
         halves = (shared_half_squares if use_norm is None else half_squares)(_present(grads))
         squares = 2 * self._placed(grads, halves)
         self._ring.record("global_norm", math.nan, clip_norm, norm, [tf.sqrt(squares), None, None])
-        self._count("global_norm", grads)
+        self._count("global_norm", norm, grads)
         return clipped, norm
 
     def observe(self, grads: Sequence[Any]) -> None:
@@ -202,8 +209,9 @@ class ClipWriter(CollectedWriter):
         if replica():
             return
         squares = 2 * self._placed(grads, half_squares(_present(grads)))
-        self._ring.record("none", math.nan, math.nan, tf.sqrt(tf.reduce_sum(squares)), [tf.sqrt(squares), None, None])
-        self._count("none", grads)
+        norm = tf.sqrt(tf.reduce_sum(squares))
+        self._ring.record("none", math.nan, math.nan, norm, [tf.sqrt(squares), None, None])
+        self._count("none", norm, grads)
 
     def step(self, loss: Any = None) -> None:
         """End an optimizer step: record what was clipped since the last one, and the loss if given.
@@ -258,8 +266,13 @@ class ClipWriter(CollectedWriter):
         each = iter(numbers)
         return tf.stack([tf.cast(0.0 if g is None else next(each), self._ring.dtype) for g in grads])
 
-    def _count(self, kind: str, grads: list[Any], bounds: tuple[Any, Any] | None = None) -> None:
-        self._ring.count(kind, [None if g is None else values(g) for g in grads], bounds)
+    def _count(self, kind: str, norm: Any, grads: list[Any], bounds: tuple[Any, Any] | None = None) -> None:
+        self._ring.count(kind, norm, [None if g is None else values(g) for g in grads], bounds)
+
+
+def _limit_of(recorder: Recorder) -> Callable[[], float]:
+    """What tells the limit above which a norm stands out. Refers to no writer, so that one can be freed."""
+    return lambda: recorder.standout.limit
 
 
 def _passing_on(ring: DeviceRing, collector: Collector, recorder: Recorder, at_once: bool) -> Callable[[], None]:

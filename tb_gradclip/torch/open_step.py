@@ -22,6 +22,7 @@ class OpenStep:
       calls: clip calls so far. One that is followed by another for the same parameters, whose gradients have changed
         in between, is dropped: they were added to, and only the sum is used.
       histogram: counts of their gradients so far.
+      due: whether they are counted, all or none of the step's; None before that was decided.
       skips: whether the loss scaler skipped, for each of its steps so far; on the device, and not 0 if so, or known.
       left_scaled: parameters whose gradients the update leaves multiplied, and by what.
     """
@@ -29,6 +30,7 @@ class OpenStep:
     parameters: Sequence[torch.Tensor]
     calls: list[Call] = field(default_factory=list)
     histogram: Histogram = field(default_factory=Histogram)
+    due: bool | None = None
     skips: list[torch.Tensor | bool] = field(default_factory=list)
     left_scaled: list[tuple[list[torch.Tensor], torch.Tensor]] = field(default_factory=list)
 
@@ -41,6 +43,8 @@ class OpenStep:
                 if call.superseded:
                     self.histogram.drop(call.indices)
             self.calls = [call for call in self.calls if not call.superseded]
+            if not self.calls and not self.due:
+                self.due = None
         return len(self.histogram.before)
 
     def end(self, call: Call) -> None:

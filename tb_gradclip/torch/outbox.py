@@ -16,9 +16,9 @@ from itertools import groupby
 import numpy as np
 import torch
 
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.rows import Measurements
-from tb_gradclip.recorder import HistogramCounts
 from tb_gradclip.torch.calls import Call, Numbers, joined
 from tb_gradclip.torch.counts import Counting, Result
 

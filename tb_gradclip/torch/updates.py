@@ -106,10 +106,10 @@ class UpdateWriter(ClipWriter):
         call = None
         with self._harmless(), self._own, torch.no_grad():
             self._lint.look_at_call(self._step, grads)
-            self._count_before(grads)
             rule = Rule("global_norm", max_norm, epsilon=TORCH_EPSILON, norm_type=norm_type)
             call = Call(rule, grads.indices, grads.norms(norm_type), total.detach().clone(), rounded=grads.half)
             call.lengths = None if norm_type == 2.0 else grads.norms()
+            self._count_before(grads, call)
         with self._open.uncounted_if_it_fails(counted):
             yield
         if call is not None:

@@ -51,6 +51,12 @@ MOST_WAITING, MOST_HELD = 4096, 256 << 20
 class ClipWriter(Measuring, CollectedWriter):
     """Clips gradients as `torch.nn.utils` does, and records what that did to them.
 
+    A step whose gradient norm stands out (six sigma and four times above its running mean, or not finite) has a
+    histogram of its own, before and after clipping, as far as nobody has to wait for it: on a CPU, or with `immediate`.
+    On a GPU, and where only the loss shows that something happened, the next step has one: next to it if the loss is a
+    number or on a CPU, otherwise next to what is known then, up to 128 steps or half a second later. There may be 32 of
+    these, 50 steps apart, and one for every four on schedule. Of a model in shards only the schedule's are counted.
+
     Args:
       logdir: directory of the run, or the `torch.utils.tensorboard.SummaryWriter` whose event file to share. Give the
         writer if you have one: TensorBoard follows only one event file at a time in a directory.
@@ -59,8 +65,10 @@ class ClipWriter(Measuring, CollectedWriter):
       on_alert: None, "log", "warn", "raise", a function of the alert, or (kinds, action) pairs of these; see
         `tb_gradclip.actions.action_of`. On a CPU an alert comes with the step it is about, on a GPU up to 128 steps or
         half a second later, because nothing waits for it.
-      immediate: let every step wait for the GPU, so that an alert comes with its step there too.
-      histogram_every: steps between histograms at first (they thin out as the run grows); 0 for none.
+      immediate: let every step wait for the GPU, so that an alert comes with its step there too, and a gradient whose
+        norm stands out is counted at its step.
+      histogram_every: steps between histograms at first (they thin out as the run grows), beside which steps that stand
+        out have one; 0 for none at all.
       start_step: number of the first optimizer step, for a run that is resumed.
 
     Raises:
@@ -114,7 +122,8 @@ class ClipWriter(Measuring, CollectedWriter):
         if not team.writes:
             self._collector.close()
         weakref.finalize(self, self._collector.close).atexit = False  # the collector's own hook is early enough
-        self._collect_every_step = on_alert is not None and (immediate or devices == {torch.device("cpu")})
+        self._looks = immediate or devices == {torch.device("cpu")}
+        self._collect_every_step = on_alert is not None and self._looks
         self._step = start_step
         self._groups = Groups(self._index)
         self._open = OpenStep(self._parameters)
@@ -152,25 +161,20 @@ class ClipWriter(Measuring, CollectedWriter):
             with self.clipping(tensors):
                 return torch.nn.utils.clip_grad_norm_(*arguments)
         counted = self._open.begin(grads.indices)
+        library = error_if_nonfinite or foreach is False or grads.half or not grads.fused or self._shards.spread
         call = None
         with self._harmless():
             rule = Rule("global_norm", float(max_norm), epsilon=TORCH_EPSILON, norm_type=float(norm_type))
             self._lint.look_at_call(self._step, grads)
-            self._count_before(grads)
             call = Call(rule, grads.indices, grads.norms(rule.norm_type), rounded=grads.half)
             call.lengths = None if rule.norm_type == 2.0 else grads.norms()
-        if (
-            call is None
-            or error_if_nonfinite
-            or foreach is False
-            or grads.half
-            or not grads.fused
-            or self._shards.spread
-        ):
+            call.total = None if library else torch.linalg.vector_norm(call.norms, rule.norm_type)
+            self._count_before(grads, call)
+        if call is None or call.total is None:
             with self._open.uncounted_if_it_fails(counted):
                 total = torch.nn.utils.clip_grad_norm_(*arguments)
         else:  # what the library does, with the norms that are there already
-            total = torch.linalg.vector_norm(call.norms, rule.norm_type)
+            total = call.total
             grads.scale_(rule.threshold, total)
         if call is not None:
             with self._harmless():
@@ -197,8 +201,8 @@ class ClipWriter(Measuring, CollectedWriter):
         call = direction = None
         with self._harmless(), self._own:
             self._lint.look_at_call(self._step, grads)
-            due = self._count_before(grads, bound=float(clip_value))
             call = Call(Rule.by_value(-float(clip_value), float(clip_value)), grads.indices, grads.norms())
+            due = self._count_before(grads, call, float(clip_value))
             call.changed = grads.beyond(float(clip_value))
             direction = Direction.of(grads, call.norms) if due and not self._shards.spread else None
         with self._open.uncounted_if_it_fails(counted):
@@ -233,8 +237,8 @@ class ClipWriter(Measuring, CollectedWriter):
         call = direction = None
         with self._harmless(), self._own, torch.no_grad():
             self._lint.look_at_call(self._step, grads)
-            due = self._count_before(grads)
             call = Call(Rule("custom"), grads.indices, grads.norms())
+            due = self._count_before(grads, call)
             direction = Direction.of(grads, call.norms) if due and not self._shards.spread else None
         with self._open.uncounted_if_it_fails(counted):
             yield

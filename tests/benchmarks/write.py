@@ -28,9 +28,9 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import SummaryWriter
 
+from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import distribution
 from tb_gradclip.core.rows import Measurements
-from tb_gradclip.recorder import HistogramCounts
 from tb_gradclip.storage.write import EventFile, frame, histogram_buckets
 from tests.benchmarks.contest import (
     Floats,
