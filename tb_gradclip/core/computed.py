@@ -18,8 +18,9 @@ def in_order(points: NDArray[np.void]) -> NDArray[np.void]:
     """Points as they were written, shape [n], without those that a later one took back, shape [k]: steps ascend.
 
     A training that goes on from a checkpoint writes some steps again; what was written last holds. Several points at
-    one step are one: the last.
+    one step are one: the last. Points without a finite time are left out.
     """
+    points = points[np.isfinite(points["wall_time"])]
     if len(points) == 0:
         return points
     step = points["step"]
@@ -39,6 +40,7 @@ class ComputedAlerts:
     def __init__(self) -> None:
         self._loss, self._nonfinite = LossMonitor(), NonfiniteMonitor()
         self._steps: list[int] = []
+        self._wall_times: list[float] = []
         self._found: list[Alert] = []
         """Alerts and their episodes, whose steps are places among the points."""
         self._newest: int | None = None
@@ -47,9 +49,7 @@ class ComputedAlerts:
     @property
     def alerts(self) -> list[Alert]:
         """All so far in order of step, divergences with what is known of how they went on."""
-        steps = self._steps
-        sparse = len(steps) > 0 and steps[-1] - steps[0] >= len(steps)
-        return [_at_steps(alert, steps, sparse) for alert in sorted(self._found, key=lambda alert: alert.step)]
+        return [self._at_steps(alert) for alert in sorted(self._found, key=lambda alert: alert.step)]
 
     def beside(self, recorded: list[Alert]) -> list[Alert]:
         """Those that a recorder of the same run did not tell already, so that one divergence is not two markers.
@@ -66,8 +66,9 @@ class ComputedAlerts:
         for step, wall_time, loss in points.tolist():
             place, before = len(self._steps), self._loss.episode
             self._steps.append(step)
+            self._wall_times.append(wall_time)
             for alert in [*self._nonfinite.observe(place, loss, 0.0, 0), *self._loss.observe(place, loss)]:
-                self._tell(replace(alert, wall_time=wall_time))
+                self._tell(alert)
             if self._loss.episode is not before:
                 self._go_on()
 
@@ -84,6 +85,24 @@ class ComputedAlerts:
             return
         self._found[self._newest] = _in(episode, self._found[self._newest])
 
+    def _at_steps(self, alert: Alert) -> Alert:
+        """An alert whose steps are places among the points, at the points' steps."""
+        steps = self._steps
+
+        def at(place: int | None) -> int | None:
+            return None if place is None else steps[place]
+
+        sparse = steps[-1] - steps[0] >= len(steps)
+        return replace(
+            alert,
+            step=steps[alert.step],
+            wall_time=self._wall_times[alert.step],
+            message=alert.message.replace(" step", " point") if sparse else alert.message,
+            start=at(alert.start),
+            peak_step=at(alert.peak_step),
+            end=at(alert.end),
+        )
+
 
 def _in(episode: Episode, alert: Alert) -> Alert:
     return replace(
@@ -93,22 +112,6 @@ def _in(episode: Episode, alert: Alert) -> Alert:
         peak_step=episode.peak_step,
         end=episode.end,
         recovered=episode.recovered,
-    )
-
-
-def _at_steps(alert: Alert, steps: list[int], sparse: bool) -> Alert:
-    """An alert whose steps are places among points, at the points' steps."""
-
-    def at(place: int | None) -> int | None:
-        return None if place is None else steps[place]
-
-    return replace(
-        alert,
-        step=steps[alert.step],
-        message=alert.message.replace(" step", " point") if sparse else alert.message,
-        start=at(alert.start),
-        peak_step=at(alert.peak_step),
-        end=at(alert.end),
     )
 
 
