@@ -35,7 +35,7 @@ export default tseslint.config(
   forbid(["src/charts/**"], ["**/api", "**/host", "**/state/**", "**/views/**"]),
   forbid(["src/state/**"], ["**/charts/**", "**/views/**"]),
   forbid(
-    ["src/api.ts", "src/host.ts", "src/theme.ts"],
+    ["src/api.ts", "src/series_body.ts", "src/host.ts", "src/theme.ts"],
     ["**/state/**", "**/charts/**", "**/views/**"],
   ),
   {

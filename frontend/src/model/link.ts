@@ -11,6 +11,8 @@ export interface Settings {
   readonly zoom: Range | null;
   readonly step: number | null;
   readonly focus: string | null;
+  /** The scalar that is taken for the loss. */
+  readonly loss: string | null;
 }
 
 export const DEFAULTS: Settings = {
@@ -22,6 +24,7 @@ export const DEFAULTS: Settings = {
   zoom: null,
   step: null,
   focus: null,
+  loss: null,
 };
 
 export function encodeSettings(settings: Settings): ReadonlyMap<string, string> {
@@ -38,6 +41,7 @@ export function encodeSettings(settings: Settings): ReadonlyMap<string, string> 
   put("zoom", settings.zoom && settings.zoom.map((bound) => short(bound)).join("_"), null);
   put("step", settings.step === null ? null : String(settings.step), null);
   put("focus", settings.focus, null);
+  put("loss", settings.loss, null);
   return result;
 }
 
@@ -62,6 +66,7 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
     zoom,
     step: finite(link.get("step")),
     focus: link.get("focus") ?? null,
+    loss: link.get("loss") || null,
   };
 }
 

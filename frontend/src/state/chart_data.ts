@@ -1,7 +1,7 @@
 // What the three time charts draw, derived from the signals.
 
 import { computed } from "@preact/signals";
-import type { Axis, Column, Run, Series } from "../api";
+import type { Column, Run } from "../api";
 import {
   hasValues,
   verticalRange,
@@ -12,42 +12,13 @@ import {
 } from "../model/chart";
 import { number } from "../model/format";
 import { alertLabel, alertPlural, isEvent, episodeWords } from "../model/health";
-import { gaps, reordered, sortingOrder } from "../model/lines";
+import { gaps } from "../model/lines";
 import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
-import {
-  axis,
-  colours,
-  scales,
-  selectedRuns,
-  series,
-  shownRange,
-  smoothing,
-  theme,
-} from "./signals";
+import { colourOf, place, points, type Points } from "./points";
+import { axis, scales, selectedRuns, series, shownRange, smoothing, theme } from "./signals";
 
-export interface Points {
-  readonly x: Float64Array;
-  readonly y: Float64Array;
-  readonly step: Float64Array;
-  readonly low: Float64Array | null;
-  readonly high: Float64Array | null;
-}
-
-export type RunLines = ReadonlyMap<Column, Points>;
-
-/** Lines of each selected run on the current axis. */
-export const points = computed<ReadonlyMap<string, RunLines>>(() => {
-  const result = new Map<string, RunLines>();
-  for (const run of selectedRuns.value) {
-    const lines = new Map<Column, Points>();
-    for (const [column, one] of series.value.get(run.name)?.columns ?? []) {
-      lines.set(column, onAxis(one, run, axis.value));
-    }
-    result.set(run.name, lines);
-  }
-  return result;
-});
+export { colourOf, points, type Points } from "./points";
 
 export const lossIsLog = computed(() => {
   const choice = scales.value.loss;
@@ -118,6 +89,7 @@ export const alertItems = computed<readonly AlertItem[]>(() =>
       message: alert.message,
       departures: alert.departures,
       sequel: episodeWords(alert),
+      source: alert.computed ? run.loss : null,
     })),
   ),
 );
@@ -138,10 +110,6 @@ function lossNote(): string {
 function clipRateNote(): string {
   const clips = selectedRuns.value.some((run) => run.rule.kind !== "none");
   return clips ? "no step to count here" : "no selected run clips its gradients";
-}
-
-export function colourOf(run: Pick<Run, "name">): string {
-  return colours.value.get(run.name) ?? theme.value.faint;
 }
 
 function frame(
@@ -204,6 +172,7 @@ function gapsOf(column: Column): ChartData["gaps"] {
 
 /** A run that was given no loss has NaN in every row, without any step counting as not finite. */
 function notRecorded(loss: Points, run: Run): boolean {
+  if (run.loss.tag !== null) return false;
   return run.nonfinite_steps === 0 && loss.y.every((value) => Number.isNaN(value));
 }
 
@@ -222,29 +191,4 @@ function thresholds(): Threshold[] {
     colour: users.size === 1 || owners.length > 1 ? theme.value.accent : colourOf(owners[0] as Run),
     label: `threshold ${number(value)}`,
   }));
-}
-
-function onAxis(one: Series, run: Run, on: Axis): Points {
-  const start = run.first_wall_time;
-  const x =
-    on === "step"
-      ? one.step
-      : on === "relative"
-        ? one.wall_time.map((time) => time - start)
-        : one.wall_time;
-  const order = sortingOrder(x);
-  const sorted = (values: Float64Array): Float64Array =>
-    order ? reordered(values, order) : values;
-  return {
-    x: sorted(x),
-    y: sorted(one.value),
-    step: sorted(one.step),
-    low: one.low && sorted(one.low),
-    high: one.high && sorted(one.high),
-  };
-}
-
-function place(step: number, wallTime: number, run: Run, on: Axis): number {
-  if (on === "step") return step;
-  return on === "relative" ? wallTime - run.first_wall_time : wallTime;
 }

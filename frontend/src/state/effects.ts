@@ -13,6 +13,7 @@ import {
   failure,
   focus,
   histogram,
+  lossTag,
   parameter,
   plotWidth,
   recoveries,
@@ -37,7 +38,10 @@ const RUNS_PER_REQUEST = 25;
 export function start(): void {
   applySettings(decodeSettings(readLink()));
   watchTheme((next) => (theme.value = next));
-  void loadRuns();
+  effect(() => {
+    void lossTag.value; // runs say which loss they have
+    untracked(() => void loadRuns());
+  });
   onDataReloaded(() => void loadRuns());
   const poll = (): void => {
     if (isShown()) void loadRuns();
@@ -50,8 +54,10 @@ export function start(): void {
 }
 
 export async function loadRuns(): Promise<void> {
+  const loss = lossTag.peek();
   try {
-    const next = await fetchRuns();
+    const next = await fetchRuns(loss);
+    if (loss !== lossTag.peek()) return; // another answer is on its way
     batch(() => {
       // Equal content must not wake anything up.
       if (JSON.stringify(next) !== JSON.stringify(runs.value)) runs.value = next;
@@ -79,6 +85,9 @@ function requestOf(run: Run): string {
     run.steps,
     run.last_step,
     run.alerts.length,
+    run.loss.tag,
+    run.loss.points,
+    run.loss.last_wall_time,
   ].join("|");
 }
 
@@ -122,6 +131,7 @@ async function loadSeries(
     points: untracked(pointCount),
     axis: axis.peek(),
     window: clipRateWindow.peek(),
+    loss: lossTag.peek(),
     range: zoom.peek(),
   };
   try {

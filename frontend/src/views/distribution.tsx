@@ -12,11 +12,14 @@ import {
   histogram,
   parameter,
   pinnedStep,
-  selectedRuns,
+  recordedRuns,
   setFocus,
   theme,
 } from "../state/signals";
 import { MountChart } from "./mount_chart";
+import { NotRecorded } from "./notices";
+
+const anyRecorded = computed(() => recordedRuns.value.length > 0);
 
 const answer = computed<Histogram | null>(() => {
   const shown = histogram.value;
@@ -24,6 +27,18 @@ const answer = computed<Histogram | null>(() => {
 });
 
 export function Distribution() {
+  if (!anyRecorded.value) {
+    return (
+      <section class="card" aria-label="Distribution">
+        <h2>Distribution</h2>
+        <NotRecorded />
+      </section>
+    );
+  }
+  return <Recorded />;
+}
+
+function Recorded() {
   const shown = answer.value;
   const failed = histogram.value && "error" in histogram.value ? histogram.value.error : null;
   return (
@@ -108,7 +123,7 @@ function Pickers() {
         value={run?.name ?? ""}
         onChange={(event) => setFocus(event.currentTarget.value)}
       >
-        {selectedRuns.value.map(({ name }) => (
+        {recordedRuns.value.map(({ name }) => (
           <option key={name} value={name}>
             {name}
           </option>

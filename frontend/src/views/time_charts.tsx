@@ -1,6 +1,6 @@
 // Loss, gradient norm and clip rate over each other, with one cursor and one zoom.
 
-import { batch, effect, type ReadonlySignal } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal } from "@preact/signals";
 import { TimeChart } from "../charts/time_chart";
 import type { GestureHandlers } from "../charts/gestures";
 import type { ChartData } from "../model/chart";
@@ -20,6 +20,7 @@ import {
 import {
   cursor,
   plotWidth,
+  recordedRuns,
   scales,
   shownRange,
   theme,
@@ -30,7 +31,10 @@ import {
   type ChartName,
 } from "../state/signals";
 import { MountChart } from "./mount_chart";
+import { NotRecorded } from "./notices";
 import { Tooltip } from "./tooltip";
+
+const anyRecorded = computed(() => recordedRuns.value.length > 0);
 
 export function TimeCharts() {
   return (
@@ -45,6 +49,23 @@ export function TimeCharts() {
         </h2>
         <Chart name="loss" label="Loss" data={lossChart} height={248} />
       </div>
+      {anyRecorded.value ? <GradientCharts /> : <NoGradientCharts />}
+    </section>
+  );
+}
+
+function NoGradientCharts() {
+  return (
+    <div class="panel">
+      <h2>Gradient norm, clip rate</h2>
+      <NotRecorded />
+    </div>
+  );
+}
+
+function GradientCharts() {
+  return (
+    <>
       <div class="panel">
         <h2>
           Gradient norm{" "}
@@ -63,7 +84,7 @@ export function TimeCharts() {
         </h2>
         <Chart name="clip-rate" label="Clip rate" data={clipRateChart} height={130} />
       </div>
-    </section>
+    </>
   );
 }
 

@@ -16,6 +16,7 @@ it("a link gives back what it was made from", () => {
     zoom: [12.5, 1767225600.25],
     step: 612,
     focus: "a,b",
+    loss: "train/loss & more",
   };
   expect(decodeSettings(encodeSettings(settings))).toEqual(settings);
 });
