@@ -67,7 +67,8 @@ class ShownRuns:
         for run, own in choices.items():
             if own and run not in wanted and not _has_loss(recorded.get(run)):
                 wanted[run] = own[0]
-        curves = self._scalars.curves(ctx, experiment_id, wanted.items())
+        states = {(run, tag): tags[run][tag] for run, tag in wanted.items()}
+        curves = self._scalars.curves(ctx, experiment_id, states)
         by_run = {run: curve for (run, _), curve in curves.items()}
         names = sorted(recorded.keys() | by_run.keys())
         return {name: Shown(name, recorded.get(name), by_run.get(name), choices.get(name, ())) for name in names}

@@ -130,13 +130,11 @@ class ProviderScalars:
             return {run: {tag: (s.max_step, s.max_wall_time) for tag, s in own.items()} for run, own in listed.items()}
         return {run: {tag: (point.step, point.wall_time) for tag, point in own.items()} for run, own in last.items()}
 
-    def curves(self, ctx: Any, experiment_id: str, wanted: Iterable[Key]) -> Mapping[Key, Curve]:
-        """Curves of these tags, but for those without a point; a curve that has not grown is not read again."""
-        listed = self.tags(ctx, experiment_id)
-        keys = [(run, tag) for run, tag in wanted if tag in listed.get(run, ())]
+    def curves(self, ctx: Any, experiment_id: str, wanted: Mapping[Key, State]) -> Mapping[Key, Curve]:
+        """Curves of tags as they were listed, but for those without a point; what has not grown is not read again."""
         with self._reading:
-            self._read_new({key: listed[key[0]][key[1]] for key in keys}, ctx, experiment_id)
-            found = {key: self._curves.pop(key) for key in keys if key in self._curves}
+            self._read_new(wanted, ctx, experiment_id)
+            found = {key: self._curves.pop(key) for key in wanted if key in self._curves}
             self._curves |= found  # those used last at the end
             for key in list(self._curves)[: -max(LEAST_KEPT, len(found))]:
                 del self._curves[key]

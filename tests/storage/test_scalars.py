@@ -64,7 +64,9 @@ def tags(source: ProviderScalars) -> dict[str, set[str]]:
 
 
 def curves(source: ProviderScalars, *wanted: tuple[str, str]) -> Any:
-    return source.curves(RequestContext(), "", wanted)
+    listed = source.tags(RequestContext(), "")
+    states = {(run, tag): listed[run][tag] for run, tag in wanted if tag in listed.get(run, ())}
+    return source.curves(RequestContext(), "", states)
 
 
 @pytest.mark.parametrize("tensors", [False, True], ids=["plain values", "tensors"])
