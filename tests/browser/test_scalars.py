@@ -37,7 +37,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def open_scalars(dashboard: Dashboard, address: str, link: str = "", runs: int = 2) -> None:
     """Go to the tab and wait until the loss of every run is drawn."""
-    dashboard.page.goto("about:blank")  # else a link that differs in its hash alone loads nothing
+    dashboard.leave()  # else a link that differs in its hash alone loads nothing
     dashboard.page.goto(f"{address}#gradclip{link}")
     dashboard.page.wait_for_selector("iframe[src*=gradclip]")
     dashboard.page.wait_for_timeout(300)
@@ -132,6 +132,7 @@ def test_recorded_runs_and_others_are_side_by_side(dashboard: Dashboard, tmp_pat
         dashboard.chart("chart-norm").wait_for()
         dashboard.page.wait_for_timeout(800)
         assert dashboard.chart("chart-norm").evaluate(INK) > 1000
+        dashboard.leave()
 
 
 def test_a_log_with_neither_says_how_to_record(dashboard: Dashboard, tmp_path: Path) -> None:
@@ -139,6 +140,7 @@ def test_a_log_with_neither_says_how_to_record(dashboard: Dashboard, tmp_path: P
     with tensorboard(tmp_path / "logs") as address:
         dashboard.page.goto(f"{address}data/plugin_entry.html?name=gradclip")
         dashboard.page.get_by_test_id("empty").wait_for()
+        dashboard.leave()
 
 
 @pytest.mark.parametrize("width", [1000, 400])
