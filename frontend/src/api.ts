@@ -1,6 +1,10 @@
 // The HTTP API as its page (http_api.md) describes it, and the only file that fetches.
 // Addresses are relative: the page's base is the plugin's own route, under whatever prefix TensorBoard has.
 
+import { decodeSeries } from "./series_body";
+
+export { decodeSeries };
+
 export type RuleKind = "value" | "norm" | "global_norm" | "adaptive" | "custom" | "none";
 
 export interface Rule {
@@ -48,11 +52,27 @@ export interface Alert {
   readonly peak_step: number | null;
   readonly end: number | null;
   readonly recovered: boolean;
+  /** False for what the recorder told; true for what was computed from the points of a scalar. */
+  readonly computed: boolean;
+}
+
+/** Where the loss of a run comes from: a scalar, with the points that TensorBoard kept; null if it was recorded. */
+export interface Loss {
+  readonly tag: string | null;
+  readonly points: number | null;
+  readonly first_step: number | null;
+  readonly last_step: number | null;
+  readonly first_wall_time: number | null;
+  readonly last_wall_time: number | null;
+  /** Scalars of the run that could be its loss, the best first. */
+  readonly choices: readonly string[];
 }
 
 export interface Run {
   readonly name: string;
-  readonly framework: string;
+  /** Whether its gradients were; if not, its steps are the points of its loss. */
+  readonly recorded: boolean;
+  readonly framework: string | null;
   readonly rule: Rule;
   readonly parameters: readonly string[];
   readonly dtypes: readonly string[];
@@ -74,6 +94,7 @@ export interface Run {
   /** Updates that a loss scaler skipped. */
   readonly skipped_steps: number;
   readonly histogram_steps: number;
+  readonly loss: Loss;
   readonly alerts: readonly Alert[];
 }
 
@@ -98,6 +119,8 @@ export interface SeriesQuery {
   readonly points: number;
   readonly axis: Axis;
   readonly window: number;
+  /** The scalar to take for the loss of runs that have it; null for each run's own. */
+  readonly loss: string | null;
   /** Both bounds, on the axis; null for the whole run. */
   readonly range: readonly [number, number] | null;
 }
@@ -151,8 +174,14 @@ export class HttpError extends Error {
   }
 }
 
-export async function fetchRuns(signal?: AbortSignal): Promise<readonly Run[]> {
-  const answer = (await (await get("runs", signal)).json()) as { runs: readonly AnsweredRun[] };
+export async function fetchRuns(
+  loss: string | null = null,
+  signal?: AbortSignal,
+): Promise<readonly Run[]> {
+  const query = loss === null ? "" : `?${new URLSearchParams({ loss })}`;
+  const answer = (await (await get(`runs${query}`, signal)).json()) as {
+    runs: readonly AnsweredRun[];
+  };
   return answer.runs.map((run) => ({ ...run, overhead: run.overhead ?? null }));
 }
 
@@ -179,60 +208,12 @@ export function seriesArguments(query: SeriesQuery): URLSearchParams {
   result.set("points", String(query.points));
   result.set("axis", query.axis);
   result.set("window", String(query.window));
+  if (query.loss !== null) result.set("loss", query.loss);
   if (query.range) {
     result.set("from", String(query.range[0]));
     result.set("to", String(query.range[1]));
   }
   return result;
-}
-
-interface SeriesHeader {
-  readonly series: readonly {
-    readonly run: string;
-    readonly column: Column;
-    readonly fields: readonly string[];
-    readonly rows: number;
-    readonly total: number;
-  }[];
-}
-
-/** Views into the body, not copies: the header is padded so that the numbers start on a multiple of 8. */
-export function decodeSeries(body: ArrayBuffer): Series[] {
-  if (body.byteLength < 4) throw new Error("series: the body is shorter than its header length");
-  const headerLength = new DataView(body).getUint32(0, true);
-  const start = 4 + headerLength;
-  if (start % 8 !== 0 || start > body.byteLength) {
-    throw new Error(`series: a header of ${headerLength} bytes does not fit the body`);
-  }
-  const text = new TextDecoder().decode(new Uint8Array(body, 4, headerLength));
-  const header = JSON.parse(text) as SeriesHeader;
-  const numbers = header.series.reduce((sum, s) => sum + s.rows * s.fields.length, 0);
-  if (start + numbers * 8 !== body.byteLength) {
-    throw new Error(`series: expected ${numbers} numbers, got ${(body.byteLength - start) / 8}`);
-  }
-  let offset = start;
-  return header.series.map(({ run, column, total, fields, rows }) => {
-    const arrays = new Map<string, Float64Array>();
-    for (const field of fields) {
-      arrays.set(field, new Float64Array(body, offset, rows));
-      offset += rows * 8;
-    }
-    const required = (field: string): Float64Array => {
-      const array = arrays.get(field);
-      if (!array) throw new Error(`series: ${run} ${column} has no field ${field}`);
-      return array;
-    };
-    return {
-      run,
-      column,
-      total,
-      step: required("step"),
-      wall_time: required("wall_time"),
-      value: required("value"),
-      low: arrays.get("low") ?? null,
-      high: arrays.get("high") ?? null,
-    };
-  });
 }
 
 export async function get(address: string, signal?: AbortSignal): Promise<Response> {

@@ -70,6 +70,7 @@ describe("seriesArguments", () => {
       points: 800,
       axis: "relative",
       window: 100,
+      loss: null,
       range: null,
     } as const;
     expect(seriesArguments(query).toString()).toBe(
@@ -77,6 +78,7 @@ describe("seriesArguments", () => {
     );
     const zoomed = seriesArguments({ ...query, range: [0.5, 12] });
     expect([zoomed.get("from"), zoomed.get("to")]).toEqual(["0.5", "12"]);
+    expect(seriesArguments({ ...query, loss: "train/loss" }).get("loss")).toBe("train/loss");
   });
 });
 
@@ -92,6 +94,12 @@ describe("requests", () => {
     const fetched = answer(Response.json({ schema: 1, runs: [] }));
     expect(await fetchRuns()).toEqual([]);
     expect(fetched).toHaveBeenCalledWith("runs", {});
+  });
+
+  it("name a loss only when one is picked", async () => {
+    const fetched = answer(Response.json({ schema: 1, runs: [] }));
+    await fetchRuns("train/loss");
+    expect(fetched).toHaveBeenLastCalledWith("runs?loss=train%2Floss", {});
   });
 
   it("take a run that does not say its overhead as one where it is not known", async () => {

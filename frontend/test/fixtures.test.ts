@@ -27,6 +27,25 @@ describe("recorded runs", () => {
   });
 });
 
+describe("runs of scalars", () => {
+  const { runs } = json("scalar_runs.json") as { runs: Run[] };
+
+  it("have the same fields as recorded ones, and a loss to draw", () => {
+    const recorded = runs.find((run) => run.recorded);
+    for (const run of runs.filter((each) => !each.recorded)) {
+      expect(Object.keys(run).sort()).toEqual(Object.keys(recorded ?? {}).sort());
+      expect(run.loss.choices).toContain(run.loss.tag);
+      expect(run.loss.points).toBe(run.steps);
+      for (const alert of run.alerts) expect(alert.computed).toBe(true);
+    }
+  });
+
+  it("can be told apart by their alerts", () => {
+    const alerts = runs.flatMap((run) => run.alerts);
+    expect(new Set(alerts.map((alert) => alert.computed))).toEqual(new Set([true, false]));
+  });
+});
+
 describe("recorded findings", () => {
   it("have a name and a remedy", () => {
     const { runs } = json("runs.json") as { runs: Run[] };

@@ -60,11 +60,11 @@ def run_json(recorded: Recorded) -> dict[str, Any]:
         "nonfinite_steps": totals.nonfinite,
         "skipped_steps": totals.skipped,
         "histogram_steps": len(run.histograms),
-        "alerts": [vars(alert) for alert in _newest(run.alerts)],
+        "alerts": [vars(alert) for alert in newest(run.alerts)],
     }
 
 
-def _newest(alerts: list[Alert]) -> list[Alert]:
+def newest(alerts: list[Alert]) -> list[Alert]:
     """The newest alerts, and every finding: these come once, and mostly early."""
     older = [alert for alert in alerts[:-MOST_ALERTS] if alert.finding is not None]
     return older + alerts[-MOST_ALERTS:]

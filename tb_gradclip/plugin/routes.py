@@ -13,14 +13,15 @@ from typing import Any
 
 from tensorboard import errors, plugin_util
 from tensorboard.backend import http_util
+from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import FrontendMetadata, TBContext, TBPlugin
 from werkzeug import wrappers
 
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
-from tb_gradclip.plugin import answers
+from tb_gradclip.plugin import answers, shown_answers
+from tb_gradclip.plugin.shown import Shown, ShownRuns
 from tb_gradclip.plugin.what_if import WhatIfs
-from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.source import Recorded
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     def __init__(self, context: TBContext) -> None:
         self._provider = context.data_provider
-        self._experiments: dict[str, ProviderRuns] = {}
+        self._experiments: dict[str, ShownRuns] = {}
         self._what_ifs = WhatIfs()
         self._lock = threading.Lock()
 
@@ -81,8 +82,16 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         return {path: wrappers.Request.application(route) for path, route in routes.items()}
 
     def is_active(self) -> bool:
-        """Never by itself: TensorBoard shows the tab when the logs hold data of ours."""
-        return False
+        """Whether some scalar could be a loss: TensorBoard asks only where the logs hold no data of ours.
+
+        It asks whenever it lists its tabs. So nothing is read for it, a listing serves all who ask within a second or
+        more, and no failure gets out.
+        """
+        try:
+            return self._source("").any_loss(RequestContext(), "")
+        except Exception:
+            logger.warning("gradclip could not look for losses", exc_info=True)
+            return False
 
     def frontend_metadata(self) -> FrontendMetadata:
         """The tab."""
@@ -94,7 +103,8 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _runs(self, request: wrappers.Request) -> Answer:
-        return _json({"schema": SCHEMA, "runs": [answers.run_json(run) for run in self._known(request).values()]})
+        runs = [shown_answers.shown_json(shown) for shown in self._known(request).values()]
+        return _json({"schema": SCHEMA, "runs": runs})
 
     @_route
     def _series(self, request: wrappers.Request) -> Answer:
@@ -111,10 +121,10 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
         points = _whole(request, "points", 1000, 10, 10_000)
         window = _whole(request, "window", answers.RECENT, 1, 1_000_000_000)
-        runs = self._named(request, names)
+        runs = self._shown(request, names)
         view = lines.View(axis, bounds, points)
-        body = answers.series_body([answers.series(run, column, view, window) for run in runs for column in columns])
-        return body, "application/octet-stream"
+        drawn = [shown_answers.shown_series(run, column, view, window) for run in runs for column in columns]
+        return answers.series_body(drawn), "application/octet-stream"
 
     @_route
     def _histogram(self, request: wrappers.Request) -> Answer:
@@ -137,17 +147,29 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             raise errors.InvalidArgumentError(f"`at` must be a number above 0, got {request.args['at']!r}")
         return _json(self._what_ifs.answer(recorded, bounds, points, threshold))
 
-    def _known(self, request: wrappers.Request) -> Mapping[str, Recorded]:
-        experiment = plugin_util.experiment_id(request.environ)
+    def _source(self, experiment: str) -> ShownRuns:
         with self._lock:
-            source = self._experiments.setdefault(experiment, ProviderRuns(self._provider, answers.KINDS))
-        return source.runs(plugin_util.context(request.environ), experiment)
+            return self._experiments.setdefault(experiment, ShownRuns(self._provider, answers.KINDS))
 
-    def _named(self, request: wrappers.Request, names: Sequence[str]) -> list[Recorded]:
+    def _known(self, request: wrappers.Request) -> Mapping[str, Shown]:
+        experiment, ctx = plugin_util.experiment_id(request.environ), plugin_util.context(request.environ)
+        return self._source(experiment).runs(ctx, experiment, request.args.get("loss"))
+
+    def _shown(self, request: wrappers.Request, names: Sequence[str]) -> list[Shown]:
         known = self._known(request)
         for name in names:
             if name not in known:
-                raise errors.NotFoundError(f"no gradclip data in run {name!r}")
+                raise errors.NotFoundError(f"no gradclip data in run {name!r}, nor a scalar that could be its loss")
+        return [known[name] for name in names]
+
+    def _named(self, request: wrappers.Request, names: Sequence[str]) -> list[Recorded]:
+        """Runs whose gradients were recorded; scalars are not looked at."""
+        experiment, ctx = plugin_util.experiment_id(request.environ), plugin_util.context(request.environ)
+        known = self._source(experiment).recorded(ctx, experiment)
+        for name in names:
+            if name not in known:
+                self._shown(request, [name])
+                raise errors.NotFoundError(f"run {name!r} has only scalars: its gradients were not recorded")
         return [known[name] for name in names]
 
 

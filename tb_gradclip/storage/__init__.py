@@ -5,5 +5,6 @@
 - `read`      records to runs
 - `history`   the step table of a run, from records in any order
 - `provider`  runs out of a TensorBoard data provider
+- `scalars`   ordinary scalars out of one: their tags, and curves of a few
 - `source`    what is read of one of them, and when
 """

@@ -180,6 +180,7 @@ def test_a_path_prefix_changes_nothing(dashboard: Dashboard, logdir: Path) -> No
     with tensorboard(logdir, "--path_prefix=/a/b") as address:
         dashboard.open(address)
         assert dashboard.chart("chart-loss").evaluate(INK) > 1000
+        dashboard.leave()
 
 
 def test_a_run_of_nothing_but_nan_is_shown(dashboard: Dashboard, tmp_path: Path) -> None:

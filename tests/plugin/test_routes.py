@@ -38,8 +38,8 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def serve(logdir: Path) -> Client:
-    """The plugin alone, on the Python loader with its defaults: ten tensors a tag."""
-    multiplexer = EventMultiplexer(tensor_size_guidance={"gradclip": 10})
+    """The plugin alone, on the Python loader: ten tensors a tag, its default, and every scalar."""
+    multiplexer = EventMultiplexer(tensor_size_guidance={"gradclip": 10, "scalars": 0})
     multiplexer.AddRunsFromDirectory(str(logdir))
     multiplexer.Reload()
     plugin = GradClipPlugin(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(logdir))))

@@ -1,8 +1,8 @@
 // Markers as buttons on top of a plot area: they can be reached with the keyboard and read aloud.
 
-import { alertTitle, blameWords } from "../model/health";
+import { alertTitle, blameWords, computedWords } from "../model/health";
 import { integer } from "../model/format";
-import type { AlertItem } from "../model/chart";
+import { isComputed, type AlertItem } from "../model/chart";
 import type { Marker } from "../model/markers";
 
 export class MarkerLayer {
@@ -24,6 +24,7 @@ export class MarkerLayer {
       const button = this.buttons[i] as HTMLButtonElement;
       button.style.left = `${marker.pixel}px`;
       button.dataset["severity"] = marker.severity;
+      button.dataset["computed"] = String(isComputed(marker));
       button.setAttribute("aria-label", describe(marker));
       (button.lastElementChild as HTMLElement).textContent = marker.labelled ? marker.label : "";
     });
@@ -55,7 +56,8 @@ function describe(marker: Marker<AlertItem>): string {
   const sentences = marker.items.slice(0, 3).map((item) => {
     const who = blameWords(item.kind, item.departures);
     const blame = who ? ` ${who.label}: ${who.first}${who.rest}.` : "";
-    return `Step ${integer(item.step)}, ${item.run}. ${alertTitle(item.kind)}: ${item.message}.${blame}`;
+    const source = item.source === null ? "" : ` ${computedWords(item.source)}.`;
+    return `Step ${integer(item.step)}, ${item.run}. ${alertTitle(item.kind)}: ${item.message}.${blame}${source}`;
   });
   const more = marker.items.length - sentences.length;
   return [...sentences, ...(more > 0 ? [`And ${more} more.`] : []), "Press to zoom."].join(" ");

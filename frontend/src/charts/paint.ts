@@ -1,6 +1,6 @@
 // What lies over the lines of a time chart: thresholds, marker lines, and triangles where values are not finite.
 
-import type { AlertItem, ChartData } from "../model/chart";
+import { isComputed, type AlertItem, type ChartData } from "../model/chart";
 import type { Marker } from "../model/markers";
 import { SCALES } from "../model/scales";
 import type { Theme } from "../theme";
@@ -104,8 +104,10 @@ function paintMarkerLines(
 ): void {
   context.lineWidth = area.ratio;
   context.setLineDash([3 * area.ratio, 3 * area.ratio]);
-  for (const { pixel, severity } of markers) {
-    context.globalAlpha = severity === "error" || markers.length <= FEW_MARKERS ? 0.75 : 0.22;
+  for (const marker of markers) {
+    const { pixel, severity } = marker;
+    const strong = severity === "error" || markers.length <= FEW_MARKERS;
+    context.globalAlpha = (strong ? 0.75 : 0.22) * (isComputed(marker) ? 0.6 : 1);
     const x = Math.round(area.left + pixel * area.ratio) + 0.5;
     context.strokeStyle =
       severity === "error" ? theme.error : severity === "warning" ? theme.warning : theme.faint;

@@ -1,6 +1,6 @@
 // What the time charts draw, in values and not in pixels.
 
-import type { HealthAlert } from "./health";
+import type { HealthAlert, LossPoints } from "./health";
 import type { Gap } from "./lines";
 import type { Marked } from "./markers";
 import { clamp, extent, padded, readableExtent, type Range } from "./ranges";
@@ -50,6 +50,8 @@ export interface AlertItem extends Marked {
   readonly departures: readonly (readonly [string, number])[];
   /** How it went on, if that is not in its message. */
   readonly sequel: string | null;
+  /** What it was computed from afterwards; null if it was told when it happened. */
+  readonly source: LossPoints | null;
 }
 
 export interface ChartData {
@@ -103,6 +105,11 @@ export function verticalRange(
   const lowest = also[0];
   if (lowest === undefined || share(lowest) > ROOM_BELOW) return [low, high];
   return [logarithmic ? low / (high / low) ** ROOM_BELOW : low - (high - low) * ROOM_BELOW, high];
+}
+
+/** Whether nothing under a marker was told when it happened. */
+export function isComputed({ items }: { readonly items: readonly AlertItem[] }): boolean {
+  return items.every((item) => item.source !== null);
 }
 
 /** Bounds of a marker's zoom: a tenth of what is shown on either side, but not fewer than `least`. */

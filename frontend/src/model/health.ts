@@ -22,6 +22,8 @@ export interface HealthAlert {
   readonly kind: EventKind | "lint";
   readonly severity: MarkerSeverity;
   readonly message: string;
+  /** Whether it was computed afterwards, from the points of a scalar. */
+  readonly computed: boolean;
 }
 
 /** An alert that says how clipping is set up: of kind `lint`. */
@@ -35,6 +37,8 @@ export interface Chip {
   readonly severity: MarkerSeverity | "ok";
   /** First step of what the chip sums up; null when nothing happened. */
   readonly step: number | null;
+  /** Whether all it sums up was computed afterwards. */
+  readonly computed: boolean;
 }
 
 /** One chip for each kind that occurred: `diverged 612`, `12 spikes`; `none` otherwise. */
@@ -49,9 +53,11 @@ export function chips(alerts: readonly HealthAlert[]): readonly Chip[] {
       found.length === 1
         ? `${alertLabel(first)} ${integer(first.step)}`
         : `${integer(found.length)} ${KINDS[kind].plural}`;
-    result.push({ text, severity, step: first.step });
+    const computed = found.every((alert) => alert.computed);
+    result.push({ text, severity, step: first.step, computed });
   }
-  return result.length > 0 ? result : [{ text: "none", severity: "ok", step: null }];
+  if (result.length > 0) return result;
+  return [{ text: "none", severity: "ok", step: null, computed: false }];
 }
 
 /** Whether it is an event at its step, to be marked on charts. A finding is about the run: its step is a detail. */
@@ -121,6 +127,18 @@ export function episodeWords({ kind, peak, peak_step, end, recovered }: Episode)
       ? "not back so far"
       : `${recovered ? "back" : "taken for the new level"} at step ${integer(end)}`;
   return `Peak ${number(peak)} at step ${integer(peak_step)}, ${ending}`;
+}
+
+/** A scalar that stands for the loss, and how many points of it TensorBoard kept. */
+export interface LossPoints {
+  readonly tag: string | null;
+  readonly points: number | null;
+}
+
+/** What a computed alert was computed from, which is not the whole loss. */
+export function computedWords({ tag, points }: LossPoints): string {
+  const kept = `${integer(points ?? 0)} of the run`;
+  return `Computed from the points of ${tag ?? ""} that TensorBoard kept (${kept})`;
 }
 
 const MOST_NAMES = 3;

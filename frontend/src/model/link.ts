@@ -13,6 +13,8 @@ export interface Settings {
   readonly focus: string | null;
   /** Of the what-if panel, above 0. */
   readonly threshold: number | null;
+  /** The scalar that is taken for the loss. */
+  readonly loss: string | null;
 }
 
 export const DEFAULTS: Settings = {
@@ -25,6 +27,7 @@ export const DEFAULTS: Settings = {
   step: null,
   focus: null,
   threshold: null,
+  loss: null,
 };
 
 export function encodeSettings(settings: Settings): ReadonlyMap<string, string> {
@@ -42,6 +45,7 @@ export function encodeSettings(settings: Settings): ReadonlyMap<string, string> 
   put("step", settings.step === null ? null : String(settings.step), null);
   put("focus", settings.focus, null);
   put("threshold", settings.threshold === null ? null : String(settings.threshold), null);
+  put("loss", settings.loss, null);
   return result;
 }
 
@@ -68,6 +72,7 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
     step: finite(link.get("step")),
     focus: link.get("focus") ?? null,
     threshold: threshold !== null && threshold > 0 ? threshold : null,
+    loss: link.get("loss") || null,
   };
 }
 

@@ -89,6 +89,7 @@ export const alertItems = computed<readonly AlertItem[]>(() =>
       message: alert.message,
       departures: alert.departures,
       sequel: episodeWords(alert),
+      source: alert.computed ? run.loss : null,
     })),
   ),
 );
@@ -171,5 +172,6 @@ function gapsOf(column: Column): ChartData["gaps"] {
 
 /** A run that was given no loss has NaN in every row, without any step counting as not finite. */
 function notRecorded(loss: Points, run: Run): boolean {
+  if (run.loss.tag !== null) return false;
   return run.nonfinite_steps === 0 && loss.y.every((value) => Number.isNaN(value));
 }

@@ -15,6 +15,7 @@ import {
   pinnedStep,
   plotWidth,
   runs,
+  selectedRuns,
   setFocus,
   shownRange,
   zoom,
@@ -42,8 +43,9 @@ export const distributionStep = computed<number | null>(
 );
 
 function focusLine(): Points | null {
-  const lines = points.value.get(focus.value?.name ?? "");
-  return lines?.get("norm_before") ?? lines?.get("loss") ?? null;
+  const lines = points.value.get(focus.value?.name ?? selectedRuns.value[0]?.name ?? "");
+  const norm = lines?.get("norm_before");
+  return (norm?.x.length ? norm : lines?.get("loss")) ?? null;
 }
 
 function stepAt(x: number): number | null {

@@ -15,6 +15,7 @@ import {
   failure,
   focus,
   histogram,
+  lossTag,
   parameter,
   plotWidth,
   recoveries,
@@ -39,7 +40,10 @@ const RUNS_PER_REQUEST = 25;
 export function start(): void {
   applySettings(decodeSettings(readLink()));
   watchTheme((next) => (theme.value = next));
-  void loadRuns();
+  effect(() => {
+    void lossTag.value; // runs say which loss they have
+    untracked(() => void loadRuns());
+  });
   onDataReloaded(() => void loadRuns());
   const poll = (): void => {
     if (isShown()) void loadRuns();
@@ -53,8 +57,10 @@ export function start(): void {
 }
 
 export async function loadRuns(): Promise<void> {
+  const loss = lossTag.peek();
   try {
-    const next = await fetchRuns();
+    const next = await fetchRuns(loss);
+    if (loss !== lossTag.peek()) return; // another answer is on its way
     batch(() => {
       // Equal content must not wake anything up.
       if (JSON.stringify(next) !== JSON.stringify(runs.value)) runs.value = next;
@@ -82,6 +88,9 @@ function requestOf(run: Run): string {
     run.steps,
     run.last_step,
     run.alerts.length,
+    run.loss.tag,
+    run.loss.points,
+    run.loss.last_wall_time,
   ].join("|");
 }
 
@@ -125,6 +134,7 @@ async function loadSeries(
     points: untracked(pointCount),
     axis: axis.peek(),
     window: clipRateWindow.peek(),
+    loss: lossTag.peek(),
     range: zoom.peek(),
   };
   try {

@@ -5,6 +5,7 @@ import type { Axis, Column, Histogram, Run, Series } from "../api";
 import type { AlertItem } from "../model/chart";
 import { assignSlots, colour, type Slots } from "../model/colours";
 import { DEFAULTS, type Settings } from "../model/link";
+import { lossOptions } from "../model/loss_choice";
 import type { Marker } from "../model/markers";
 import { within, type Range } from "../model/ranges";
 import { compileSearch } from "../model/search";
@@ -32,7 +33,7 @@ export const WHOLE_RUN = 1_000_000_000;
 /** With more runs than this, the rest start unchecked. */
 export const FIRST_SELECTED = 20;
 
-/** Every run with gradclip data; null until the first answer. */
+/** Every run with gradclip data or a loss among its scalars; null until the first answer. */
 export const runs = signal<readonly Run[] | null>(null);
 /** Why the newest request for runs or series failed; null when it did not. */
 export const failure = signal<string | null>(null);
@@ -63,6 +64,8 @@ export const marker = signal<Marker<AlertItem> | null>(null);
 export const pinnedStep = signal<number | null>(DEFAULTS.step);
 /** The run whose distribution is shown, if the user picked one. */
 export const focusChoice = signal<string | null>(DEFAULTS.focus);
+/** The scalar that is taken for the loss of runs that have it; null for each run's own. */
+export const lossTag = signal<string | null>(DEFAULTS.loss);
 /** The parameter whose distribution is shown; null for all together. */
 export const parameter = signal<string | null>(null);
 /** The threshold chosen in the what-if panel; null until there is one. */
@@ -81,11 +84,19 @@ export const listedRuns = computed(() =>
   (runs.value ?? []).filter((run) => filter.value.matches(run.name)),
 );
 export const selectedNames = computed<ReadonlySet<string>>(
-  () => chosen.value ?? new Set((runs.value ?? []).slice(0, FIRST_SELECTED).map((r) => r.name)),
+  () => chosen.value ?? new Set(firstSelected(runs.value ?? []).map((r) => r.name)),
 );
 export const selectedRuns = computed(() =>
   (runs.value ?? []).filter((run) => selectedNames.value.has(run.name)),
 );
+
+/** Those of them whose gradients were recorded; the rest have nothing but a loss. */
+export const recordedRuns = computed(() => selectedRuns.value.filter((run) => run.recorded));
+/** What the loss may be, of the listed runs and those that are selected; null where there is nothing to choose. */
+export const lossChoice = computed(() => {
+  const concerned = new Set([...listedRuns.value, ...selectedRuns.value]);
+  return lossOptions([...concerned], lossTag.value);
+});
 
 let slots: Slots = new Map(); // a run keeps its colour while others come and go
 export const colours = computed<ReadonlyMap<string, string>>(() => {
@@ -111,7 +122,7 @@ export const shownRange = computed<Range>(() => zoom.value ?? fullRange.value);
  * clips and has any.
  */
 export const focus = computed<Run | null>(() => {
-  const candidates = selectedRuns.value;
+  const candidates = recordedRuns.value;
   return (
     candidates.find((run) => run.name === focusChoice.value) ??
     candidates.find((run) => run.histogram_steps > 0 && run.rule.kind !== "none") ??
@@ -121,10 +132,25 @@ export const focus = computed<Run | null>(() => {
   );
 });
 
+/** All of them, but of too many the first, and rather those whose gradients were recorded. */
+function firstSelected(all: readonly Run[]): readonly Run[] {
+  const ordered = [...all.filter((run) => run.recorded), ...all.filter((run) => !run.recorded)];
+  return ordered.slice(0, FIRST_SELECTED);
+}
+
+/** What a run covers; a loss that is a scalar may begin before it or go on after it. */
 function runRange(run: Run, on: Axis): Range {
-  if (on === "step") return [run.first_step, run.last_step];
-  if (on === "relative") return [0, run.last_wall_time - run.first_wall_time];
-  return [run.first_wall_time, run.last_wall_time];
+  const { loss } = run;
+  if (on === "step") {
+    return [
+      Math.min(run.first_step, loss.first_step ?? Infinity),
+      Math.max(run.last_step, loss.last_step ?? -Infinity),
+    ];
+  }
+  const from = Math.min(run.first_wall_time, loss.first_wall_time ?? Infinity);
+  const to = Math.max(run.last_wall_time, loss.last_wall_time ?? -Infinity);
+  const origin = on === "relative" ? run.first_wall_time : 0;
+  return [from - origin, to - origin];
 }
 
 export function toggleRun(name: string): void {
@@ -189,6 +215,7 @@ export function applySettings(settings: Settings): void {
     pinnedStep.value = settings.step;
     focusChoice.value = settings.focus;
     threshold.value = settings.threshold;
+    lossTag.value = settings.loss;
   });
 }
 
@@ -202,4 +229,5 @@ export const settings = computed<Settings>(() => ({
   step: pinnedStep.value,
   focus: focusChoice.value,
   threshold: threshold.value,
+  loss: lossTag.value,
 }));

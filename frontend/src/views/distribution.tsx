@@ -6,10 +6,21 @@ import { DistributionChart, type DistributionData } from "../charts/distribution
 import { integer } from "../model/format";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
 import { colourOf } from "../state/chart_data";
-import { cursor, focus, histogram, parameter, pinnedStep, theme } from "../state/signals";
+import {
+  cursor,
+  focus,
+  histogram,
+  parameter,
+  pinnedStep,
+  recordedRuns,
+  theme,
+} from "../state/signals";
 import { Help } from "./help";
 import { MountChart } from "./mount_chart";
+import { NotRecorded } from "./notices";
 import { RunPicker } from "./run_picker";
+
+const anyRecorded = computed(() => recordedRuns.value.length > 0);
 
 const answer = computed<Histogram | null>(() => {
   const shown = histogram.value;
@@ -17,6 +28,18 @@ const answer = computed<Histogram | null>(() => {
 });
 
 export function Distribution() {
+  if (!anyRecorded.value) {
+    return (
+      <section class="card" aria-label="Distribution">
+        <h2>Distribution</h2>
+        <NotRecorded />
+      </section>
+    );
+  }
+  return <Recorded />;
+}
+
+function Recorded() {
   const shown = answer.value;
   const failed = histogram.value && "error" in histogram.value ? histogram.value.error : null;
   return (

@@ -2,12 +2,13 @@ import { useSignal, type Signal } from "@preact/signals";
 import type { ClipRate, Run } from "../api";
 import type { AlertItem } from "../model/chart";
 import { integer, percent, percentRange } from "../model/format";
-import { chips, lintWords, type LintWords } from "../model/health";
+import { chips, computedWords, lintWords, type LintWords } from "../model/health";
 import { overheadWords, provenanceWords } from "../model/words";
 import { alertItems, colourOf } from "../state/chart_data";
 import { openAlerts } from "../state/cursor";
 import { selectedRuns } from "../state/signals";
 import { Help } from "./help";
+import { ScalarsOnly } from "./sidebar";
 
 export function Health() {
   return (
@@ -81,17 +82,24 @@ function HealthRow({ run }: { readonly run: Run }) {
           <Alerts run={run} />
           <Skipped steps={run.skipped_steps} />
         </td>
-        <td data-testid="lint">
-          <Lint words={words} open={open} />
-        </td>
-        <Overhead share={run.overhead} />
+        <td data-testid="lint">{run.recorded ? <Lint words={words} open={open} /> : NOTHING}</td>
+        {run.recorded ? <Overhead share={run.overhead} /> : <td class="overhead">{NOTHING}</td>}
       </tr>
       {words && open.value && <Findings sentences={words.sentences} />}
     </>
   );
 }
 
+const NOTHING = percent(null);
+
 function RuleCell({ run }: { readonly run: Run }) {
+  if (!run.recorded) {
+    return (
+      <td data-testid="rule">
+        {NOTHING} <ScalarsOnly />
+      </td>
+    );
+  }
   const { note, title } = provenanceWords(run);
   return (
     <td title={title} data-testid="rule">
@@ -121,8 +129,8 @@ function Alerts({ run }: { readonly run: Run }) {
           <button
             key={chip.text}
             type="button"
-            class={`chip ${chip.severity}`}
-            title="Show in the charts"
+            class={`chip ${chip.severity} ${chip.computed ? "computed" : ""}`}
+            title={`${chip.computed ? `${computedWords(run.loss)}. ` : ""}Show in the charts`}
             onClick={() => openAlerts(alertsAt(run, chip.step))}
           >
             {chip.text}

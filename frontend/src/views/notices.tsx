@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { plural } from "../model/format";
 import { loadRuns } from "../state/effects";
-import { failure, selectedRuns } from "../state/signals";
+import { failure, recordedRuns } from "../state/signals";
 
 const EXAMPLE = `from tb_gradclip.torch import ClipWriter
 
@@ -39,12 +39,36 @@ export function Failure({ whole = false }: { readonly whole?: boolean }) {
   );
 }
 
-export function Empty() {
+function Example() {
   const copied = useSignal(false);
   const copy = async (): Promise<void> => {
     await navigator.clipboard.writeText(EXAMPLE);
     copied.value = true;
   };
+  return (
+    <div class="code">
+      <pre>{EXAMPLE}</pre>
+      <button type="button" class="action" onClick={() => void copy()}>
+        {copied.value ? "Copied" : "Copy"}
+      </button>
+    </div>
+  );
+}
+
+/** In place of what is drawn from gradients, while no selected run has any. */
+export function NotRecorded() {
+  return (
+    <div class="not-recorded" data-testid="not-recorded">
+      <p>No gradients were recorded in the selected runs.</p>
+      <details>
+        <summary>How to record them</summary>
+        <Example />
+      </details>
+    </div>
+  );
+}
+
+export function Empty() {
   return (
     <div class="notice" data-testid="empty">
       <h1>No gradient clipping recorded yet</h1>
@@ -52,12 +76,7 @@ export function Empty() {
         Clip through a <code>ClipWriter</code> instead of <code>torch.nn.utils</code>: same
         arguments, same result, and this page fills itself while the model trains.
       </p>
-      <div class="code">
-        <pre>{EXAMPLE}</pre>
-        <button type="button" class="action" onClick={() => void copy()}>
-          {copied.value ? "Copied" : "Copy"}
-        </button>
-      </div>
+      <Example />
       <p class="soft">
         TensorFlow and Keras have the same in <code>tb_gradclip.tensorflow</code> and{" "}
         <code>tb_gradclip.keras</code>. If you did record, check that TensorBoard looks at that
@@ -77,7 +96,7 @@ export function Nothing() {
 }
 
 export function SampledBanner() {
-  const sampled = selectedRuns.value.filter((run) => !run.complete);
+  const sampled = recordedRuns.value.filter((run) => !run.complete);
   if (sampled.length === 0) return null;
   const verb = sampled.length === 1 ? "misses" : "miss";
   return (

@@ -5,6 +5,8 @@ import {
   axis,
   filter,
   listedRuns,
+  lossChoice,
+  lossTag,
   runs,
   search,
   selectedNames,
@@ -54,6 +56,7 @@ export function Sidebar() {
           onChange={(steps) => (window.value = steps)}
         />
       </section>
+      <LossScalar />
       <Completeness />
     </aside>
   );
@@ -109,6 +112,9 @@ function RunList() {
 
 function RunRow({ run, selected }: { readonly run: Run; readonly selected: boolean }) {
   const errors = run.alerts.filter((alert) => alert.severity === "error").length;
+  const steps = run.recorded
+    ? `${integer(run.steps)} steps`
+    : `${integer(run.steps)} points of a scalar`;
   return (
     <li class={selected ? "run" : "run off"} data-testid="run" data-run={run.name}>
       <input
@@ -122,19 +128,53 @@ function RunRow({ run, selected }: { readonly run: Run; readonly selected: boole
       <button
         type="button"
         class="name"
-        title={`${run.name}\n${integer(run.steps)} steps · click to see it alone`}
+        title={`${run.name}\n${steps} · click to see it alone`}
         aria-label={`Show only ${run.name}`}
         onClick={() => selectOnly(run.name)}
       >
         {/* The end of a name tells runs apart, so the start is cut; <bdi> keeps its order. */}
         <bdi>{run.name}</bdi>
       </button>
+      {!run.recorded && <ScalarsOnly />}
       {errors > 0 && (
         <span class="alert" role="img" aria-label="has errors" title={`${errors} alerts`}>
           ▲
         </span>
       )}
     </li>
+  );
+}
+
+export function ScalarsOnly() {
+  return (
+    <small class="scalars-only" title="No gradients were recorded in this run">
+      scalars only
+    </small>
+  );
+}
+
+function LossScalar() {
+  const options = lossChoice.value;
+  if (!options) return null;
+  return (
+    <section>
+      <h3>
+        <label for="loss-scalar">Loss scalar</label>
+      </h3>
+      <select
+        id="loss-scalar"
+        data-testid="loss-scalar"
+        title="Runs that have this scalar show it as their loss"
+        value={lossTag.value ?? ""}
+        onChange={(event) => (lossTag.value = event.currentTarget.value || null)}
+      >
+        {options.map(({ tag, text }) => (
+          <option key={text} value={tag ?? ""}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </section>
   );
 }
 
@@ -163,7 +203,9 @@ function Smoothing() {
 }
 
 function Completeness() {
-  const shown = selectedRuns.value.length > 0 ? selectedRuns.value : (runs.value ?? []);
+  const selected = selectedRuns.value.length > 0 ? selectedRuns.value : (runs.value ?? []);
+  const shown = selected.filter((run) => run.recorded);
+  if (shown.length === 0) return null;
   const complete = shown.filter((run) => run.complete).length;
   return (
     <footer data-testid="completeness">

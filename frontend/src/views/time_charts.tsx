@@ -1,6 +1,6 @@
 // Loss, gradient norm and clip rate over each other, with one cursor and one zoom.
 
-import { batch, effect, type ReadonlySignal } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal } from "@preact/signals";
 import { TimeChart } from "../charts/time_chart";
 import type { GestureHandlers } from "../charts/gestures";
 import type { ChartData } from "../model/chart";
@@ -20,6 +20,7 @@ import {
 import {
   cursor,
   plotWidth,
+  recordedRuns,
   scales,
   shownRange,
   theme,
@@ -33,7 +34,10 @@ import { chosenLimit } from "../state/norm_limits";
 import { chooseThreshold, zclipShown } from "../state/what_if";
 import { Help } from "./help";
 import { MountChart } from "./mount_chart";
+import { NotRecorded } from "./notices";
 import { Tooltip } from "./tooltip";
+
+const anyRecorded = computed(() => recordedRuns.value.length > 0);
 
 export function TimeCharts() {
   return (
@@ -49,6 +53,23 @@ export function TimeCharts() {
         </h2>
         <Chart name="loss" label="Loss" data={lossChart} height={248} />
       </div>
+      {anyRecorded.value ? <GradientCharts /> : <NoGradientCharts />}
+    </section>
+  );
+}
+
+function NoGradientCharts() {
+  return (
+    <div class="panel">
+      <h2>Gradient norm, clip rate</h2>
+      <NotRecorded />
+    </div>
+  );
+}
+
+function GradientCharts() {
+  return (
+    <>
       <NormPanel />
       <div class="panel">
         <h2>
@@ -59,7 +80,7 @@ export function TimeCharts() {
         </h2>
         <Chart name="clip-rate" label="Clip rate" data={clipRateChart} height={130} />
       </div>
-    </section>
+    </>
   );
 }
 

@@ -1,6 +1,6 @@
 // What is under the cursor, or what a marker means. One at a time, in the chart that is pointed at.
 
-import { alertTitle, blameWords } from "../model/health";
+import { alertTitle, blameWords, computedWords } from "../model/health";
 import { integer } from "../model/format";
 import { shareOf, type AlertItem } from "../model/chart";
 import type { Marker } from "../model/markers";
@@ -99,6 +99,7 @@ function MarkerText({ marker: { items } }: { readonly marker: Marker<AlertItem> 
           </p>
           {item.sequel !== null && <p>{item.sequel}</p>}
           <Blame item={item} />
+          {item.source !== null && <p class="soft">{computedWords(item.source)}</p>}
         </div>
       ))}
       {items.length > shown.length && <p>and {items.length - shown.length} more</p>}

@@ -17,6 +17,7 @@ it("a link gives back what it was made from", () => {
     step: 612,
     focus: "a,b",
     threshold: 1.42,
+    loss: "train/loss & more",
   };
   expect(decodeSettings(encodeSettings(settings))).toEqual(settings);
 });

@@ -4,6 +4,7 @@ import {
   alertTitle,
   blameWords,
   chips,
+  computedWords,
   episodeWords,
   isEvent,
   lintWords,
@@ -23,6 +24,7 @@ const alert = (kind: HealthAlert["kind"], step: number, severity: HealthAlert["s
   step,
   severity,
   message: kind === "nonfinite" ? "loss is NaN" : "loss rose",
+  computed: false,
 });
 
 describe("chips", () => {
@@ -34,14 +36,21 @@ describe("chips", () => {
       alert("nonfinite", 1846, "error"),
     ];
     expect(chips(alerts)).toEqual([
-      { text: "diverged 612", severity: "error", step: 612 },
-      { text: "NaN 1,846", severity: "error", step: 1846 },
-      { text: "2 spikes", severity: "warning", step: 10 },
+      { text: "diverged 612", severity: "error", step: 612, computed: false },
+      { text: "NaN 1,846", severity: "error", step: 1846, computed: false },
+      { text: "2 spikes", severity: "warning", step: 10, computed: false },
     ]);
   });
 
   it("say that nothing happened", () => {
-    expect(chips([])).toEqual([{ text: "none", severity: "ok", step: null }]);
+    expect(chips([])).toEqual([{ text: "none", severity: "ok", step: null, computed: false }]);
+  });
+
+  it("are lighter where all they sum up was computed afterwards", () => {
+    const computed = { ...alert("spike", 10, "warning"), computed: true };
+    const diverged = { ...alert("divergence", 20, "error"), computed: true };
+    const all = chips([computed, alert("spike", 30, "warning"), diverged]);
+    expect(all.map((chip) => chip.computed)).toEqual([true, false]);
   });
 });
 
@@ -49,6 +58,12 @@ it("alerts are named by what their message says", () => {
   expect(alertLabel({ kind: "nonfinite", message: "norm is inf" })).toBe("Inf");
   expect(alertLabel({ kind: "nonfinite", message: "gradient overflowed" })).toBe("non-finite");
   expect(alertTitle("divergence")).toBe("Divergence");
+});
+
+it("computedWords say what was computed from", () => {
+  expect(computedWords({ tag: "train/loss", points: 1000 })).toBe(
+    "Computed from the points of train/loss that TensorBoard kept (1,000 of the run)",
+  );
 });
 
 it("episodeWords tell how a divergence went on", () => {

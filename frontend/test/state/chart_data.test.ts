@@ -31,6 +31,7 @@ const ALERT = {
   recovered: false,
   finding: null,
   remedy: null,
+  computed: false,
 } as const;
 
 const FINDING = {
@@ -103,6 +104,41 @@ describe("loss chart", () => {
     expect(lossIsLog.value).toBe(true);
     scales.value = { ...scales.value, loss: "linear" };
     expect(lossIsLog.value).toBe(false);
+  });
+});
+
+describe("a loss that is a scalar", () => {
+  const loss = {
+    tag: "train/loss",
+    points: 4,
+    first_step: -10,
+    last_step: 300,
+    first_wall_time: 990,
+    last_wall_time: 1100,
+    choices: ["train/loss"],
+  };
+
+  it("is said under its computed markers, and under no others", () => {
+    const alerts = [ALERT, { ...ALERT, step: 70, computed: true }];
+    runs.value = [run("a", { alerts, loss })];
+    const [own, computed] = lossChart.value.alerts;
+    expect(own?.source).toBeNull();
+    expect(computed?.source).toMatchObject({ tag: "train/loss", points: 4 });
+  });
+
+  it("has gaps where it is not finite throughout, since it was given", () => {
+    runs.value = [run("c", { loss })];
+    series.value = new Map([["c", lines("c", { loss: [NaN, NaN] })]]);
+    expect(lossChart.value.gaps).toHaveLength(1);
+    expect(lossChart.value.note).toBe("nothing finite here");
+  });
+
+  it("leaves the other charts without a line where nothing else was recorded", () => {
+    runs.value = [run("c", { recorded: false, loss })];
+    series.value = new Map([["c", lines("c", { loss: [3, 2], norm_before: [], norm_after: [] })]]);
+    expect(lossChart.value.lines).toHaveLength(1);
+    expect(normChart.value.gaps).toEqual([]);
+    expect(normChart.value.lines.flatMap((line) => [...line.x])).toEqual([]);
   });
 });
 

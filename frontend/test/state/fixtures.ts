@@ -4,6 +4,7 @@ import type { RunSeries } from "../../src/state/signals";
 export function run(name: string, changes: Partial<Run> = {}): Run {
   return {
     name,
+    recorded: true,
     framework: "torch",
     rule: { kind: "global_norm", threshold: 0.25, low: null, high: null, text: "" },
     parameters: ["w", "b"],
@@ -23,6 +24,15 @@ export function run(name: string, changes: Partial<Run> = {}): Run {
     nonfinite_steps: 0,
     skipped_steps: 0,
     histogram_steps: 10,
+    loss: {
+      tag: null,
+      points: null,
+      first_step: null,
+      last_step: null,
+      first_wall_time: null,
+      last_wall_time: null,
+      choices: [],
+    },
     alerts: [],
     ...changes,
   };

@@ -8,7 +8,9 @@ import {
   focus,
   fullRange,
   listedRuns,
+  lossChoice,
   parameter,
+  recordedRuns,
   runs,
   search,
   selectedNames,
@@ -120,6 +122,54 @@ describe("horizontal axis", () => {
   });
 });
 
+describe("runs of which only scalars are known", () => {
+  const plain = (name: string) =>
+    run(name, {
+      recorded: false,
+      histogram_steps: 0,
+      loss: {
+        tag: "loss",
+        points: 101,
+        first_step: -50,
+        last_step: 400,
+        first_wall_time: 1000,
+        last_wall_time: 1400,
+        choices: ["loss", "val_loss"],
+      },
+    });
+
+  it("give way to recorded ones where there are too many", () => {
+    runs.value = [...Array.from({ length: 30 }, (_, i) => plain(`a${i}`)), run("z")];
+    expect(selectedNames.value.has("z")).toBe(true);
+    expect(selectedNames.value.size).toBe(FIRST_SELECTED);
+    expect(recordedRuns.value.map(({ name }) => name)).toEqual(["z"]);
+  });
+
+  it("never have the focus", () => {
+    runs.value = [plain("a"), run("b", { histogram_steps: 0 })];
+    setFocus("a");
+    expect(focus.value?.name).toBe("b");
+    runs.value = [plain("a")];
+    expect(focus.value).toBeNull();
+  });
+
+  it("widen the axis to all of their loss", () => {
+    runs.value = [plain("a"), A];
+    expect(fullRange.value).toEqual([-50, 400]);
+    setAxis("relative");
+    expect(fullRange.value).toEqual([0, 400]);
+  });
+
+  it("offer their scalars as long as they are listed or selected", () => {
+    expect(lossChoice.value).toBeNull();
+    runs.value = [plain("a"), A];
+    expect(lossChoice.value?.map(({ tag }) => tag)).toEqual([null, "loss", "val_loss"]);
+    toggleRun("a");
+    search.value = "b";
+    expect(lossChoice.value).toBeNull();
+  });
+});
+
 describe("focus", () => {
   it("is on the first run that clips, until the user picks one", () => {
     expect(focus.value?.name).toBe("b");
@@ -143,7 +193,7 @@ describe("focus", () => {
 });
 
 it("settings are what was applied", () => {
-  const link = { ...DEFAULTS, runs: new Set(["b"]), zoom: [3, 9] as const, smoothing: 0.5 };
+  const link = { ...DEFAULTS, runs: new Set(["b"]), zoom: [3, 9] as const, loss: "l" };
   applySettings(link);
   expect(settings.value).toEqual(link);
 });

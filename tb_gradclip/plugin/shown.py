@@ -1,0 +1,90 @@
+"""What the tab shows of each run: what was recorded, or an ordinary scalar as its loss, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from tensorboard.data.provider import DataProvider
+
+from tb_gradclip.core import loss_tag
+from tb_gradclip.storage.provider import ProviderRuns
+from tb_gradclip.storage.scalars import Curve, ProviderScalars
+from tb_gradclip.storage.source import Recorded
+
+
+class Shown(NamedTuple):
+    """A run with gradclip data, with a scalar for its loss, or with both.
+
+    `recorded`: None where there are only scalars. `curve`: the scalar that stands for the loss; None where that is the
+    recorded one. `choices`: tags that could be the loss, the best first.
+    """
+
+    name: str
+    recorded: Recorded | None
+    curve: Curve | None
+    choices: tuple[str, ...]
+
+    @property
+    def origin(self) -> float:
+        """The time that the relative axis counts from, in seconds since 1970."""
+        if self.recorded is not None:
+            return float(self.recorded.lines.first(self.recorded.run.steps)["wall_time"])
+        return np.nan if self.curve is None else float(self.curve.points["wall_time"][0])
+
+
+class ShownRuns:
+    """Runs of one experiment as the tab shows them; safe to share between threads.
+
+    Args:
+      provider: where records and scalars come from.
+      kinds: the kinds of record that are wanted.
+    """
+
+    def __init__(self, provider: DataProvider, kinds: Collection[str]) -> None:
+        self._records = ProviderRuns(provider, kinds)
+        self._scalars = ProviderScalars(provider)
+        self._choices: tuple[Any, dict[str, tuple[str, ...]]] = None, {}
+
+    def recorded(self, ctx: Any, experiment_id: str) -> Mapping[str, Recorded]:
+        """Every run with gradclip data, in order of name."""
+        return self._records.runs(ctx, experiment_id)
+
+    def runs(self, ctx: Any, experiment_id: str, loss: str | None = None) -> Mapping[str, Shown]:
+        """Every run with gradclip data or with a loss among its scalars, in order of name.
+
+        Args:
+          ctx: the provider's.
+          experiment_id: the provider's.
+          loss: the scalar to take for the loss of every run that has it. The others' is what they recorded, or where no
+            step has a loss the best of their `choices`.
+        """
+        recorded = self._records.runs(ctx, experiment_id)
+        tags = self._scalars.tags(ctx, experiment_id)
+        choices = self._ranked(tags)
+        wanted = {run: loss for run, own in tags.items() if loss in own} if loss else {}
+        for run, own in choices.items():
+            if own and run not in wanted and not _has_loss(recorded.get(run)):
+                wanted[run] = own[0]
+        states = {(run, tag): tags[run][tag] for run, tag in wanted.items()}
+        curves = self._scalars.curves(ctx, experiment_id, states)
+        by_run = {run: curve for (run, _), curve in curves.items()}
+        names = sorted(recorded.keys() | by_run.keys())
+        return {name: Shown(name, recorded.get(name), by_run.get(name), choices.get(name, ())) for name in names}
+
+    def any_loss(self, ctx: Any, experiment_id: str) -> bool:
+        """Whether any scalar could be a loss; nothing is read for it."""
+        return any(self._ranked(self._scalars.tags(ctx, experiment_id)).values())
+
+    def _ranked(self, tags: Mapping[str, Mapping[str, Any]]) -> Mapping[str, tuple[str, ...]]:
+        """Choices of every run, worked out once for every listing."""
+        listing, choices = self._choices
+        if listing is not tags:
+            choices = {run: tuple(loss_tag.ranked(own)) for run, own in tags.items()}
+            self._choices = tags, choices
+        return choices
+
+
+def _has_loss(recorded: Recorded | None) -> bool:
+    return recorded is not None and recorded.lines.totals(recorded.run.steps).losses > 0
