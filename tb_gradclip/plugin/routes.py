@@ -18,7 +18,7 @@ from werkzeug import wrappers
 
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
-from tb_gradclip.plugin import answers
+from tb_gradclip.plugin import answers, parameters
 from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.source import Recorded
 
@@ -69,7 +69,14 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """Routes by path."""
-        routes = {"/index.js": self._index, "/runs": self._runs, "/series": self._series, "/histogram": self._histogram}
+        routes = {
+            "/index.js": self._index,
+            "/runs": self._runs,
+            "/series": self._series,
+            "/histogram": self._histogram,
+            "/parameters": self._parameters,
+            "/flight": self._flight,
+        }
         return {path: wrappers.Request.application(route) for path, route in routes.items()}
 
     def is_active(self) -> bool:
@@ -116,6 +123,22 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             raise errors.NotFoundError(f"run {run.name!r} has no histograms yet")
         try:
             return _json(answers.histogram_json(run, run.histograms.at(step), request.args.get("parameter")))
+        except KeyError as error:
+            raise errors.NotFoundError(error.args[0]) from error
+
+    @_route
+    def _parameters(self, request: wrappers.Request) -> Answer:
+        (recorded,) = self._named(request, [request.args.get("run", "")])
+        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        most = _whole(request, "windows", parameters.MOST_WINDOWS, 1, parameters.MOST_WINDOWS)
+        return parameters.windows_body(recorded, bounds, most), "application/octet-stream"
+
+    @_route
+    def _flight(self, request: wrappers.Request) -> Answer:
+        (recorded,) = self._named(request, [request.args.get("run", "")])
+        step = _whole(request, "step", None, 0, 2**63 - 1)
+        try:
+            return parameters.flight_body(recorded, step), "application/octet-stream"
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
 

@@ -6,4 +6,5 @@
 - `history`   the step table of a run, from records in any order
 - `provider`  runs out of a TensorBoard data provider
 - `source`    what is read of one of them, and when
+- `details`   its windows and flights, read when they are looked at
 """
