@@ -30,12 +30,23 @@ export default tseslint.config(
   { files: ["test/**"], rules: { "max-lines-per-function": "off" } }, // a `describe` is one function
   forbid(
     ["src/model/**"],
-    ["**/api", "**/host", "**/theme", "**/state/**", "**/charts/**", "**/views/**"],
+    [
+      "**/api",
+      "**/api_parameters",
+      "**/host",
+      "**/theme",
+      "**/state/**",
+      "**/charts/**",
+      "**/views/**",
+    ],
   ),
-  forbid(["src/charts/**"], ["**/api", "**/host", "**/state/**", "**/views/**"]),
+  forbid(
+    ["src/charts/**"],
+    ["**/api", "**/api_parameters", "**/host", "**/state/**", "**/views/**"],
+  ),
   forbid(["src/state/**"], ["**/charts/**", "**/views/**"]),
   forbid(
-    ["src/api.ts", "src/host.ts", "src/theme.ts"],
+    ["src/api.ts", "src/api_parameters.ts", "src/host.ts", "src/theme.ts"],
     ["**/state/**", "**/charts/**", "**/views/**"],
   ),
   {

@@ -48,6 +48,8 @@ export interface Alert {
   readonly peak_step: number | null;
   readonly end: number | null;
   readonly recovered: boolean;
+  /** Whether it was found in scalars when they were read, and not while training. */
+  readonly computed?: boolean;
 }
 
 export interface Run {
@@ -235,7 +237,7 @@ export function decodeSeries(body: ArrayBuffer): Series[] {
   });
 }
 
-async function get(address: string, signal?: AbortSignal): Promise<Response> {
+export async function get(address: string, signal?: AbortSignal): Promise<Response> {
   const response = await fetch(address, signal ? { signal } : {});
   if (!response.ok) throw new HttpError(response.status, await response.text());
   return response;

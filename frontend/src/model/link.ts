@@ -1,5 +1,7 @@
 // The part of the dashboard that a link carries. What is at its default is left out.
 
+import type { AlertKey } from "./alerts";
+import { QUANTITIES, type Quantity } from "./heatmap";
 import type { Range } from "./ranges";
 
 export interface Settings {
@@ -11,6 +13,9 @@ export interface Settings {
   readonly zoom: Range | null;
   readonly step: number | null;
   readonly focus: string | null;
+  readonly parameter: string | null;
+  readonly quantity: Quantity;
+  readonly alert: AlertKey | null;
 }
 
 export const DEFAULTS: Settings = {
@@ -22,6 +27,9 @@ export const DEFAULTS: Settings = {
   zoom: null,
   step: null,
   focus: null,
+  parameter: null,
+  quantity: "share",
+  alert: null,
 };
 
 export function encodeSettings(settings: Settings): ReadonlyMap<string, string> {
@@ -38,6 +46,10 @@ export function encodeSettings(settings: Settings): ReadonlyMap<string, string> 
   put("zoom", settings.zoom && settings.zoom.map((bound) => short(bound)).join("_"), null);
   put("step", settings.step === null ? null : String(settings.step), null);
   put("focus", settings.focus, null);
+  put("parameter", settings.parameter, null);
+  put("quantity", settings.quantity, DEFAULTS.quantity);
+  const { alert } = settings;
+  put("alert", alert && [alert.step, alert.kind, alert.run].join(":"), null);
   return result;
 }
 
@@ -62,7 +74,16 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
     zoom,
     step: finite(link.get("step")),
     focus: link.get("focus") ?? null,
+    parameter: link.get("parameter") ?? null,
+    quantity: QUANTITIES.find((one) => one === link.get("quantity")) ?? DEFAULTS.quantity,
+    alert: alertOf(link.get("alert") ?? ""),
   };
+}
+
+/** `612:divergence:lstm/unclipped`; a run's name may have colons itself. */
+function alertOf(text: string): AlertKey | null {
+  const [, step, kind, run] = /^(\d+):(\w+):(.+)$/.exec(text) ?? [];
+  return step && kind && run ? { step: Number(step), kind, run } : null;
 }
 
 function short(value: number): string {

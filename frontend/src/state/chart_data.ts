@@ -107,16 +107,12 @@ export const clipRateChart = computed<ChartData>(() => {
 export const alertItems = computed<readonly AlertItem[]>(() =>
   selectedRuns.value.flatMap((run) =>
     run.alerts.filter(isEvent).map((alert) => ({
+      ...alert,
       x: place(alert.step, alert.wall_time, run, axis.value),
-      severity: alert.severity,
       label: alertLabel(alert),
       plural: alertPlural(alert.kind),
       run: run.name,
       colour: colourOf(run),
-      step: alert.step,
-      kind: alert.kind,
-      message: alert.message,
-      departures: alert.departures,
       sequel: episodeWords(alert),
     })),
   ),
@@ -244,7 +240,7 @@ function onAxis(one: Series, run: Run, on: Axis): Points {
   };
 }
 
-function place(step: number, wallTime: number, run: Run, on: Axis): number {
+export function place(step: number, wallTime: number, run: Run, on: Axis): number {
   if (on === "step") return step;
   return on === "relative" ? wallTime - run.first_wall_time : wallTime;
 }

@@ -1,19 +1,21 @@
 // Everything that reaches outside: fetching, polling, the page's link and its colours. Nothing else has side effects.
 
 import { batch, effect, untracked } from "@preact/signals";
-import { fetchHistogram, fetchRuns, fetchSeries, HttpError, type Column, type Run } from "../api";
+import { fetchHistogram, fetchRuns, fetchSeries, type Column, type Run } from "../api";
 import { isShown, onDataReloaded, readLink, writeLink } from "../host";
 import { decodeSettings, encodeSettings } from "../model/link";
 import { extent } from "../model/ranges";
 import { watchTheme } from "../theme";
 import { distributionStep } from "./cursor";
+import { explain } from "./failures";
+import { keepFlight, keepWindows } from "./parameter_effects";
 import {
   applySettings,
   axis,
   failure,
   focus,
   histogram,
-  parameter,
+  pickedParameter,
   plotWidth,
   recoveries,
   runs,
@@ -47,6 +49,8 @@ export function start(): void {
   effect(keepLink);
   effect(keepSeries);
   effect(keepHistogram);
+  effect(keepWindows);
+  effect(keepFlight);
 }
 
 export async function loadRuns(): Promise<void> {
@@ -146,7 +150,7 @@ async function loadSeries(
 function keepHistogram(): (() => void) | undefined {
   const run = focus.value;
   const step = distributionStep.value;
-  const wanted = parameter.value;
+  const wanted = pickedParameter.value;
   if (!run || step === null) return;
   if (run.histogram_steps === 0) {
     histogram.value = { error: "This run has no recorded distributions." };
@@ -182,10 +186,4 @@ function isCurrent(
   if (recorded !== run.histogram_steps) return false;
   const begun = answer.previous_step === null || step >= answer.step;
   return begun && (answer.next_step === null || step < answer.next_step);
-}
-
-function explain(error: unknown): string {
-  if (error instanceof HttpError) return error.message;
-  if (error instanceof TypeError) return "TensorBoard does not answer.";
-  return error instanceof Error ? error.message : String(error);
 }

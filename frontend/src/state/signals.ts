@@ -2,8 +2,10 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import type { Axis, Column, Histogram, Run, Series } from "../api";
+import type { AlertKey } from "../model/alerts";
 import type { AlertItem } from "../model/chart";
 import { assignSlots, colour, type Slots } from "../model/colours";
+import type { Quantity } from "../model/heatmap";
 import { DEFAULTS, type Settings } from "../model/link";
 import type { Marker } from "../model/markers";
 import { within, type Range } from "../model/ranges";
@@ -11,6 +13,8 @@ import { compileSearch } from "../model/search";
 import { LIGHT, type Theme } from "../theme";
 
 export type ChartName = "loss" | "norm" | "clip-rate";
+/** Charts that say themselves what is under the cursor. */
+export type OwnChart = "parameters" | "picked" | "blame";
 export type ScaleChoice = "auto" | "log" | "linear";
 
 /** Lines of one run, and the request that they answer. */
@@ -56,15 +60,22 @@ export const scales = signal<Readonly<Record<"loss" | "norm", ScaleChoice>>>({
 /** The part of the horizontal axis shown; null for all of it. */
 export const zoom = signal<Range | null>(DEFAULTS.zoom);
 /** Where the pointer is on the horizontal axis, and in which chart. */
-export const cursor = signal<{ readonly x: number; readonly chart: ChartName } | null>(null);
+export const cursor = signal<{
+  readonly x: number;
+  readonly chart: ChartName | OwnChart;
+} | null>(null);
 /** The marker that is pointed at or focused. */
 export const marker = signal<Marker<AlertItem> | null>(null);
 /** The step whose distribution stays when the pointer leaves. */
 export const pinnedStep = signal<number | null>(DEFAULTS.step);
 /** The run whose distribution is shown, if the user picked one. */
 export const focusChoice = signal<string | null>(DEFAULTS.focus);
-/** The parameter whose distribution is shown; null for all together. */
-export const parameter = signal<string | null>(null);
+/** The parameter that was picked; null for all together. */
+export const parameter = signal<string | null>(DEFAULTS.parameter);
+/** What the heatmap of parameters shows. */
+export const quantity = signal<Quantity>(DEFAULTS.quantity);
+/** The alert whose timeline is shown. */
+export const selectedAlert = signal<AlertKey | null>(DEFAULTS.alert);
 /** Lines by run name. Old ones stay until their successors arrive. */
 export const series = signal<ReadonlyMap<string, RunSeries>>(new Map());
 /** The distribution shown, or why there is none. */
@@ -119,6 +130,12 @@ export const focus = computed<Run | null>(() => {
   );
 });
 
+/** The parameter that was picked, if the run shown has it. */
+export const pickedParameter = computed<string | null>(() => {
+  const name = parameter.value;
+  return name !== null && focus.value?.parameters.includes(name) ? name : null;
+});
+
 function runRange(run: Run, on: Axis): Range {
   if (on === "step") return [run.first_step, run.last_step];
   if (on === "relative") return [0, run.last_wall_time - run.first_wall_time];
@@ -171,8 +188,8 @@ export function zoomTo(range: Range | null): void {
 
 export function setFocus(name: string): void {
   batch(() => {
+    if (name !== focus.value?.name) parameter.value = null;
     focusChoice.value = name;
-    parameter.value = null;
   });
 }
 
@@ -186,6 +203,9 @@ export function applySettings(settings: Settings): void {
     zoom.value = settings.zoom;
     pinnedStep.value = settings.step;
     focusChoice.value = settings.focus;
+    parameter.value = settings.parameter;
+    quantity.value = settings.quantity;
+    selectedAlert.value = settings.alert;
   });
 }
 
@@ -198,4 +218,7 @@ export const settings = computed<Settings>(() => ({
   zoom: zoom.value,
   step: pinnedStep.value,
   focus: focusChoice.value,
+  parameter: parameter.value,
+  quantity: quantity.value,
+  alert: selectedAlert.value,
 }));

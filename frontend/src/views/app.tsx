@@ -1,7 +1,9 @@
 import { computed } from "@preact/signals";
 import { failure, runs, selectedRuns } from "../state/signals";
+import { Alerts } from "./alerts";
 import { Distribution } from "./distribution";
 import { Health } from "./health";
+import { Parameters } from "./parameters";
 import { Sidebar } from "./sidebar";
 import { Empty, Failure, Loading, Nothing, SampledBanner } from "./notices";
 import { TimeCharts } from "./time_charts";
@@ -31,6 +33,8 @@ export function App() {
             <Health />
             <TimeCharts />
             <Distribution />
+            <Parameters />
+            <Alerts />
           </>
         )}
       </main>

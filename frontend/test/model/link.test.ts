@@ -16,6 +16,9 @@ it("a link gives back what it was made from", () => {
     zoom: [12.5, 1767225600.25],
     step: 612,
     focus: "a,b",
+    parameter: "rnn.weight_hh_l0",
+    quantity: "clip_rate",
+    alert: { step: 612, kind: "divergence", run: "lr:0.1/a,b" },
   };
   expect(decodeSettings(encodeSettings(settings))).toEqual(settings);
 });
@@ -31,6 +34,8 @@ it("nonsense in a link counts as absent", () => {
     ["smoothing", "2"],
     ["zoom", "9_1"],
     ["step", "NaN"],
+    ["quantity", "weight"],
+    ["alert", "612:lstm"],
   ]);
   expect(decodeSettings(nonsense)).toEqual(DEFAULTS);
 });
