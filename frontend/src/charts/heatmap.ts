@@ -50,6 +50,8 @@ export class Heatmap {
   private readonly stop = new AbortController();
   private readonly room: number;
   private layout: HeatmapLayout = { left: 0, width: 0, height: 0, rowHeight: 1, scrolled: 0 };
+  private measured: readonly string[] = [];
+  private widest = 0;
   private cursor: number | null = null;
   private row: number | null = null;
 
@@ -110,6 +112,7 @@ export class Heatmap {
     this.scroller.addEventListener("scroll", () => this.draw(), { signal });
     this.rows.addEventListener("pointermove", (event) => onRow(this.rowOf(event)), { signal });
     this.rows.addEventListener("pointerleave", () => onRow(null), { signal });
+    this.element.addEventListener("blur", () => onRow(null), { signal });
     this.rows.addEventListener(
       "click",
       (event) => {
@@ -156,9 +159,12 @@ export class Heatmap {
     const tall = rowHeight(names.length, this.room);
     const height = Math.min(tall * names.length, Math.max(Math.floor(this.room / tall), 1) * tall);
     context.font = `600 11${FONT}`;
-    const longest = [...names].sort((a, b) => b.length - a.length).slice(0, 8);
-    const widest = Math.max(...longest.map((name) => context.measureText(name).width), 0) + 16;
-    const left = clamp(widest, NAMES.least, Math.min(clientWidth * NAMES.share, NAMES.most));
+    if (this.measured !== names) {
+      this.measured = names;
+      const longest = [...names].sort((a, b) => b.length - a.length).slice(0, 8);
+      this.widest = Math.max(...longest.map((name) => context.measureText(name).width), 0) + 16;
+    }
+    const left = clamp(this.widest, NAMES.least, Math.min(clientWidth * NAMES.share, NAMES.most));
     this.element.style.height = `${height + AXIS}px`;
     this.scroller.style.height = `${height}px`;
     this.rows.style.height = `${tall * names.length}px`;

@@ -54,6 +54,13 @@ export const alertList = computed(() =>
   listedAlerts(allAlerts.value, shownKind.value, alertOrder.value),
 );
 
+/** Those that are listed now: the selected one is, however far down it would be. */
+export const listedNow = computed(() => {
+  const list = alertList.value;
+  const selected = list.findIndex((alert) => isSame(selectedAlert.value, alertKey(alert)));
+  return list.slice(0, Math.max(alertsShown.value, selected + 1));
+});
+
 /** The alert whose timeline is shown, while its run is. */
 export const openAlert = computed<ListedAlert | null>(
   () => allAlerts.value.find((alert) => isSame(selectedAlert.value, alertKey(alert))) ?? null,

@@ -139,6 +139,14 @@ export function openAlerts(alerts: readonly Opened[]): void {
   });
 }
 
+/** Shows the whole run again, and no timeline. */
+export function closeAlert(): void {
+  batch(() => {
+    selectedAlert.value = null;
+    zoomTo(null);
+  });
+}
+
 /** The steps that a flight recorder keeps around an alert, on the horizontal axis; off the step axis by its pace. */
 function flightRange({ run: name, x }: Opened): Range {
   if (axis.value === "step") return [x - BEFORE, x + AFTER];

@@ -36,6 +36,7 @@ export function keepWindows(): (() => void) | undefined {
   const shown = windows.peek();
   const known = shown && !("error" in shown) ? shown : null;
   if (known?.request === request) return;
+  if (shown && !known) windows.value = null; // why there was none before
   const range = zoom.value ? heatRange.value : null;
   const abort = new AbortController();
   const load = async (): Promise<void> => {

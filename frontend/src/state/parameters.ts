@@ -4,7 +4,15 @@ import { computed, signal } from "@preact/signals";
 import type { ParameterWindows } from "../api_parameters";
 import { hasValues, verticalRange, type ChartData, type Line } from "../model/chart";
 import { ramp } from "../model/heat_colours";
-import { amounts, cellWords, heatScale, levels, windowAt, type CellWords } from "../model/heatmap";
+import {
+  amounts,
+  BROKEN,
+  cellWords,
+  heatScale,
+  levels,
+  windowAt,
+  type CellWords,
+} from "../model/heatmap";
 import { gaps } from "../model/lines";
 import {
   MODEL_ORDER,
@@ -82,22 +90,30 @@ export const shownRows = computed<readonly ParameterRow[]>(() => {
   );
 });
 
+const cells = computed(
+  () => table.value && values.value && heat.value && levels(table.value, values.value, heat.value),
+);
+const rows = computed(() => ({
+  names: shownRows.value.map((row) => row.name),
+  places: shownRows.value.map((row) => row.place),
+}));
+/** Whether any cell has no finite norm. */
+export const hasBroken = computed(() => cells.value?.includes(BROKEN) === true);
+
 /** The rows are those of the table, so that the heatmap can be sorted and searched with it. */
 export const heatmap = computed(() => {
-  if (!table.value || !values.value || !heat.value) return null;
+  if (!table.value || !cells.value) return null;
   const { windows: count, first_step, last_step } = table.value;
-  const names = shownRows.value.map((row) => row.name);
   return {
-    names,
-    places: shownRows.value.map((row) => row.place),
+    ...rows.value,
     windows: count,
     first: first_step,
     last: last_step,
-    levels: levels(table.value, values.value, heat.value),
+    levels: cells.value,
     palette: palette.value,
     xRange: heatRange.value,
     markers: (focus.value?.alerts ?? []).filter((alert) => alert.kind !== "lint"),
-    picked: names.indexOf(pickedParameter.value ?? ""),
+    picked: rows.value.names.indexOf(pickedParameter.value ?? ""),
   };
 });
 

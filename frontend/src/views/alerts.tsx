@@ -1,5 +1,6 @@
 // All alerts of the selected runs in a list; the one that is selected has a timeline beside it.
 
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { alertKey, isSame } from "../model/alerts";
 import { integer, plural } from "../model/format";
 import { alertTitle, blameWords } from "../model/health";
@@ -10,6 +11,7 @@ import {
   alertOrder,
   ALERTS_A_PAGE,
   alertsShown,
+  listedNow,
   shownKind,
   type ListedAlert,
 } from "../state/alerts";
@@ -82,11 +84,15 @@ function Kinds() {
 }
 
 function List() {
-  const list = alertList.value;
-  const shown = list.slice(0, alertsShown.value);
-  const more = list.length - shown.length;
+  const place = useRef<HTMLDivElement>(null);
+  const shown = listedNow.value;
+  const more = alertList.value.length - shown.length;
+  const selected = selectedAlert.value;
+  useLayoutEffect(() => {
+    if (place.current) reveal(place.current);
+  }, [selected]);
   return (
-    <div class="scroll alert-list">
+    <div class="scroll alert-list" ref={place}>
       <ul onKeyDown={moveFocus}>
         {shown.map((alert) => (
           <Entry key={`${alert.run} ${alert.step} ${alert.finding ?? alert.kind}`} alert={alert} />
@@ -139,6 +145,15 @@ function Entry({ alert }: { readonly alert: ListedAlert }) {
       </button>
     </li>
   );
+}
+
+/** Scrolls the list to the selected alert, and nothing around the list. */
+function reveal(list: HTMLElement): void {
+  const entry = list.querySelector(".on");
+  if (!entry) return;
+  const [outer, inner] = [list.getBoundingClientRect(), entry.getBoundingClientRect()];
+  if (inner.top < outer.top) list.scrollTop += inner.top - outer.top;
+  else if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
 }
 
 const ARROWS: Readonly<Record<string, number>> = { ArrowUp: -1, ArrowDown: 1 };

@@ -14,7 +14,7 @@ import {
   timelineFailure,
   type ShownBlame,
 } from "../state/alerts";
-import { cursorStep } from "../state/cursor";
+import { closeAlert, cursorStep } from "../state/cursor";
 import { pick } from "../state/parameters";
 import { pickedParameter, theme } from "../state/signals";
 import { MountChart } from "./mount_chart";
@@ -36,6 +36,11 @@ export function Blame() {
       <h2>
         <span class={`word ${alert.severity}`}>{alertTitle(alert.kind)}</span> step{" "}
         {integer(alert.step)} <small>{alert.run}</small>
+        <span class="tools">
+          <button type="button" class="quiet" data-testid="close-alert" onClick={closeAlert}>
+            back to the whole run
+          </button>
+        </span>
       </h2>
       {failed !== null ? (
         <p class="hint" data-testid="no-timeline">

@@ -1,9 +1,9 @@
 // Which parameter did what: a heatmap of all over steps, a table, and the norm of the one that is picked.
 
 import { computed } from "@preact/signals";
-import { BROKEN, QUANTITIES, QUANTITY_WORDS } from "../model/heatmap";
+import { QUANTITIES, QUANTITY_WORDS } from "../model/heatmap";
 import { integer, plural } from "../model/format";
-import { heat, heatmap, palette, table, windows } from "../state/parameters";
+import { hasBroken, heat, palette, table, windows } from "../state/parameters";
 import { axis, focus, quantity } from "../state/signals";
 import { Choice } from "./choice";
 import { HeatmapPlace } from "./heatmap_place";
@@ -60,8 +60,6 @@ const subtitle = computed(() => {
   const steps = axis.value === "step" ? "" : ", over steps whatever the axis above";
   return `${QUANTITY_WORDS[quantity.value][1]}, ${run.name}${steps}`;
 });
-
-const hasBroken = computed(() => heatmap.value?.levels.includes(BROKEN) === true);
 
 function Legend() {
   const scale = heat.value;
