@@ -77,9 +77,11 @@ export class Heatmap {
   }
 
   update(data: HeatmapData, theme: Theme): void {
+    const reordered = data.order !== this.data.order;
     this.data = data;
     this.theme = theme;
     this.draw();
+    if (reordered) this.scroller.scrollTop = 0;
   }
 
   /** Moves the cursor to a step, or hides it. */

@@ -10,6 +10,8 @@ export interface HeatmapData {
   /** Of the rows, from top to bottom, and the place of each among the cells. */
   readonly names: readonly string[];
   readonly places: readonly number[];
+  /** What the rows are chosen and sorted by: when that changes, one begins at the top again. */
+  readonly order: string;
   readonly windows: number;
   /** First and last step of each window, ascending. */
   readonly first: ArrayLike<number>;

@@ -44,6 +44,15 @@ export function percent(share: number | null): string {
   return `${percentDigits(share)}${NARROW_SPACE}%`;
 }
 
+/** A share as a percentage with two digits however small it is: 37 %, 0.013 %, 2e-7 %; a model has many small ones. */
+export function finePercent(share: number): string {
+  if (!(share > 0 && share < 0.01)) return percent(share);
+  const size = share * 100;
+  const digits =
+    size < 1e-3 ? exponent(size.toExponential(0)) : String(Number(size.toPrecision(2)));
+  return `${digits}${NARROW_SPACE}%`;
+}
+
 /** The bounds of an interval of shares: 86–97 %. */
 export function percentRange(low: number, high: number): string {
   return `${percentDigits(low)}${DASH}${percentDigits(high)}${NARROW_SPACE}%`;

@@ -1,6 +1,6 @@
 // Parameters over steps: which amount a cell shows and how strong it is drawn.
 
-import { integer, number, percent, power } from "./format";
+import { finePercent, integer, number, power } from "./format";
 import { LEVELS } from "./heat_colours";
 import { clamp, readableExtent } from "./ranges";
 
@@ -73,7 +73,7 @@ export function heatScale(quantity: Quantity, values: Float64Array): HeatScale {
 function powerScale(most: number, exponent: number): HeatScale {
   const at = [0, 0.5, 1].map((position) => ({
     position,
-    label: percent(most * position ** (1 / exponent)),
+    label: finePercent(most * position ** (1 / exponent)),
   }));
   return { position: (value) => clamp(value / most, 0, 1) ** exponent, ticks: at };
 }
@@ -147,7 +147,7 @@ export function cellWords(table: WindowTable, p: number, w: number): CellWords {
   return {
     title: first === last ? `step ${integer(first)}` : `steps ${integer(first)}–${integer(last)}`,
     lines: [
-      ...(Number.isNaN(share) ? [] : [`${percent(share)} of the squared norm`]),
+      ...(Number.isNaN(share) ? [] : [`${finePercent(share)} of the squared norm`]),
       Number.isNaN(mean) ? "no finite norm" : norm,
       ...(Number.isNaN(after) || clipped === 0 ? [] : [`after clipping ${number(after)}`]),
       `clipped in ${integer(clipped)} of ${steps}`,

@@ -1,6 +1,6 @@
 // The table of parameters: what each did over the windows shown, sorted and searched.
 
-import { number, percent } from "./format";
+import { finePercent, number, percent } from "./format";
 import { amount, type WindowTable } from "./heatmap";
 
 export interface ParameterRow {
@@ -126,13 +126,13 @@ export const COLUMNS: readonly TableColumn[] = [
     key: "share_now",
     label: "Share now",
     title: "Share of the squared norm in the newest window shown",
-    text: (r) => percent(r.share_now),
+    text: (r) => finePercent(r.share_now),
   },
   {
     key: "share",
     label: "Mean",
     title: "Mean share of the squared norm over the steps shown",
-    text: (r) => percent(r.share),
+    text: (r) => finePercent(r.share),
   },
   {
     key: "norm",

@@ -71,6 +71,8 @@ export const noTimeline = computed(() => openAlert.value && whyNoFlight(openAler
 
 export interface ShownBlame extends BlameLine {
   readonly colour: string;
+  /** Whether it is to be told apart; the rest is there for comparison. */
+  readonly stands_out: boolean;
 }
 
 const shownFlight = computed<Flight | null>(() => {
@@ -79,14 +81,18 @@ const shownFlight = computed<Flight | null>(() => {
   return known.run === alert.run && known.step === alert.step ? known : null;
 });
 
-/** Lines of the timeline; those that departed have a colour each. */
+/** Lines of the timeline; those that departed have a colour each, or all if nobody did. */
 export const blame = computed<readonly ShownBlame[] | null>(() => {
   const [known, alert] = [shownFlight.value, openAlert.value];
   if (!known || !alert) return null;
-  return blameLines(known, alert.departures).map((line, i) => ({
-    ...line,
-    colour: line.lead === null ? theme.value.faint : colour(i, theme.value.dark),
-  }));
+  return blameLines(known, alert.departures).map((line, i) => {
+    const stands_out = line.lead !== null || alert.departures.length === 0;
+    return {
+      ...line,
+      stands_out,
+      colour: stands_out ? colour(i, theme.value.dark) : theme.value.faint,
+    };
+  });
 });
 
 /** Why there is no timeline: known beforehand, or what the server answered. */
@@ -112,10 +118,10 @@ export const blameChart = computed<ChartData | null>(() => {
     colour: line.colour,
     x,
     y: line.ratio,
-    width: line.lead === null ? 1 : 1.8,
+    width: line.stands_out ? 1.6 : 1,
     dash: [],
-    opacity: line.lead === null ? 0.45 : 1,
-    dotted: line.lead !== null,
+    opacity: line.stands_out ? 1 : 0.45,
+    dotted: line.stands_out,
   }));
   const xRange = [x[0] ?? 0, Math.max(x[x.length - 1] ?? 1, (x[0] ?? 0) + 1)] as const;
   const marks = alertItems.value.filter((item) => item.run === alert.run && inRange(item, xRange));

@@ -97,6 +97,11 @@ const rows = computed(() => ({
   names: shownRows.value.map((row) => row.name),
   places: shownRows.value.map((row) => row.place),
 }));
+/** What the rows are chosen and sorted by. */
+export const rowOrder = computed(() => {
+  const { key, descending } = parameterSort.value;
+  return [table.value?.run, key, descending, parameterSearch.value].join(" ");
+});
 /** Whether any cell has no finite norm. */
 export const hasBroken = computed(() => cells.value?.includes(BROKEN) === true);
 
@@ -106,6 +111,7 @@ export const heatmap = computed(() => {
   const { windows: count, first_step, last_step } = table.value;
   return {
     ...rows.value,
+    order: rowOrder.value,
     windows: count,
     first: first_step,
     last: last_step,

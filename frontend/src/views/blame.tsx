@@ -57,7 +57,7 @@ export function Blame() {
 
 function Timeline({ order }: { readonly order: string }) {
   const lines = blame.value ?? [];
-  const others = lines.filter((line) => line.lead === null);
+  const others = lines.filter((line) => !line.stands_out);
   const left = notInTimeline.value;
   return (
     <>
@@ -74,20 +74,20 @@ function Timeline({ order }: { readonly order: string }) {
         {left > 0 && `; ${integer(left)} more not shown`}
       </p>
       <ol class="departures">
-        {lines.map((line, i) => (
-          <Departure key={line.name} line={line} place={line.lead === null ? null : i + 1} />
+        {lines.map((line) => (
+          <Departure key={line.name} line={line} />
         ))}
       </ol>
     </>
   );
 }
 
-function Departure({ line, place }: { readonly line: ShownBlame; readonly place: number | null }) {
+function Departure({ line }: { readonly line: ShownBlame }) {
   const row = blameRow.value;
   const picked = pickedParameter.value === line.name;
   return (
     <li data-testid="departure" data-parameter={line.name}>
-      <i class="swatch" style={{ background: line.colour, opacity: place === null ? 0.5 : 1 }} />
+      <i class="swatch" style={{ background: line.colour, opacity: line.stands_out ? 1 : 0.5 }} />
       <button
         type="button"
         class="cut"
@@ -97,7 +97,9 @@ function Departure({ line, place }: { readonly line: ShownBlame; readonly place:
       >
         <bdi>{line.name}</bdi>
       </button>
-      <span class="soft">{line.lead === null ? "share did not rise" : leadWords(line.lead)}</span>
+      <span class="soft">
+        {line.lead === null ? "share within its past" : leadWords(line.lead)}
+      </span>
       <span class="value">{atCursor(line, row)}</span>
     </li>
   );

@@ -30,6 +30,9 @@ export function HeatmapPlace() {
         mount={mountHeatmap}
       />
       <HeatTooltip />
+      <p class="unseen" role="status">
+        {heatReadout.value && [heatReadout.value.name, ...heatReadout.value.lines].join(", ")}
+      </p>
     </div>
   );
 }

@@ -1,6 +1,7 @@
 // The table beside the heatmap. Of hundreds of rows only those in view exist.
 
 import { useSignal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import {
   COLUMNS,
   nextSort,
@@ -15,6 +16,7 @@ import {
   parameterSearch,
   parameterSort,
   pick,
+  rowOrder,
   shownRows,
 } from "../state/parameters";
 import { pickedParameter } from "../state/signals";
@@ -26,14 +28,19 @@ const VIEW = 318;
 const MANY = 100;
 
 export function ParameterTable() {
+  const place = useRef<HTMLDivElement>(null);
   const scrolled = useSignal(0);
   const rows = shownRows.value;
+  useLayoutEffect(() => {
+    if (place.current) place.current.scrollTop = 0;
+  }, [rowOrder.value]);
   const all = rows.length <= MANY;
   const [from, to] = all ? [0, rows.length] : rowsInView(rows.length, ROW, scrolled.value, VIEW);
   return (
     <div class="parameter-table">
       <Tools rows={rows} />
       <div
+        ref={place}
         class="scroll"
         onScroll={(event) => {
           scrolled.value = event.currentTarget.scrollTop;
@@ -79,14 +86,16 @@ function Tools({ rows }: { readonly rows: readonly ParameterRow[] }) {
       <span class="hint" role="status" data-testid="parameter-count">
         {integer(rows.length)}
       </span>
-      <button
-        type="button"
-        class="quiet"
-        title="Copy the rows, for a spreadsheet"
-        onClick={() => void copy()}
-      >
-        {copied.value ? "copied" : "copy"}
-      </button>
+      {window.isSecureContext && ( // elsewhere, as on another machine over HTTP, pages may not write the clipboard
+        <button
+          type="button"
+          class="quiet"
+          title="Copy the rows, for a spreadsheet"
+          onClick={() => void copy()}
+        >
+          {copied.value ? "copied" : "copy"}
+        </button>
+      )}
     </div>
   );
 }

@@ -2,7 +2,7 @@
 
 import { effect } from "@preact/signals";
 import { TimeChart } from "../charts/time_chart";
-import { integer, number, percent } from "../model/format";
+import { finePercent, integer, number } from "../model/format";
 import { amount, windowAt } from "../model/heatmap";
 import { cursorStep } from "../state/cursor";
 import { heatRange, pickedChart, table } from "../state/parameters";
@@ -46,7 +46,7 @@ function readout(): string {
   if (!known || p < 0 || w < 0) return "";
   const norm = number(amount(known, "norm", p, w));
   const first = integer(known.first_step[w] as number);
-  return `from step ${first}: ${norm}, ${percent(amount(known, "share", p, w))} of the squared norm`;
+  return `from step ${first}: ${norm}, ${finePercent(amount(known, "share", p, w))} of the squared norm`;
 }
 
 function mountPicked(element: HTMLElement): () => void {

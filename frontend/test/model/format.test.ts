@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import {
   count,
   duration,
+  finePercent,
   integer,
   moment,
   number,
@@ -80,5 +81,13 @@ it("power writes tick labels short", () => {
     "1e−4",
     "1e4",
     "1e6",
+  ]);
+});
+
+it("finePercent keeps two digits of the smallest share", () => {
+  const shares = [0, 0.5, 0.012, 0.00999, 0.00132, 0.000013, 3e-8, 1e-12, 1, NaN];
+  expect(shares.map((share) => finePercent(share).replace("\u202f", " "))).toEqual([
+    ...["0 %", "50 %", "1 %", "1 %", "0.13 %", "0.0013 %", "3e−6 %", "1e−10 %", "100 %"],
+    "–",
   ]);
 });

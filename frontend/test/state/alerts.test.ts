@@ -175,6 +175,14 @@ describe("the timeline", () => {
     expect(notInTimeline.value).toBe(3);
   });
 
+  it("tells all apart where nobody departed, else those that did", () => {
+    const colours = (): number => new Set(blame.value?.map((line) => line.colour)).size;
+    expect(blame.value?.map((line) => line.stands_out)).toEqual([true, false]);
+    runs.value = [run("a", { ...LONG, alerts: [alert(500, { departures: [] })] })];
+    expect(blame.value?.map((line) => line.stands_out)).toEqual([true, true]);
+    expect(colours()).toBe(2);
+  });
+
   it("reads norms at the cursor, and none where that is elsewhere", () => {
     expect(blameRow.value).toBeNull();
     cursor.value = { x: 495, chart: "loss" };
