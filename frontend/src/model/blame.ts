@@ -70,7 +70,7 @@ export function orderWords(
   if (!first) {
     return kind === "nonfinite"
       ? "All parameters were NaN or infinite at once, so none is to blame first."
-      : "No parameter rose above its own share: they moved together, as they do when the learning rate is too high.";
+      : "No parameter's share of the norm left its past: they moved together, as they do when the learning rate is too high.";
   }
   const verb = kind === "nonfinite" ? "broke" : "left its past";
   const rest = others.map(([name, lead]) => `${name} ${leadWords(lead)}`).join(", ");

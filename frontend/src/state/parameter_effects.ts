@@ -12,9 +12,12 @@ const SETTLE_FOR = 120;
 /** As many as have more than a pixel each. */
 const MOST_WINDOWS = 300;
 
-/** A window is complete when its length, which doubles as a run grows, is. Source: core/schedule.py. */
+/**
+ * Steps after which it is worth asking again: a quarter of a window, whose length doubles as a run grows, because the
+ * last one of a run is complete when that ends. Source: core/schedule.py.
+ */
 function grain(run: Run): number {
-  return Math.max(16, 2 ** Math.floor(Math.log2(Math.max(run.last_step / 256, 1))));
+  return Math.max(4, 2 ** Math.floor(Math.log2(Math.max(run.last_step / 1024, 1))));
 }
 
 function requestOf(run: Run): string {
