@@ -7,10 +7,11 @@ import { theme } from "./state/signals";
 import { applyTheme } from "./theme";
 import { App } from "./views/app";
 import styles from "./styles.css?inline";
+import parameterStyles from "./styles/parameters.css?inline";
 
 export function render(): void {
   const sheet = document.createElement("style");
-  sheet.textContent = styles;
+  sheet.textContent = styles + parameterStyles;
   document.head.append(sheet);
   document.documentElement.lang = "en";
   document.title ||= "GradClip for TensorBoard";

@@ -2,7 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { decodeFlight, decodeParameters } from "../src/api_parameters";
 import { decodeSeries, type Bins, type Histogram, type Run } from "../src/api";
+import { blameLines } from "../src/model/blame";
+import { amounts } from "../src/model/heatmap";
 import { bars, signedLogAxis } from "../src/model/density";
 
 const FOLDER = new URL("../../tests/fixtures/http/", import.meta.url);
@@ -99,5 +102,51 @@ describe("recorded histogram", () => {
       expect(bins.low).toEqual([...bins.low].sort((a, b) => a - b));
       for (const bar of bars(bins, signedLogAxis([bins]))) expect(bar.density).toBeGreaterThan(0);
     }
+  });
+});
+
+describe("recorded windows of parameters", () => {
+  const windows = decodeParameters(Uint8Array.from(bytes("parameters.bin")).buffer);
+
+  it("follow each other and hold every step", () => {
+    const { first_step, last_step, steps, windows: count } = windows;
+    expect(count).toBe(10);
+    expect(steps.reduce((sum, one) => sum + one)).toBe(400);
+    for (let w = 1; w < count; w++) {
+      expect(first_step[w]).toBe((last_step[w - 1] as number) + 1);
+    }
+  });
+
+  it("have shares that sum to one in each", () => {
+    const shares = amounts(windows, "share");
+    for (let w = 0; w < windows.windows; w++) {
+      const own = windows.parameters.map((_, p) => shares[p * windows.windows + w] as number);
+      expect(own.reduce((sum, share) => sum + share)).toBeCloseTo(1, 5);
+    }
+  });
+
+  it("are refused when the body was cut off", () => {
+    const body = Uint8Array.from(bytes("parameters.bin")).buffer;
+    expect(() => decodeParameters(body.slice(0, -4))).toThrow(/expected \d+ bytes, got/);
+    expect(() => decodeParameters(body.slice(0, 9))).toThrow("does not fit");
+    expect(() => decodeParameters(new ArrayBuffer(1))).toThrow("shorter");
+  });
+});
+
+describe("a recorded flight", () => {
+  const flight = decodeFlight(Uint8Array.from(bytes("flight.bin")).buffer);
+
+  it("has the norm of every parameter at every step around the alert", () => {
+    expect(flight.steps).toContain(flight.step);
+    expect(flight.norms).toHaveLength(flight.parameters.length);
+    for (const norms of flight.norms) expect(norms).toHaveLength(flight.steps.length);
+    expect(flight.left_out).toBe(40 - flight.parameters.length);
+  });
+
+  it("begins with the parameter that broke", () => {
+    const [broken] = blameLines(flight, [[flight.parameters[0] ?? "", 0]]);
+    flight.steps.forEach((step, row) => {
+      expect(Number.isNaN(broken?.ratio[row])).toBe(step >= flight.step);
+    });
   });
 });

@@ -20,7 +20,7 @@ from tb_gradclip.storage.source import Recorded
 RECENT = 100
 MOST_ALERTS = 1000
 KINDS = ("run", "steps", "histograms", "alerts")
-"""Kinds of record that routes answer from: windows of parameters are for notebooks."""
+"""Kinds of record that are read when the tab is opened; `Recorded.details` are read when they are looked at."""
 
 
 def number(value: float) -> float | None:

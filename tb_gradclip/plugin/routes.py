@@ -19,7 +19,7 @@ from werkzeug import wrappers
 
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
-from tb_gradclip.plugin import answers, shown_answers
+from tb_gradclip.plugin import answers, parameters, shown_answers
 from tb_gradclip.plugin.shown import Shown, ShownRuns
 from tb_gradclip.plugin.what_if import WhatIfs
 from tb_gradclip.storage.source import Recorded
@@ -78,6 +78,8 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             "/series": self._series,
             "/histogram": self._histogram,
             "/what_if": self._what_if,
+            "/parameters": self._parameters,
+            "/flight": self._flight,
         }
         return {path: wrappers.Request.application(route) for path, route in routes.items()}
 
@@ -146,6 +148,22 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         if threshold is not None and not 0 < threshold < math.inf:
             raise errors.InvalidArgumentError(f"`at` must be a number above 0, got {request.args['at']!r}")
         return _json(self._what_ifs.answer(recorded, bounds, points, threshold))
+
+    @_route
+    def _parameters(self, request: wrappers.Request) -> Answer:
+        (recorded,) = self._named(request, [request.args.get("run", "")])
+        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        most = _whole(request, "windows", parameters.MOST_WINDOWS, 1, parameters.MOST_WINDOWS)
+        return parameters.windows_body(recorded, bounds, most), "application/octet-stream"
+
+    @_route
+    def _flight(self, request: wrappers.Request) -> Answer:
+        (recorded,) = self._named(request, [request.args.get("run", "")])
+        step = _whole(request, "step", None, 0, 2**63 - 1)
+        try:
+            return parameters.flight_body(recorded, step), "application/octet-stream"
+        except KeyError as error:
+            raise errors.NotFoundError(error.args[0]) from error
 
     def _source(self, experiment: str) -> ShownRuns:
         with self._lock:

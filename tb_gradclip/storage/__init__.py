@@ -7,4 +7,5 @@
 - `provider`  runs out of a TensorBoard data provider
 - `scalars`   ordinary scalars out of one: their tags, and curves of a few
 - `source`    what is read of one of them, and when
+- `details`   its windows and flights, read when they are looked at
 """

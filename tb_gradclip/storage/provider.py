@@ -79,7 +79,10 @@ class ProviderRuns:
             n for n, source in self._sources.items() if isinstance(source, OutlinedSource) and not source.is_usable
         ]
         if sampled:
-            self._sources |= {name: Source(name, self._kinds, for_good=True) for name in sampled}
+            self._sources |= {
+                name: Source(name, self._kinds, functools.partial(_read_of, read, name), for_good=True)
+                for name in sampled
+            }
             self._take(listing, read)
         recorded = {name: source.recorded() for name, source in self._sources.items()}
         self._known = {name: each for name, each in recorded.items() if each is not None}
@@ -90,9 +93,10 @@ class ProviderRuns:
         source = self._sources.get(name)
         if source is not None and not source.is_outdated(listed):
             return source
+        read_own = functools.partial(_read_of, read, name)
         if not is_long(listed):
-            return Source(name, self._kinds)
-        return OutlinedSource(name, self._kinds, listed, functools.partial(_read_of, read, name))
+            return Source(name, self._kinds, read_own)
+        return OutlinedSource(name, self._kinds, listed, read_own)
 
     def _take(self, listing: Mapping[str, Mapping[Tag, Listed]], read: ReadTags) -> None:
         """Give every source what it wants."""

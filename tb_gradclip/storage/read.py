@@ -199,6 +199,16 @@ class RunBuilder:
                 attempt.own_seconds += record.own_seconds
                 attempt.elapsed_seconds += record.elapsed_seconds
 
+    @property
+    def spans(self) -> dict[str, int]:
+        """Attempts that train the newest one's parameters, each with the step from which on later ones replace it."""
+        ends = self._history.ends
+        runs = {name: self._attempts[name].run for name in ends}
+        newest = runs[max(ends)] if ends else None
+        if newest is None:
+            return {}
+        return {name: end for name, end in ends.items() if (run := runs[name]) and run.parameters == newest.parameters}
+
     def build(self) -> Run | None:
         """The run as far as it is known; None before its first step."""
         if self._run is None and self._history.attempts:
@@ -213,11 +223,12 @@ class RunBuilder:
         flights: list[Flight] = []
         histograms: dict[int, bytes] = {}
         alerts: list[Alert] = []
+        spans = self.spans
         for name, end in sorted(ends.items()):
             attempt = self._attempts[name]
             found = {alert.finding for alert in alerts} - {None}  # and found again when the run went on
             alerts += [a for a in attempt.alerts.values() if a.step < end and a.finding not in found]
-            if attempt.run is not None and attempt.run.parameters == newest.run.parameters:
+            if name in spans:
                 windows += [window for first, window in sorted(attempt.windows.items()) if first < end]
                 flights += [flight for first, flight in sorted(attempt.flights.items()) if first < end]
                 histograms.update({step: frame for step, frame in attempt.histograms.items() if step < end})

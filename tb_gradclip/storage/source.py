@@ -19,11 +19,9 @@ from tb_gradclip.core.charts.outline import Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.schema import Tag
+from tb_gradclip.storage.details import Details, Read, reaching
 from tb_gradclip.storage.events import Shard
 from tb_gradclip.storage.read import Histograms, Run, RunBuilder
-
-Read = Callable[[Collection[Tag]], Mapping[Tag, list[bytes]]]
-"""Reads tags of the run: frames of their records."""
 
 LEAST_SHARDS = 3
 """Shards of outlines that make a run long: more than a quarter of a million steps. What is shorter is read faster than
@@ -39,11 +37,13 @@ MOST_KEPT = 1 << 19
 class Recorded(NamedTuple):
     """A run, and the lines that charts draw of it, which are kept while the run only grows.
 
-    Of a long run `steps` are only the newest ones, and its histograms are read when they are looked at.
+    Of a long run `steps` are only the newest ones, and its histograms are read when they are looked at; so are the
+    `details` of every run.
     """
 
     run: Run
     lines: Lines | OutlinedLines
+    details: Details
 
 
 class Listed(NamedTuple):
@@ -60,18 +60,22 @@ class Source:
     Args:
       name: of the run.
       kinds: the kinds of record that are wanted.
+      read: reads tags of the run, once its details are looked at.
       for_good: whether it stays so however long it grows.
     """
 
-    def __init__(self, name: str, kinds: Collection[str], *, for_good: bool = False) -> None:
+    def __init__(self, name: str, kinds: Collection[str], read: Read, *, for_good: bool = False) -> None:
         self._kinds, self._for_good = kinds, for_good
+        self._read, self._details = read, Details(read)
+        self._listed: Mapping[Tag, Listed] = {}
         self._seen: dict[Tag, Listed] = {}
         self._builder = RunBuilder(name)
         self._lines = Lines()
         self._edition = 0
 
     def wanted(self, listed: Mapping[Tag, Listed]) -> list[Tag]:
-        """Tags that are new or have grown, in the order in which they were written."""
+        """Tags that are new or have grown, in the order in which they were written; but for what is left out."""
+        self._listed = listed
         new = [tag for tag, state in listed.items() if self._seen.get(tag) != state]
         return sorted(tag for tag in new if self._wants(tag, listed[tag]))
 
@@ -98,7 +102,10 @@ class Source:
         run = self._builder.build()
         if self._edition != self._builder.edition:
             self._lines, self._edition = Lines(), self._builder.edition
-        return None if run is None else Recorded(run, self._lines)
+        if run is None:
+            return None
+        self._details.update(self._listed, self._builder.spans)
+        return Recorded(run, self._lines, self._details)
 
 
 def is_long(listed: Mapping[Tag, Listed]) -> bool:
@@ -120,19 +127,13 @@ class OutlinedSource(Source):
     """
 
     def __init__(self, name: str, kinds: Collection[str], listed: Mapping[Tag, Listed], read: Read) -> None:
-        super().__init__(name, {*kinds, "outlines"})
+        super().__init__(name, {*kinds, "outlines"}, read)
         self._since = _newest_outline(listed)
-        self._read, self._listed = read, listed
         self._outlines: dict[int, Outline] = {}
         self._whole: OutlinedLines | None = None
         self._known: tuple[Run, Recorded] | None = None
         self._fetched: tuple[set[Tag], NDArray[np.void]] = set(), np.empty(0, STEP_DTYPE)
         self._frames: dict[int, bytes] = {}
-
-    def wanted(self, listed: Mapping[Tag, Listed]) -> list[Tag]:
-        """Tags that are new or have grown, but for what was left out."""
-        self._listed = listed
-        return super().wanted(listed)
 
     def _wants(self, tag: Tag, state: Listed) -> bool:
         if tag.kind == "outlines":
@@ -171,6 +172,7 @@ class OutlinedSource(Source):
         run = self._builder.build()
         if run is None:
             return None
+        self._details.update(self._listed, self._builder.spans)
         if self._whole is None:
             self._whole = OutlinedLines(self._ordered, self._rows_between)
         if self._known is None or self._known[0] is not run:
@@ -180,12 +182,12 @@ class OutlinedSource(Source):
             frames = _Frames([*steps, *run.histograms.steps.tolist()], self._frame)
             histograms = Histograms(frames, tuple(parameter.name for parameter in run.parameters))
             run_shown = replace(run, histograms=histograms, complete=self._builder.gapless, overhead=overhead)
-            self._known = run, Recorded(run_shown, self._whole)
+            self._known = run, Recorded(run_shown, self._whole, self._details)
         return self._known[1]
 
     def _rows_between(self, first: int, last: int) -> NDArray[np.void]:
         """Rows from one step to another, and more on either side: those of whole shards."""
-        tags = set(_reaching(self._of_kind("steps"), first, last))
+        tags = set(reaching(self._of_kind("steps"), first, last))
         known, rows = self._fetched
         if not tags <= known:
             records = [schema.decode_steps(frame) for frames in self._read(tags).values() for frame in frames]
@@ -213,18 +215,6 @@ class OutlinedSource(Source):
 def _newest_outline(listed: Mapping[Tag, Listed]) -> int:
     """The step from which on the newest outline needs the table."""
     return max(state.max_step for tag, state in listed.items() if tag.kind == "outlines")
-
-
-def _reaching(shards: list[tuple[Tag, int]], first: int, last: int) -> Iterator[Tag]:
-    """Shards of steps with rows from one step to another. What is known of each is where its last record begins.
-
-    So its rows begin after the last record of the shard before it does, and end before that of the shard after it.
-    """
-    for i, (tag, _) in enumerate(shards):
-        begins_after = shards[i - 1][1] if i else -1
-        ends_before = shards[i + 1][1] if i + 1 < len(shards) else last + 1
-        if begins_after < last and ends_before > first:
-            yield tag
 
 
 class _Frames(Mapping[int, bytes]):

@@ -23,3 +23,34 @@ def decode_series(body: bytes) -> list[dict[str, Any]]:
         series.append({**line, **numbers})
     assert offset == len(body)
     return series
+
+
+def decode_windows(body: bytes) -> dict[str, Any]:
+    """The header of `parameters` with its numbers: edges of shape [W], the rest of shape [P, W]."""
+    header, offset = _header(body)
+    windows, parameters = header["windows"], len(header["parameters"])
+    for name in ("first_step", "last_step", "steps", "norm"):
+        header[name] = np.frombuffer(body, "<f8", windows, offset)
+        offset += 8 * windows
+    for name in ("norm_before_mean", "norm_before_max", "norm_after_mean", "clipped", "nonfinite"):
+        dtype = "<u4" if name in ("clipped", "nonfinite") else "<f4"
+        header[name] = np.frombuffer(body, dtype, windows * parameters, offset).reshape(parameters, windows)
+        offset += 4 * windows * parameters
+    assert offset == len(body)
+    return header
+
+
+def decode_flight(body: bytes) -> dict[str, Any]:
+    """The header of `flight` with its numbers: `steps`, shape [R], and `norms`, shape [P, R]."""
+    header, offset = _header(body)
+    rows, parameters = header["rows"], len(header["parameters"])
+    header["steps"] = np.frombuffer(body, "<f8", rows, offset)
+    header["norms"] = np.frombuffer(body, "<f4", rows * parameters, offset + 8 * rows).reshape(parameters, rows)
+    assert offset + 8 * rows + 4 * rows * parameters == len(body)
+    return header
+
+
+def _header(body: bytes) -> tuple[dict[str, Any], int]:
+    (length,) = struct.unpack_from("<I", body)
+    assert (4 + length) % 8 == 0
+    return json.loads(body[4 : 4 + length]), 4 + length

@@ -159,7 +159,12 @@ export class TimeChart {
         stroke: line.colour,
         y: drawable(line.y, floor).map((value) => (value === null ? null : y.project(value))),
       })),
-      bands: data.bands.map((band) => ({ ...band, fill: band.colour })),
+      bands: data.bands.map((band) => ({
+        ...band,
+        low: band.low.map(y.project),
+        high: band.high.map(y.project),
+        fill: band.colour,
+      })),
       theme,
     });
     this.markers?.update(this.laidOut);

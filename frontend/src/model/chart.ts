@@ -46,6 +46,7 @@ export interface AlertItem extends Marked {
   readonly colour: string;
   readonly step: number;
   readonly kind: HealthAlert["kind"];
+  readonly finding: string | null;
   readonly message: string;
   readonly departures: readonly (readonly [string, number])[];
   /** How it went on, if that is not in its message. */
@@ -110,12 +111,6 @@ export function verticalRange(
 /** Whether nothing under a marker was told when it happened. */
 export function isComputed({ items }: { readonly items: readonly AlertItem[] }): boolean {
   return items.every((item) => item.source !== null);
-}
-
-/** Bounds of a marker's zoom: a tenth of what is shown on either side, but not fewer than `least`. */
-export function aroundMarker(from: number, to: number, shown: Range, least: number): Range {
-  const room = Math.max((shown[1] - shown[0]) * 0.08, least);
-  return [from - room, to + room];
 }
 
 /** `position` as a share of the range, from 0 at its start to 1 at its end. */

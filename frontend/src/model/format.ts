@@ -44,11 +44,13 @@ export function percent(share: number | null): string {
   return `${percentDigits(share)}${NARROW_SPACE}%`;
 }
 
-/** The same with two digits below 10 %: 2.9 %. */
+/** The same with two digits below 10 %, however small it is: 2.9 %, 0.013 %, 2e-7 %; a model has many small shares. */
 export function finePercent(share: number | null): string {
   const size = share === null ? NaN : Math.abs(share) * 100;
-  if (share === null || !(size >= 1 && size < 9.95)) return percent(share);
-  return `${share < 0 ? MINUS : ""}${Number(size.toPrecision(2))}${NARROW_SPACE}%`;
+  if (share === null || !(size > 0 && size < 9.95)) return percent(share);
+  const digits =
+    size < 1e-3 ? exponent(size.toExponential(0)) : String(Number(size.toPrecision(2)));
+  return `${share < 0 ? MINUS : ""}${digits}${NARROW_SPACE}%`;
 }
 
 /** The bounds of an interval of shares: 86–97 %. */

@@ -17,6 +17,12 @@ const KINDS = {
 
 type EventKind = keyof typeof KINDS;
 
+/** All kinds of alerts, events in the order in which they matter, then findings. */
+export const ALERT_KINDS: readonly HealthAlert["kind"][] = [
+  ...(Object.keys(KINDS) as EventKind[]),
+  "lint",
+];
+
 export interface HealthAlert {
   readonly step: number;
   readonly kind: EventKind | "lint";

@@ -1,5 +1,7 @@
 // The part of the dashboard that a link carries. What is at its default is left out.
 
+import type { AlertKey } from "./alerts";
+import { QUANTITIES, type Quantity } from "./heatmap";
 import type { Range } from "./ranges";
 
 export interface Settings {
@@ -15,6 +17,9 @@ export interface Settings {
   readonly threshold: number | null;
   /** The scalar that is taken for the loss. */
   readonly loss: string | null;
+  readonly parameter: string | null;
+  readonly quantity: Quantity;
+  readonly alert: AlertKey | null;
 }
 
 export const DEFAULTS: Settings = {
@@ -28,6 +33,9 @@ export const DEFAULTS: Settings = {
   focus: null,
   threshold: null,
   loss: null,
+  parameter: null,
+  quantity: "share",
+  alert: null,
 };
 
 export function encodeSettings(settings: Settings): ReadonlyMap<string, string> {
@@ -46,6 +54,10 @@ export function encodeSettings(settings: Settings): ReadonlyMap<string, string> 
   put("focus", settings.focus, null);
   put("threshold", settings.threshold === null ? null : String(settings.threshold), null);
   put("loss", settings.loss, null);
+  put("parameter", settings.parameter, null);
+  put("quantity", settings.quantity, DEFAULTS.quantity);
+  const { alert } = settings;
+  put("alert", alert && [alert.step, alert.kind, alert.run].join(":"), null);
   return result;
 }
 
@@ -73,7 +85,16 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
     focus: link.get("focus") ?? null,
     threshold: threshold !== null && threshold > 0 ? threshold : null,
     loss: link.get("loss") || null,
+    parameter: link.get("parameter") ?? null,
+    quantity: QUANTITIES.find((one) => one === link.get("quantity")) ?? DEFAULTS.quantity,
+    alert: alertOf(link.get("alert") ?? ""),
   };
+}
+
+/** `612:divergence:lstm/unclipped`; a run's name may have colons itself. */
+function alertOf(text: string): AlertKey | null {
+  const [, step, kind, run] = /^(\d+):(\w+):(.+)$/.exec(text) ?? [];
+  return step && kind && run ? { step: Number(step), kind, run } : null;
 }
 
 function short(value: number): string {

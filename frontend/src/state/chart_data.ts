@@ -78,16 +78,12 @@ export const clipRateChart = computed<ChartData>(() => {
 export const alertItems = computed<readonly AlertItem[]>(() =>
   selectedRuns.value.flatMap((run) =>
     run.alerts.filter(isEvent).map((alert) => ({
+      ...alert,
       x: place(alert.step, alert.wall_time, run, axis.value),
-      severity: alert.severity,
       label: alertLabel(alert),
       plural: alertPlural(alert.kind),
       run: run.name,
       colour: colourOf(run),
-      step: alert.step,
-      kind: alert.kind,
-      message: alert.message,
-      departures: alert.departures,
       sequel: episodeWords(alert),
       source: alert.computed ? run.loss : null,
     })),

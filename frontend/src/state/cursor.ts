@@ -1,10 +1,11 @@
 // The shared cursor and the moves that gestures make.
 
 import { batch, computed } from "@preact/signals";
-import { aroundMarker, type AlertItem } from "../model/chart";
+import { alertKey, AFTER, BEFORE } from "../model/alerts";
+import type { AlertItem } from "../model/chart";
 import { nearestRow } from "../model/lines";
 import type { Marker } from "../model/markers";
-import { clamp, zoomed } from "../model/ranges";
+import { clamp, zoomed, type Range } from "../model/ranges";
 import { points, type Points } from "./chart_data";
 import {
   axis,
@@ -15,26 +16,24 @@ import {
   pinnedStep,
   plotWidth,
   runs,
+  selectedAlert,
   selectedRuns,
   setFocus,
   shownRange,
   zoom,
   zoomTo,
   type ChartName,
+  type OwnChart,
 } from "./signals";
 
 /** The step under the cursor; off the step axis, that of the focused run. */
 export const cursorStep = computed<number | null>(() => {
-  if (!cursor.value) return null;
-  return axis.value === "step" ? Math.round(cursor.value.x) : stepAt(cursor.value.x);
+  return cursor.value && stepAt(cursor.value.x);
 });
 
 /** Where the pinned step lies on the horizontal axis. */
 export const pinX = computed<number | null>(() => {
-  const step = pinnedStep.value;
-  if (step === null || axis.value === "step") return step;
-  const line = focusLine();
-  return (line && line.x[nearestRow(line.step, step)]) ?? null;
+  return pinnedStep.value === null ? null : placeOfStep(pinnedStep.value);
 });
 
 /** The step whose distribution is wanted: under the cursor, else pinned, else the newest. */
@@ -43,12 +42,25 @@ export const distributionStep = computed<number | null>(
 );
 
 function focusLine(): Points | null {
-  const lines = points.value.get(focus.value?.name ?? selectedRuns.value[0]?.name ?? "");
+  return lineOf(focus.value?.name ?? selectedRuns.value[0]?.name ?? "");
+}
+
+function lineOf(run: string): Points | null {
+  const lines = points.value.get(run);
   const norm = lines?.get("norm_before");
   return (norm?.x.length ? norm : lines?.get("loss")) ?? null;
 }
 
-function stepAt(x: number): number | null {
+/** Where a step of the focused run lies on the horizontal axis. */
+export function placeOfStep(step: number): number | null {
+  if (axis.value === "step") return step;
+  const line = focusLine();
+  return (line && line.x[nearestRow(line.step, step)]) ?? null;
+}
+
+/** The step of the focused run at a place on the horizontal axis. */
+export function stepAt(x: number): number | null {
+  if (axis.value === "step") return Math.round(x);
   const line = focusLine();
   return (line && line.step[nearestRow(line.x, x)]) ?? null;
 }
@@ -63,6 +75,13 @@ export function hover(chart: ChartName, share: number | null): void {
   const x = low + share * (high - low);
   const next = axis.value === "step" ? clamp(Math.round(x), low, high) : x;
   if (cursor.value?.x !== next || cursor.value.chart !== chart) cursor.value = { x: next, chart };
+}
+
+/** Moves the cursor to a step of the focused run. */
+export function pointAtStep(chart: OwnChart, step: number | null): void {
+  const x = step === null ? null : placeOfStep(step);
+  if (x === null) cursor.value = null;
+  else if (cursor.value?.x !== x || cursor.value.chart !== chart) cursor.value = { x, chart };
 }
 
 /** Moves the cursor by pixels, but by no less than a step. */
@@ -101,20 +120,41 @@ export function pointAtMarker(pointed: Marker<AlertItem> | null): void {
   });
 }
 
-/** Zooms to alerts that lie together and shows the first one's distribution. */
-export function openAlerts(alerts: readonly AlertItem[]): void {
+/** What alerts are placed by: those of charts, and those of the list. */
+export type Opened = Pick<AlertItem, "run" | "step" | "kind" | "x"> & {
+  readonly finding: string | null;
+};
+
+/** Zooms to the steps around alerts that lie together, and shows the first one's distribution and timeline. */
+export function openAlerts(alerts: readonly Opened[]): void {
   const first = alerts[0];
   if (!first) return;
-  const full = fullRange.value;
-  const least = axis.value === "step" ? 20 : (full[1] - full[0]) / 200;
-  const places = alerts.map((alert) => alert.x);
-  const around = aroundMarker(Math.min(...places), Math.max(...places), shownRange.value, least);
+  const around = alerts.map(flightRange);
   batch(() => {
-    zoomTo(around);
+    zoomTo([Math.min(...around.map(([from]) => from)), Math.max(...around.map(([, to]) => to))]);
     marker.value = null;
     cursor.value = null;
     pinnedStep.value = first.step;
+    selectedAlert.value = alertKey(first);
     const run = runs.value?.find((candidate) => candidate.name === first.run);
-    if (run && run.histogram_steps > 0) setFocus(run.name);
+    if (run && (run.histogram_steps > 0 || run.parameters.length > 0)) setFocus(run.name);
   });
+}
+
+/** Shows the whole run again, and no timeline. */
+export function closeAlert(): void {
+  batch(() => {
+    selectedAlert.value = null;
+    zoomTo(null);
+  });
+}
+
+/** The steps that a flight recorder keeps around an alert, on the horizontal axis; off the step axis by its pace. */
+function flightRange({ run: name, x }: Opened): Range {
+  if (axis.value === "step") return [x - BEFORE, x + AFTER];
+  const run = runs.value?.find((candidate) => candidate.name === name);
+  if (!run) return [x, x];
+  const steps = Math.max(run.last_step - run.first_step, 1);
+  const pace = (run.last_wall_time - run.first_wall_time) / steps;
+  return [x - BEFORE * pace, x + AFTER * pace];
 }

@@ -8,21 +8,21 @@ import { extent } from "../model/ranges";
 import { watchTheme } from "../theme";
 import { distributionStep } from "./cursor";
 import { explain } from "./explain";
+import { keepFlight, keepWindows } from "./parameter_effects";
 import { keepWhatIf } from "./what_if_effect";
+import { applySettings, settings } from "./settings";
 import {
-  applySettings,
   axis,
   failure,
   focus,
   histogram,
   lossTag,
-  parameter,
+  pickedParameter,
   plotWidth,
   recoveries,
   runs,
   selectedRuns,
   series,
-  settings,
   theme,
   window as clipRateWindow,
   zoom,
@@ -53,6 +53,8 @@ export function start(): void {
   effect(keepLink);
   effect(keepSeries);
   effect(keepHistogram);
+  effect(keepWindows);
+  effect(keepFlight);
   effect(keepWhatIf);
 }
 
@@ -159,7 +161,7 @@ async function loadSeries(
 function keepHistogram(): (() => void) | undefined {
   const run = focus.value;
   const step = distributionStep.value;
-  const wanted = parameter.value;
+  const wanted = pickedParameter.value;
   if (!run || step === null) return;
   if (run.histogram_steps === 0) {
     histogram.value = { error: "This run has no recorded distributions." };

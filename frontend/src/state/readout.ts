@@ -5,7 +5,7 @@ import type { Column } from "../api";
 import { duration, integer, moment, number, percent, percentRange } from "../model/format";
 import { rowAt, sortedReadout, type Readout } from "../model/readout";
 import { colourOf, points, type Points } from "./chart_data";
-import { axis, cursor, selectedRuns, type ChartName } from "./signals";
+import { axis, cursor, selectedRuns, type ChartName, type OwnChart } from "./signals";
 
 export interface ReadoutRow {
   readonly run: string;
@@ -20,9 +20,10 @@ const MOST_ROWS = 14;
 
 export const readout = computed<(Readout<ReadoutRow> & { readonly title: string }) | null>(() => {
   const at = cursor.value;
-  if (!at) return null;
+  if (!at || !isTimeChart(at.chart)) return null;
+  const say = SAY[at.chart];
   const rows = selectedRuns.value.flatMap((run): ReadoutRow[] => {
-    const said = SAY[at.chart](run.name, at.x);
+    const said = say(run.name, at.x);
     return said ? [{ run: run.name, colour: colourOf(run), detail: "", ...said }] : [];
   });
   return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x) };
@@ -52,6 +53,10 @@ const SAY: Readonly<Record<ChartName, (run: string, x: number) => Said | null>> 
     return { value, text: percent(value), detail };
   },
 };
+
+function isTimeChart(chart: ChartName | OwnChart): chart is ChartName {
+  return chart in SAY;
+}
 
 function clips(name: string): boolean {
   return selectedRuns.value.find((run) => run.name === name)?.rule.kind !== "none";

@@ -2,9 +2,11 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import type { Axis, Column, Histogram, Run, Series } from "../api";
+import type { AlertKey } from "../model/alerts";
 import type { AlertItem } from "../model/chart";
 import { assignSlots, colour, type Slots } from "../model/colours";
-import { DEFAULTS, type Settings } from "../model/link";
+import type { Quantity } from "../model/heatmap";
+import { DEFAULTS } from "../model/link";
 import { lossOptions } from "../model/loss_choice";
 import type { Marker } from "../model/markers";
 import { within, type Range } from "../model/ranges";
@@ -12,6 +14,8 @@ import { compileSearch } from "../model/search";
 import { LIGHT, type Theme } from "../theme";
 
 export type ChartName = "loss" | "norm" | "clip-rate";
+/** Charts that say themselves what is under the cursor. */
+export type OwnChart = "parameters" | "picked" | "blame";
 export type ScaleChoice = "auto" | "log" | "linear";
 
 /** Lines of one run, and the request that they answer. */
@@ -57,7 +61,10 @@ export const scales = signal<Readonly<Record<"loss" | "norm", ScaleChoice>>>({
 /** The part of the horizontal axis shown; null for all of it. */
 export const zoom = signal<Range | null>(DEFAULTS.zoom);
 /** Where the pointer is on the horizontal axis, and in which chart. */
-export const cursor = signal<{ readonly x: number; readonly chart: ChartName } | null>(null);
+export const cursor = signal<{
+  readonly x: number;
+  readonly chart: ChartName | OwnChart;
+} | null>(null);
 /** The marker that is pointed at or focused. */
 export const marker = signal<Marker<AlertItem> | null>(null);
 /** The step whose distribution stays when the pointer leaves. */
@@ -66,10 +73,14 @@ export const pinnedStep = signal<number | null>(DEFAULTS.step);
 export const focusChoice = signal<string | null>(DEFAULTS.focus);
 /** The scalar that is taken for the loss of runs that have it; null for each run's own. */
 export const lossTag = signal<string | null>(DEFAULTS.loss);
-/** The parameter whose distribution is shown; null for all together. */
-export const parameter = signal<string | null>(null);
 /** The threshold chosen in the what-if panel; null until there is one. */
 export const threshold = signal<number | null>(DEFAULTS.threshold);
+/** The parameter that was picked; null for all together. */
+export const parameter = signal<string | null>(DEFAULTS.parameter);
+/** What the heatmap of parameters shows. */
+export const quantity = signal<Quantity>(DEFAULTS.quantity);
+/** The alert whose timeline is shown. */
+export const selectedAlert = signal<AlertKey | null>(DEFAULTS.alert);
 /** Lines by run name. Old ones stay until their successors arrive. */
 export const series = signal<ReadonlyMap<string, RunSeries>>(new Map());
 /** The distribution shown, or why there is none. */
@@ -130,6 +141,12 @@ export const focus = computed<Run | null>(() => {
     candidates[0] ??
     null
   );
+});
+
+/** The parameter that was picked, if the run shown has it. */
+export const pickedParameter = computed<string | null>(() => {
+  const name = parameter.value;
+  return name !== null && focus.value?.parameters.includes(name) ? name : null;
 });
 
 /** All of them, but of too many the first, and rather those whose gradients were recorded. */
@@ -199,35 +216,7 @@ export function zoomTo(range: Range | null): void {
 
 export function setFocus(name: string): void {
   batch(() => {
+    if (name !== focus.value?.name) parameter.value = null;
     focusChoice.value = name;
-    parameter.value = null;
   });
 }
-
-export function applySettings(settings: Settings): void {
-  batch(() => {
-    chosen.value = settings.runs;
-    search.value = settings.search;
-    axis.value = settings.axis;
-    window.value = settings.window;
-    smoothing.value = settings.smoothing;
-    zoom.value = settings.zoom;
-    pinnedStep.value = settings.step;
-    focusChoice.value = settings.focus;
-    threshold.value = settings.threshold;
-    lossTag.value = settings.loss;
-  });
-}
-
-export const settings = computed<Settings>(() => ({
-  runs: chosen.value,
-  search: search.value,
-  axis: axis.value,
-  window: window.value,
-  smoothing: smoothing.value,
-  zoom: zoom.value,
-  step: pinnedStep.value,
-  focus: focusChoice.value,
-  threshold: threshold.value,
-  loss: lossTag.value,
-}));

@@ -1,7 +1,9 @@
 import { computed } from "@preact/signals";
 import { failure, runs, selectedRuns } from "../state/signals";
+import { Alerts } from "./alerts";
 import { Distribution } from "./distribution";
 import { Health } from "./health";
+import { Parameters } from "./parameters";
 import { Sidebar } from "./sidebar";
 import { Empty, Failure, Loading, Nothing, SampledBanner } from "./notices";
 import { Suggestions } from "./suggestions";
@@ -35,8 +37,10 @@ export function App() {
             <div class="pairs">
               <Distribution />
               <WhatIf />
+              <Parameters />
               <Suggestions />
             </div>
+            <Alerts />
           </>
         )}
       </main>

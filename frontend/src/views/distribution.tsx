@@ -11,6 +11,7 @@ import {
   focus,
   histogram,
   parameter,
+  pickedParameter,
   pinnedStep,
   recordedRuns,
   theme,
@@ -123,7 +124,7 @@ function Pickers() {
       <select
         aria-label="Parameter of the distribution"
         data-testid="distribution-parameter"
-        value={parameter.value ?? ""}
+        value={pickedParameter.value ?? ""}
         onChange={(event) => (parameter.value = event.currentTarget.value || null)}
       >
         <option value="">all parameters</option>

@@ -1,11 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  aroundMarker,
-  hasValues,
-  shareOf,
-  verticalRange,
-  visibleRows,
-} from "../../src/model/chart";
+import { hasValues, shareOf, verticalRange, visibleRows } from "../../src/model/chart";
 
 const line = (x: number[], y: number[]) => ({ x: Float64Array.from(x), y: Float64Array.from(y) });
 
@@ -40,11 +34,6 @@ it("hasValues is false where nothing is finite", () => {
   expect(hasValues([line([0, 1], [NaN, Infinity])], [0, 1])).toBe(false);
   expect(hasValues([line([0, 1], [NaN, 1])], [0, 1])).toBe(true);
   expect(hasValues([], [0, 1])).toBe(false);
-});
-
-it("aroundMarker leaves room on both sides", () => {
-  expect(aroundMarker(600, 612, [0, 1000], 20)).toEqual([520, 692]);
-  expect(aroundMarker(600, 600, [590, 610], 20)).toEqual([580, 620]);
 });
 
 it("shareOf runs from 0 to 1 over the range", () => {

@@ -84,17 +84,12 @@ it("power writes tick labels short", () => {
   ]);
 });
 
-it("finePercent has two digits below ten percent", () => {
+it("finePercent has two digits below ten percent, however small", () => {
   const shares = [0, 0.004, 0.029, 0.0304, 0.0949, 0.0996, 0.19, -0.029, null];
-  expect(shares.map((share) => finePercent(share).replace("\u202f", " "))).toEqual([
-    "0 %",
-    "0.4 %",
-    "2.9 %",
-    "3 %",
-    "9.5 %",
-    "10 %",
-    "19 %",
-    "−2.9 %",
+  const small = [0.5, 0.012, 0.00999, 0.00132, 0.000013, 3e-8, 1e-12, 1, NaN];
+  expect([...shares, ...small].map((share) => finePercent(share).replace("\u202f", " "))).toEqual([
+    ...["0 %", "0.4 %", "2.9 %", "3 %", "9.5 %", "10 %", "19 %", "−2.9 %", "–"],
+    ...["50 %", "1.2 %", "1 %", "0.13 %", "0.0013 %", "3e−6 %", "1e−10 %", "100 %"],
     "–",
   ]);
 });

@@ -18,6 +18,9 @@ it("a link gives back what it was made from", () => {
     focus: "a,b",
     threshold: 1.42,
     loss: "train/loss & more",
+    parameter: "rnn.weight_hh_l0",
+    quantity: "clip_rate",
+    alert: { step: 612, kind: "divergence", run: "lr:0.1/a,b" },
   };
   expect(decodeSettings(encodeSettings(settings))).toEqual(settings);
 });
@@ -34,6 +37,8 @@ it("nonsense in a link counts as absent", () => {
     ["zoom", "9_1"],
     ["step", "NaN"],
     ["threshold", "-1"],
+    ["quantity", "weight"],
+    ["alert", "612:lstm"],
   ]);
   expect(decodeSettings(nonsense)).toEqual(DEFAULTS);
 });

@@ -3,8 +3,8 @@ import { DEFAULTS } from "../../src/model/link";
 import { clipRateChart, lossChart, lossIsLog, normChart } from "../../src/state/chart_data";
 import { cursorStep, hover, openAlerts, pinCursor, pinX, stepCursor } from "../../src/state/cursor";
 import { readout } from "../../src/state/readout";
+import { applySettings } from "../../src/state/settings";
 import {
-  applySettings,
   cursor,
   pinnedStep,
   runs,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULTS } from "../../src/model/link";
+import { applySettings, settings } from "../../src/state/settings";
 import {
-  applySettings,
   chosen,
   colours,
   FIRST_SELECTED,
@@ -18,7 +18,6 @@ import {
   selectOnly,
   setAxis,
   setFocus,
-  settings,
   shownRange,
   toggleRun,
   zoom,

@@ -3,15 +3,8 @@ import { beforeEach, expect, it } from "vitest";
 import { whatIfArguments, type WhatIf } from "../../src/api_what_if";
 import { DEFAULTS } from "../../src/model/link";
 import { normChart } from "../../src/state/chart_data";
-import {
-  applySettings,
-  runs,
-  series,
-  setAxis,
-  settings,
-  threshold,
-  zoom,
-} from "../../src/state/signals";
+import { applySettings, settings } from "../../src/state/settings";
+import { runs, series, setAxis, threshold, zoom } from "../../src/state/signals";
 import { chosenLimit } from "../../src/state/norm_limits";
 import {
   chooseThreshold,

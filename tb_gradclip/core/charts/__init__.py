@@ -6,5 +6,6 @@
 - `extremes`     what stands out in every block of rows
 - `outline`      what stands out in a long run, noted while it is recorded
 - `outlined`     what a chart asks for, of a run that is known in outline
+- `heatmap`      parameters over steps, of windows
 - `reduction`    fewer points that still show every extreme
 """

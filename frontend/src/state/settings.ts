@@ -1,0 +1,47 @@
+// What the page's link holds of the dashboard: which signal each setting is.
+
+import { batch, computed, type Signal } from "@preact/signals";
+import type { Settings } from "../model/link";
+import {
+  axis,
+  chosen,
+  focusChoice,
+  lossTag,
+  parameter,
+  pinnedStep,
+  quantity,
+  search,
+  selectedAlert,
+  smoothing,
+  threshold,
+  window,
+  zoom,
+} from "./signals";
+
+const KEPT: { readonly [K in keyof Settings]: Signal<Settings[K]> } = {
+  runs: chosen,
+  search,
+  axis,
+  window,
+  smoothing,
+  zoom,
+  step: pinnedStep,
+  focus: focusChoice,
+  threshold,
+  loss: lossTag,
+  parameter,
+  quantity,
+  alert: selectedAlert,
+};
+const SIGNALS = Object.entries(KEPT) as [keyof Settings, Signal<unknown>][];
+
+export function applySettings(settings: Settings): void {
+  batch(() => {
+    for (const [name, kept] of SIGNALS) kept.value = settings[name];
+  });
+}
+
+export const settings = computed(
+  () =>
+    Object.fromEntries(SIGNALS.map(([name, kept]) => [name, kept.value])) as unknown as Settings,
+);

@@ -1,0 +1,92 @@
+// Which parameter did what: a heatmap of all over steps, a table, and the norm of the one that is picked.
+
+import { computed } from "@preact/signals";
+import { QUANTITIES, QUANTITY_WORDS } from "../model/heatmap";
+import { integer, plural } from "../model/format";
+import { hasBroken, heat, palette, table, windows } from "../state/parameters";
+import { axis, focus, quantity } from "../state/signals";
+import { Choice } from "./choice";
+import { HeatmapPlace } from "./heatmap_place";
+import { ParameterTable } from "./parameter_table";
+import { Picked } from "./picked";
+
+// A small summary, so that a new window does not render the whole card again.
+const stage = computed(() => {
+  const shown = windows.value;
+  if (shown && "error" in shown) return shown.error;
+  if (!table.value) return "reading…";
+  if (table.value.windows > 0) return null;
+  const last = focus.value?.last_step ?? 0;
+  return `No complete window of steps here: one has ${last < 4096 ? "16" : "16 or more"} steps.`;
+});
+
+export function Parameters() {
+  const note = stage.value;
+  return (
+    <section class="card parameters" aria-label="Parameters" data-testid="parameters">
+      <h2>
+        Parameters <small data-testid="parameters-words">{subtitle.value}</small>
+        <span class="tools">
+          <Choice
+            name="quantity"
+            label="What the heatmap shows"
+            options={QUANTITIES.map((one) => [one, QUANTITY_WORDS[one][0]] as const)}
+            value={quantity.value}
+            onChange={(next) => (quantity.value = next)}
+          />
+        </span>
+      </h2>
+      {note !== null ? (
+        <p class="hint" data-testid="parameters-note">
+          {note}
+        </p>
+      ) : (
+        <div class="beside">
+          <div>
+            <HeatmapPlace />
+            <Legend />
+          </div>
+          <ParameterTable />
+        </div>
+      )}
+      <Picked />
+    </section>
+  );
+}
+
+const subtitle = computed(() => {
+  const run = focus.value;
+  if (!run) return "";
+  const steps = axis.value === "step" ? "" : ", over steps whatever the axis above";
+  return `${QUANTITY_WORDS[quantity.value][1]}, ${run.name}${steps}`;
+});
+
+function Legend() {
+  const scale = heat.value;
+  const known = table.value;
+  if (!scale || !known) return null;
+  const { left_out } = known;
+  return (
+    <p class="legend" data-testid="legend">
+      <span class="ramp" aria-hidden="true">
+        <i style={{ background: `linear-gradient(to right, ${palette.value.join(", ")})` }} />
+        {scale.ticks.map(({ position, label }) => (
+          <span key={position} style={{ left: `${position * 100}%` }}>
+            {label}
+          </span>
+        ))}
+      </span>
+      {hasBroken.value && (
+        <span class="broken-key">
+          <i /> no finite norm
+        </span>
+      )}
+      {left_out > 0 && (
+        <span>
+          the {integer(known.parameters.length)} with the largest share; {plural(left_out, "other")}{" "}
+          left out
+        </span>
+      )}
+    </p>
+  );
+}

@@ -1,0 +1,110 @@
+"""What is known of single parameters: windows and flights of a run, read when somebody looks at them.
+
+A run of a million steps and 200 parameters has some 15 MB of them. Nobody who opens the tab waits for these.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tb_gradclip.core import schema
+from tb_gradclip.core.flight import NORM_DTYPE, Flight
+from tb_gradclip.core.schema import Tag, Window
+
+if TYPE_CHECKING:
+    from tb_gradclip.storage.source import Listed
+
+Read = Callable[[Collection[Tag]], Mapping[Tag, list[bytes]]]
+"""Reads tags of the run: frames of their records."""
+
+MOST_KEPT = 64 << 20
+"""Bytes of windows that stay once they were read; what is beyond is read anew each time."""
+
+TAGS_AT_ONCE = 64
+"""So that a run of ten thousand parameters is never in memory as a whole."""
+
+
+class Details:
+    """Windows and flights of one run; safe to share by threads.
+
+    Args:
+      read: reads tags of the run.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._state: tuple[Mapping[Tag, Listed], Mapping[str, int]] = {}, {}
+        self._kept: dict[Tag, tuple[Listed, list[Window]]] = {}
+
+    def update(self, listed: Mapping[Tag, Listed], spans: Mapping[str, int]) -> None:
+        """Take note of what there is: tags as a provider lists them, and `RunBuilder.spans`."""
+        self._state = listed, spans
+
+    def windows(self, first: float, last: float) -> Iterator[Window]:
+        """Windows with steps from `first` to `last`, both included, in order of step.
+
+        The last window of an attempt that was taken back ends where the next attempt begins, so that no two overlap;
+        its statistics and its number of steps are those of all its steps.
+        """
+        listed, spans = self._state
+        for attempt, end in sorted(spans.items()):
+            tags = list(reaching(_shards(listed, "parameters", attempt), first, last))
+            for start in range(0, len(tags), TAGS_AT_ONCE):
+                for window in self._windows_of(tags[start : start + TAGS_AT_ONCE], listed):
+                    if window.first_step < end and window.first_step <= last and window.last_step >= first:
+                        yield replace(window, last_step=min(window.last_step, end - 1))
+
+    def flight(self, first: int, last: int, parameters: int) -> Flight:
+        """Rows of flights from step `first` to `last`, both included; none where no flight has any.
+
+        Args:
+          parameters: how many a row has.
+        """
+        listed, spans = self._state
+        found = [Flight(np.empty(0, np.int64), np.empty((0, parameters), NORM_DTYPE))]
+        for attempt, end in sorted(spans.items()):
+            tags = list(reaching(_shards(listed, "flights", attempt), first, last))
+            frames = self._read(tags) if tags else {}
+            for flight in (schema.decode_flight(frame) for tag in tags for frame in frames[tag]):
+                rows = (flight.steps >= first) & (flight.steps <= min(last, end - 1))
+                found.append(Flight(flight.steps[rows], flight.norms[rows]))
+        return Flight(np.concatenate([f.steps for f in found]), np.concatenate([f.norms for f in found]))
+
+    def _windows_of(self, tags: Sequence[Tag], listed: Mapping[Tag, Listed]) -> list[Window]:
+        with self._lock:
+            known = {tag: self._kept[tag][1] for tag in tags if tag in self._kept and self._kept[tag][0] == listed[tag]}
+            missing = [tag for tag in tags if tag not in known]
+            room = MOST_KEPT - sum(w.rows.nbytes for _, kept in self._kept.values() for w in kept) if missing else 0
+            for tag, frames in (self._read(missing) if missing else {}).items():
+                known[tag] = [schema.decode_window(frame) for frame in frames]
+                room -= sum(window.rows.nbytes for window in known[tag])
+                if room >= 0:
+                    self._kept[tag] = listed[tag], known[tag]
+        return [window for tag in tags for window in known[tag]]
+
+
+def _shards(listed: Mapping[Tag, Listed], kind: str, attempt: str) -> list[tuple[Tag, int]]:
+    """Tags of a kind in the order in which they were written, with the step of their last record."""
+    return sorted(
+        (tag, state.max_step)
+        for tag, state in listed.items()
+        if tag.kind == kind and tag.attempt == attempt and schema.content_version(state.content) <= schema.SCHEMA
+    )
+
+
+def reaching(shards: Sequence[tuple[Tag, int]], first: float, last: float) -> Iterator[Tag]:
+    """Shards with steps from one to another, and perhaps more. What is known of each is where its last record begins.
+
+    So its rows begin after the last record of the shard before it does, and end before that of the shard after it.
+    """
+    for i, (tag, _) in enumerate(shards):
+        begins_after = shards[i - 1][1] if i else -1
+        ends_before = shards[i + 1][1] if i + 1 < len(shards) else last + 1
+        if begins_after < last and ends_before > first:
+            yield tag

@@ -1,0 +1,164 @@
+"""The panel of alerts and the timeline of one, in a real browser inside real TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator
+
+from tb_gradclip.core.rules import Rule
+from tests.browser.conftest import Dashboard
+from tests.logs import BREAK, SPIKE, write_run
+from tests.tensorboard import tensorboard
+from tests.test_recorder import measured, recorder
+
+
+def alerts(dashboard: Dashboard) -> list[tuple[str, int]]:
+    entries = dashboard.frame.get_by_test_id("alert").all()
+    return [(e.get_attribute("data-kind") or "", int(e.get_attribute("data-step") or -1)) for e in entries]
+
+
+def entry(dashboard: Dashboard, kind: str) -> Locator:
+    return dashboard.frame.locator(f"[data-testid=alert][data-kind={kind}]").first
+
+
+def shown(dashboard: Dashboard) -> tuple[int, int]:
+    """Steps near the edges of the charts."""
+    dashboard.hover("chart-norm", 0.06)
+    left = dashboard.cursor("chart-norm")
+    dashboard.hover("chart-norm", 0.98)
+    return left, dashboard.cursor("chart-norm")
+
+
+def test_alerts_of_all_runs_are_listed_and_can_be_filtered(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    everything = alerts(dashboard)
+    assert {("spike", SPIKE), ("nonfinite", BREAK), ("lint", 0)} <= set(everything)
+    times = [step for _, step in everything]
+    assert times == sorted(times, reverse=True)
+    assert "First to rise: rnn.weight" in entry(dashboard, "spike").inner_text()
+    dashboard.frame.get_by_test_id("alert-kind").select_option("spike")
+    assert {kind for kind, _ in alerts(dashboard)} == {"spike"}
+    dashboard.frame.get_by_test_id("alert-kind").select_option("")
+    dashboard.frame.get_by_test_id("alerts").get_by_text("worst", exact=True).click()
+    assert alerts(dashboard)[0] == ("nonfinite", BREAK)
+    dashboard.frame.locator("[data-testid=run][data-run=broken] input").uncheck()
+    dashboard.page.wait_for_timeout(300)
+    assert "nonfinite" not in {kind for kind, _ in alerts(dashboard)}
+
+
+def test_a_selected_alert_zooms_every_chart_and_opens_its_timeline(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    entry(dashboard, "spike").click()
+    dashboard.chart("chart-blame").wait_for()
+    dashboard.page.wait_for_timeout(1000)
+    assert f"{SPIKE // 50 * 50:,}" in dashboard.frame.get_by_test_id("distribution-step").inner_text()
+    left, right = shown(dashboard)
+    assert SPIKE - 64 <= left < SPIKE < right <= SPIKE + 32
+    assert "rnn.weight left its past" in dashboard.frame.get_by_test_id("blame-order").inner_text()
+    names = [line.get_attribute("data-parameter") for line in dashboard.frame.get_by_test_id("departure").all()]
+    assert names[0] == "rnn.weight"
+    assert set(names) == {"embedding.weight", "rnn.weight", "head.weight"}
+    assert f"p.gradclip.alert={SPIKE}%3Aspike%3Aclipped" in dashboard.page.url
+    dashboard.frame.get_by_test_id("close-alert").click()
+    dashboard.page.wait_for_timeout(1000)
+    left, right = shown(dashboard)
+    assert right - left > 4000
+
+
+def test_the_timeline_reads_norms_at_the_shared_cursor(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    entry(dashboard, "spike").click()
+    dashboard.chart("chart-blame").wait_for()
+    dashboard.page.wait_for_timeout(1000)
+    first = dashboard.frame.get_by_test_id("departure").first
+    assert "up to ×" in first.inner_text()
+    chart = dashboard.chart("chart-blame")
+    chart.scroll_into_view_if_needed()
+    dashboard.hover("chart-blame", 0.3)
+    assert "up to" not in first.inner_text()
+    assert SPIKE - 64 < dashboard.cursor("chart-loss") < SPIKE
+
+
+def test_a_marker_of_the_loss_chart_selects_its_alert(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    markers = dashboard.chart("chart-loss").get_by_test_id("marker").all()
+    broken = next(marker for marker in markers if "NaN" in (marker.get_attribute("aria-label") or ""))
+    broken.click()
+    dashboard.page.wait_for_timeout(1200)
+    assert entry(dashboard, "nonfinite").get_attribute("aria-pressed") == "true"
+    assert dashboard.frame.get_by_test_id("blame").get_attribute("data-step") == str(BREAK)
+    left, right = shown(dashboard)
+    assert BREAK - 64 <= left < BREAK < right <= BREAK + 32
+    assert "broken" in dashboard.frame.get_by_test_id("parameters-words").inner_text()
+
+
+def test_alerts_are_reached_and_selected_with_the_keyboard(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    everything = alerts(dashboard)
+    dashboard.frame.get_by_test_id("alert").first.focus()
+    dashboard.page.keyboard.press("ArrowDown")
+    dashboard.page.keyboard.press("Enter")
+    dashboard.page.wait_for_timeout(500)
+    pressed = dashboard.frame.locator("[data-testid=alert][aria-pressed=true]")
+    assert (pressed.get_attribute("data-kind"), int(pressed.get_attribute("data-step") or -1)) == everything[1]
+
+
+def test_a_finding_says_why_it_has_no_timeline(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    entry(dashboard, "lint").click()
+    assert "A finding is about how clipping is set up" in dashboard.frame.get_by_test_id("no-timeline").inner_text()
+
+
+def test_a_link_brings_back_the_timeline(dashboard: Dashboard, board: str) -> None:
+    zoom = f"p.gradclip.zoom={SPIKE - 64}_{SPIKE + 32}"
+    dashboard.page.goto(f"{board}#gradclip&p.gradclip.alert={SPIKE}%3Aspike%3Aclipped&{zoom}")
+    dashboard.page.wait_for_selector("iframe[src*=gradclip]")
+    dashboard.page.wait_for_timeout(300)
+    dashboard.chart("chart-blame").wait_for()
+    assert entry(dashboard, "spike").get_attribute("aria-pressed") == "true"
+
+
+def test_a_departed_parameter_is_picked_from_the_timeline(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    entry(dashboard, "spike").click()
+    first = dashboard.frame.get_by_test_id("departure").first
+    first.get_by_role("button").click()
+    dashboard.page.wait_for_timeout(500)
+    assert dashboard.frame.get_by_test_id("picked").get_attribute("data-parameter") == "rnn.weight"
+
+
+def test_a_run_in_which_nothing_broke_says_so(dashboard: Dashboard, tmp_path: Path) -> None:
+    write_run(tmp_path / "logs" / "calm", 400, Rule("none"))
+    with tensorboard(tmp_path / "logs") as address:
+        dashboard.open(address, runs=1)
+        note = dashboard.frame.get_by_test_id("no-alerts").inner_text()
+        assert note == "No alerts: nothing broke in 400 steps."
+
+
+def test_of_many_alerts_two_hundred_are_listed_and_late_ones_say_why_they_have_no_timeline(
+    dashboard: Dashboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tb_gradclip.core.flight.MOST_BYTES", 20_000)
+    book = recorder(tmp_path / "logs" / "shaky")
+    for first in range(0, 60_000, 200):
+        losses = [2.0] * 200
+        losses[150] = float("nan")
+        book.add_steps(measured(first, losses))
+    book.close()
+    write_run(tmp_path / "logs" / "usual", 200, Rule("none"))
+    with tensorboard(tmp_path / "logs") as address:
+        dashboard.open(address, runs=2)
+        total = int(dashboard.frame.locator("[data-testid=alert-kind] option").first.inner_text().split("(")[1][:-1])
+        assert total > 250
+        assert len(alerts(dashboard)) == 200
+        dashboard.frame.get_by_test_id("more-alerts").click()
+        assert len(alerts(dashboard)) == min(total, 400)
+        dashboard.frame.get_by_test_id("alert").first.click()
+        failed = dashboard.frame.get_by_test_id("no-timeline")
+        failed.wait_for()
+        assert "kept around the first alerts of a run only" in failed.inner_text()
+        assert any("404" in complaint for complaint in dashboard.complaints)  # the browser tells of that answer
+        dashboard.page.goto("about:blank")
+        dashboard.complaints.clear()
