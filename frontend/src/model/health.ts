@@ -71,6 +71,11 @@ export function isEvent<T extends HealthAlert>(alert: T): alert is T & { kind: E
   return alert.kind !== "lint";
 }
 
+/** Whether charts mark it: that the clip rate changed, its own curve shows. */
+export function isMarked<T extends HealthAlert>(alert: T): alert is T & { kind: EventKind } {
+  return isEvent(alert) && alert.kind !== "regime";
+}
+
 export interface LintWords {
   /** The finding's name, or how many there are. */
   readonly text: string;

@@ -9,7 +9,7 @@ import {
   type ChartData,
   type Line,
 } from "../model/chart";
-import { alertLabel, alertPlural, isEvent, episodeWords } from "../model/health";
+import { alertLabel, alertPlural, isMarked, episodeWords } from "../model/health";
 import { gaps } from "../model/lines";
 import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
@@ -74,10 +74,10 @@ export const clipRateChart = computed<ChartData>(() => {
   };
 });
 
-/** Events of the selected runs on the current axis. */
+/** Events of the selected runs that charts mark, on the current axis. */
 export const alertItems = computed<readonly AlertItem[]>(() =>
   selectedRuns.value.flatMap((run) =>
-    run.alerts.filter(isEvent).map((alert) => ({
+    run.alerts.filter(isMarked).map((alert) => ({
       ...alert,
       x: place(alert.step, alert.wall_time, run, axis.value),
       label: alertLabel(alert),

@@ -7,6 +7,7 @@ import {
   computedWords,
   episodeWords,
   isEvent,
+  isMarked,
   lintWords,
   type Finding,
   type HealthAlert,
@@ -197,6 +198,8 @@ describe("lintWords", () => {
   it("are silent where nothing was found, and findings are neither events nor chips", () => {
     expect(lintWords([event])).toBeNull();
     expect(isEvent(event)).toBe(true);
+    expect(isMarked(event)).toBe(true);
+    expect(isMarked({ ...event, kind: "regime" })).toBe(false);
     expect(isEvent(finding("no_gradient", "warning"))).toBe(false);
     expect(chips([finding("no_gradient", "warning")])).toMatchObject([{ text: "none" }]);
   });
