@@ -46,4 +46,4 @@ def test_the_benchmark_prints_its_tables() -> None:
     command = [sys.executable, "-m", "tests.benchmarks.divergence", "--traces", "1", "--steps", "1500", "--seeds", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "| ours " in done.stdout
-    assert sum(line.startswith("|--") for line in done.stdout.splitlines()) == 4
+    assert sum(line.startswith("|--") for line in done.stdout.splitlines()) == 5
