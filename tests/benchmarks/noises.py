@@ -1,4 +1,4 @@
-"""Noise of twenty-four families, in the logarithm of a loss: those to tune on, and those to judge by.
+"""Noise of twenty-six families, in the logarithm of a loss: those to tune on, and those to judge by.
 
 Each takes a generator and the curve the noise is added to, of shape (steps,), and returns noise of that shape.
 """
@@ -79,6 +79,17 @@ def periodic(rng: np.random.Generator, curve: Floats) -> Floats:
 
 def persistent(rng: np.random.Generator, curve: Floats) -> Floats:
     return autoregressive(rng.normal(0, rng.uniform(0.03, 0.08), len(curve)), rng.uniform(0.75, 0.92))
+
+
+def coarse(rng: np.random.Generator, curve: Floats) -> Floats:
+    """Mean over so few examples that losses differ by a third to a half from step to step, from the first one on."""
+    k = int(rng.choice([1, 2, 4]))
+    return np.asarray(np.log(np.exp(rng.normal(0, rng.uniform(0.3, 0.6), (len(curve), k))).mean(axis=1)))
+
+
+def gains(rng: np.random.Generator, curve: Floats) -> Floats:
+    """Log-normal to one side, above or below."""
+    return rng.choice([-1, 1]) * lognormal(rng, curve)
 
 
 def accumulated(rng: np.random.Generator, curve: Floats) -> Floats:
@@ -180,6 +191,8 @@ TUNING: dict[str, Noise] = {
     "periodic": periodic,
     "likelihood": gaussian,
     "signed": student,
+    "coarse": coarse,
+    "gains": gains,
 }
 HELD_OUT: dict[str, Noise] = {
     "gamma drift": gamma_drift,

@@ -55,7 +55,13 @@ class Trace:
     outliers: frozenset[int] = frozenset()
 
 
-AFFINE = {"likelihood": (-4.0, 1.0), "signed": (0.0, 1.0), "returns": (0.0, 1.0), "advantage": (0.0, 1.0)}
+AFFINE = {
+    "likelihood": (-4.0, 1.0),
+    "signed": (0.0, 1.0),
+    "gains": (0.0, 1.0),
+    "returns": (0.0, 1.0),
+    "advantage": (0.0, 1.0),
+}
 """Families whose loss is offset + factor x: log-likelihoods below zero, and losses that change their sign."""
 
 
