@@ -31,7 +31,12 @@ RISE = 0.18
 
 RATE = 0.02
 PRIOR_STEPS = 4
-"""Weight of the newest loss in running means once 46 have been seen; 1 / (n + 4) before."""
+SCALE_PRIOR_STEPS = 16
+"""Weight of the newest loss in running means once 46 have been seen; before, 1 / (n + 4) in that of the losses and
+1 / (n + 16) in those that make the scale."""
+
+START_STEPS = 12
+"""In so many losses the mean does not rise: from the first one on, a learning rate may be too high."""
 
 PRIOR_DEVIATION = 0.2
 """Mean absolute deviation assumed at first, in log(loss): the first losses are judged generously, rather than never.
@@ -98,10 +103,10 @@ class LossMonitor:
     """Streaming detector of divergence and spikes in the loss; O(1) time and memory, 2 microseconds a step.
 
     With x = log(loss), or the loss itself once one was negative, and all means exponentially weighted with the rate
-    max(0.02, 1 / (n + 4)):
+    max(0.02, 1 / (n + 4)), or 1 / (n + 16) for d, e and e1:
 
     - m is the mean of x and d the mean of |x - m|, of residuals winsorised at 3 sigma. Both d and e are 0.2 at first,
-      and in the first 8 losses m falls but does not rise. The linear axis goes on from the level exp(m) with 0.2 times
+      and in the first 12 losses m falls but does not rise. The linear axis goes on from the level exp(m) with 0.2 times
       the distance to the first negative loss; where that is the first of all, from it with 0.2 times its size.
     - e is the mean of |x(t) - x(t - 8)| / sqrt(2), bounded by 6 sigma: the scale of the noise, whatever the trend. With
       e1, that of neighbours (as is e, while there are fewer than 8), phi = max(0, 1 - (e1 / e)^2) is the correlation of
@@ -121,10 +126,10 @@ class LossMonitor:
     Non-finite losses are skipped: they are `NonfiniteMonitor`'s. Where it is wrong: a change of task or data that
     raises the loss for good looks like divergence. So does noise that is several sigma high for ten steps, every
     100,000 steps or so where its correlation is 0.8 to 0.9, and sometimes every epoch where the loss swings by a third
-    within each. So does what follows a first loss that was low by chance: in one run of 40 where losses differ by a
-    third to a half from step to step, hardly ever in others. A rise of less than 20 % is not seen, nor one so slow that
-    the mean keeps up (one sigma in 50 steps), nor one right after the first loss by less than about twice. Losses that
-    are often near zero have so large a scale on the logarithmic axis that little stands out.
+    within each. So does what follows a first loss that was low by chance: in one run of 16 where losses differ by a
+    third to a half from step to step, as of batches of one to four, hardly ever in others. A rise of less than 20 % is
+    not seen, nor one so slow that the mean keeps up (one sigma in 50 steps), nor one right after the first loss by less
+    than about twice. Losses often near zero have so large a scale on the logarithmic axis that little stands out.
 
     Source: Page's CUSUM (Biometrika 41, 1954) with Huber's winsorised updates; the cap, the scale from differences and
     the bounds are this module's.
@@ -192,25 +197,25 @@ class LossMonitor:
 
     def _learn(self, x: float, residual: float, sigma: float) -> None:
         self._seen += 1
-        rate = max(RATE, 1.0 / (self._seen + PRIOR_STEPS))
-        recent, young = self._recent, len(self._recent) < LAG
-        mean = self._mean
-        kept = max(x, mean - WINSOR * sigma)
-        moved = min(max(residual, -WINSOR), WINSOR) * sigma
-        if moved < 0 or not young:
-            self._mean += rate * moved
+        mean, recent = self._mean, self._recent
+        low = residual < -WINSOR
+        kept = mean - WINSOR * sigma if low else x
+        moved = (-WINSOR if low else min(residual, WINSOR)) * sigma
+        if moved < 0 or self._seen > START_STEPS:
+            self._mean += max(RATE, 1.0 / (self._seen + PRIOR_STEPS)) * moved
+        rate = max(RATE, 1.0 / (self._seen + SCALE_PRIOR_STEPS))
         self._deviation += rate * (abs(moved) - self._deviation)
         bound = 2 * WINSOR * sigma
         near = min(abs(kept - recent[-1]), bound)
-        far = near if young else min(abs(kept - recent[0]), bound)
+        far = min(abs(kept - recent[0]), bound) if len(recent) == LAG else near
         self._near += rate * (near * SQRT_HALF - self._near)
         self._far += rate * (far * SQRT_HALF - self._far)
         recent.append(kept)
-        self._judge_fall(x, (mean - max(x, self._last)) / sigma)
+        higher, self._last = (x, x) if x > self._last else (self._last, x)
+        self._judge_fall(higher, (mean - higher) / sigma)
 
-    def _judge_fall(self, x: float, drop: float) -> None:
-        """A low outlier must not count, so each loss counts as the higher of it and the one before."""
-        higher, self._last = max(x, self._last), x
+    def _judge_fall(self, higher: float, drop: float) -> None:
+        """Of two losses the higher one counts, so that a low outlier does not."""
         self._fall += min(drop, CAP) - self._slack()
         if self._fall <= 0:
             self._fall, self._fallen_to, self._falling = 0.0, 0.0, 0
