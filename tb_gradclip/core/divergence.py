@@ -7,7 +7,8 @@ lasts crosses the limit, however large a single outlier was. From the first step
 back at zero is one episode, with one alert.
 
 Constants without another source were tuned with tests/benchmarks/divergence.py on its tuning families on 2026-11-29;
-tests/benchmarks/RESULTS.md has what they do on families and trainings that played no part in it.
+tests/benchmarks/RESULTS.md has what they do on families and trainings that played no part in it. The reasons for the
+constants make this file longer than most.
 """
 
 from __future__ import annotations
