@@ -35,6 +35,14 @@ def test_a_training_that_was_made_to_fail_is_found_and_its_twin_is_silent(name: 
     assert score(pair.healthy, ours()).false == 0
 
 
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_a_learning_rate_too_high_from_the_first_step_is_found(seed: int) -> None:
+    pair = failures.twins("learning rate x 100 from the start, sequences", seed, 150)
+    assert pair.failed.events
+    assert all(score(pair.failed, ours()).found)
+    assert score(pair.healthy, ours()).false == 0
+
+
 def test_an_event_is_found_once_and_everything_else_is_a_false_alarm() -> None:
     trace = Trace("made", [0.0] * 1000, (Event("spike", 100, 102, 103, 120), Event("divergence", 600, 600, 600, 1000)))
     said = {50: "spike", 105: "spike", 110: "divergence", 620: "spike", 630: "divergence", 900: "divergence"}
@@ -46,4 +54,4 @@ def test_the_benchmark_prints_its_tables() -> None:
     command = [sys.executable, "-m", "tests.benchmarks.divergence", "--traces", "1", "--steps", "1500", "--seeds", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "| ours " in done.stdout
-    assert sum(line.startswith("|--") for line in done.stdout.splitlines()) == 4
+    assert sum(line.startswith("|--") for line in done.stdout.splitlines()) == 5

@@ -1,4 +1,4 @@
-"""Losses with known events: noise of seventeen families around a curve that falls, with what is normal and what is not.
+"""Losses with known events: noise (`noises`) around a curve that falls, with what is normal and what is not.
 
 A trace is loss = exp(x), or an affine function of x in families whose loss may be negative, where
 x = curve + benign changes + noise + events. What is called an event, and from when on, follows from what was planted,
@@ -21,14 +21,12 @@ right and not required, to call it a divergence is a false alarm.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Noise = Callable[[np.random.Generator, Floats], Floats]
+from tests.benchmarks.noises import Floats, Noise
 
 STEPS = 4000
 FIRST_EVENT = 100
@@ -57,132 +55,13 @@ class Trace:
     outliers: frozenset[int] = frozenset()
 
 
-def autoregressive(shocks: Floats, phi: float) -> Floats:
-    """Noise with this correlation from step to step and the variance of its shocks."""
-    noise = np.empty_like(shocks)
-    last = 0.0
-    for t, shock in enumerate(shocks * math.sqrt(1 - phi**2)):
-        last = noise[t] = phi * last + shock
-    return noise
-
-
-def gaussian(rng: np.random.Generator, curve: Floats) -> Floats:
-    return autoregressive(rng.normal(0, rng.uniform(0.02, 0.12), len(curve)), rng.uniform(0, 0.75))
-
-
-def student(rng: np.random.Generator, curve: Floats) -> Floats:
-    shocks = rng.standard_t(rng.uniform(2.5, 8), len(curve)) * rng.uniform(0.02, 0.07)
-    return autoregressive(shocks, rng.uniform(0, 0.4))
-
-
-def lognormal(rng: np.random.Generator, curve: Floats) -> Floats:
-    skew = rng.uniform(0.3, 0.9)
-    shocks = np.expm1(skew * rng.normal(size=len(curve))) / skew * rng.uniform(0.02, 0.08)
-    return shocks - np.median(shocks)
-
-
-def heteroscedastic(rng: np.random.Generator, curve: Floats) -> Floats:
-    share = (curve - curve.min()) / np.ptp(curve)
-    return rng.normal(size=len(curve)) * rng.uniform(0.05, 0.15) * (0.15 + 0.85 * share)
-
-
-def drift(rng: np.random.Generator, curve: Floats) -> Floats:
-    slow = autoregressive(rng.normal(0, rng.uniform(0.04, 0.12), len(curve)), 1 - 1 / rng.uniform(200, 800))
-    return slow + rng.normal(0, rng.uniform(0.02, 0.06), len(curve))
-
-
-def mixture(rng: np.random.Generator, curve: Floats) -> Floats:
-    sources = rng.uniform(-0.25, 0.25, 3)
-    return sources[rng.integers(0, 3, len(curve))] + rng.normal(0, rng.uniform(0.02, 0.06), len(curve))
-
-
-def small_batch(rng: np.random.Generator, curve: Floats) -> Floats:
-    """Mean of k exponentially distributed losses, rounded as bfloat16 rounds."""
-    k = int(rng.choice([4, 8, 16, 32]))
-    return np.round(np.log(rng.gamma(k, 1 / k, len(curve))) * 128) / 128
-
-
-def bursty(rng: np.random.Generator, curve: Floats) -> Floats:
-    """Every few hundred steps, some tens are noisier by a factor of 1.5 to 3."""
-    calm, wild = rng.uniform(150, 400), rng.uniform(20, 80)
-    lengths = rng.exponential(np.tile([calm, wild], len(curve) // 100))
-    state = np.repeat(np.arange(len(lengths)) % 2, np.ceil(lengths).astype(int))[: len(curve)]
-    return rng.normal(size=len(curve)) * rng.uniform(0.02, 0.07) * np.where(state, rng.uniform(1.5, 3), 1.0)
-
-
-def periodic(rng: np.random.Generator, curve: Floats) -> Floats:
-    """Data in the same order in every epoch, sorted a little by how hard they are."""
-    period = int(rng.integers(80, 500))
-    phase = np.arange(len(curve)) % period
-    order = rng.normal(0, rng.uniform(0.02, 0.08), period)[phase]
-    wave = rng.uniform(0.02, 0.12) * np.sin(2 * np.pi * phase / period)
-    return order + wave + rng.normal(0, rng.uniform(0.005, 0.03), len(curve))
-
-
-def persistent(rng: np.random.Generator, curve: Floats) -> Floats:
-    return autoregressive(rng.normal(0, rng.uniform(0.03, 0.08), len(curve)), rng.uniform(0.75, 0.92))
-
-
-def accumulated(rng: np.random.Generator, curve: Floats) -> Floats:
-    """Means over micro-batches: so little noise that benign jumps are many sigma high."""
-    k = int(rng.choice([4, 16, 64]))
-    return rng.standard_t(4, (len(curve), k)).mean(axis=1) * 0.05
-
-
-def long_memory(rng: np.random.Generator, curve: Floats) -> Floats:
-    """Something near 1/f noise: sums of noise that forgets after 1, 4, 16, 64 and 256 steps."""
-    size = rng.uniform(0.015, 0.04)
-    return sum(
-        (autoregressive(rng.normal(0, size, len(curve)), 1 - 1 / memory) for memory in (1, 4, 16, 64, 256)),
-        np.zeros(len(curve)),
-    )
-
-
-def returns(rng: np.random.Generator, curve: Floats) -> Floats:
-    """Losses of a policy: skewed either way, and correlated."""
-    skewed = rng.choice([-1, 1]) * (rng.gamma(rng.uniform(2, 6), 1.0, len(curve)))
-    return autoregressive((skewed - skewed.mean()) * rng.uniform(0.02, 0.06), rng.uniform(0, 0.6))
-
-
-def curriculum(rng: np.random.Generator, curve: Floats) -> Floats:
-    """Data in blocks that differ by some percent in how hard they are."""
-    lengths = rng.integers(30, 200, len(curve) // 30)
-    blocks = np.repeat(rng.normal(0, rng.uniform(0.01, 0.04), len(lengths)), lengths)[: len(curve)]
-    return blocks + rng.normal(0, rng.uniform(0.02, 0.08), len(curve))
-
-
-def oscillating(rng: np.random.Generator, curve: Floats) -> Floats:
-    """Noise that swings with a period of 10 to 40 steps, as with too much momentum."""
-    damping, angle = rng.uniform(0.7, 0.9), 2 * np.pi / rng.uniform(10, 40)
-    shocks = rng.normal(size=len(curve))
-    noise = np.zeros(len(curve))
-    for t in range(2, len(curve)):
-        noise[t] = 2 * damping * math.cos(angle) * noise[t - 1] - damping**2 * noise[t - 2] + shocks[t]
-    return noise / noise.std() * rng.uniform(0.02, 0.07)
-
-
-TUNING: dict[str, Noise] = {
-    "gaussian": gaussian,
-    "student": student,
-    "lognormal": lognormal,
-    "heteroscedastic": heteroscedastic,
-    "drift": drift,
-    "mixture": mixture,
-    "persistent": persistent,
-    "periodic": periodic,
-    "likelihood": gaussian,
-    "signed": student,
+AFFINE = {
+    "likelihood": (-4.0, 1.0),
+    "signed": (0.0, 1.0),
+    "gains": (0.0, 1.0),
+    "returns": (0.0, 1.0),
+    "advantage": (0.0, 1.0),
 }
-HELD_OUT: dict[str, Noise] = {
-    "small batch": small_batch,
-    "bursty": bursty,
-    "accumulated": accumulated,
-    "long memory": long_memory,
-    "curriculum": curriculum,
-    "oscillating": oscillating,
-    "returns": returns,
-}
-AFFINE = {"likelihood": (-4.0, 1.0), "signed": (0.0, 1.0), "returns": (0.0, 1.0)}
 """Families whose loss is offset + factor x: log-likelihoods below zero, and losses that change their sign."""
 
 

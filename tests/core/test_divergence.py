@@ -30,6 +30,11 @@ BENIGN: dict[str, Callable[[int, float], float]] = {
     "epochs": lambda step, loss: loss * 0.9 ** (step // 300) * (1.03 if step // 300 % 2 else 1),
     "accumulation from then on": lambda step, loss: loss if step < 1000 else loss**0.1 * 1.6**0.9,
     "harder data by a tenth": lambda step, loss: loss * (1.1 if step >= 1200 else 1),
+    "easier data for a while": lambda step, loss: loss * (0.86 if 1200 <= step < 1215 else 1),
+    "data sorted by how hard they are": lambda step, loss: loss * (1 + 0.1 * math.sin(step / 20)),
+    "losses that are almost zero": lambda step, loss: loss * (1e-9 if step % 41 == 40 else 1),
+    "a loss that falls through zero": lambda step, loss: loss - 2,
+    "a loss that falls from above zero for good": lambda step, loss: loss - 3 * min(step / 500, 1),
 }
 
 
@@ -82,8 +87,52 @@ def test_losses_below_zero_are_watched_too() -> None:
 
 def test_a_loss_that_explodes_in_the_first_steps_is_told_and_one_that_doubles_is_not() -> None:
     (found,) = alerts(lambda step, loss: loss * 10.0 ** max(step - 2, 0), steps=20)
-    assert (found.kind, found.step) == ("divergence", 7)
+    assert (found.kind, found.step) == ("divergence", 6)
     assert alerts(lambda step, loss: loss * (2 if step in (5, 6, 7) else 1), steps=50) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_loss_that_leaps_up_after_the_first_one_and_stays_is_a_divergence(seed: int) -> None:
+    noise = random.Random(seed)
+    monitor, found = LossMonitor(), list[Alert]()
+    for step in range(20):
+        found += monitor.observe(step, 1.6 if step == 0 else 4 * math.exp(noise.gauss(0, 0.2)))
+    assert [alert.kind for alert in found] == ["divergence"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_first_losses_that_scatter_by_a_fifth_raise_nothing(seed: int) -> None:
+    noise = random.Random(seed)
+    monitor = LossMonitor()
+    assert [monitor.observe(step, math.exp(noise.gauss(0, 0.2))) for step in range(100)] == [[]] * 100
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_how_low_a_low_loss_is_does_not_hide_a_rise(seed: int) -> None:
+    def rises(low: float) -> list[tuple[str, int]]:
+        def loss(step: int, healthy: float) -> float:
+            return healthy * (low if step % 30 == 29 else 4 if step >= 1500 else 1)
+
+        return [(alert.kind, alert.step) for alert in alerts(loss, steps=1530, seed=seed)]
+
+    assert rises(1e-3) == rises(1e-12)
+    assert [kind for kind, _ in rises(1e-12)] == ["divergence"]
+
+
+def test_a_spike_is_told_soon_after_it_although_the_loss_stays_somewhat_high() -> None:
+    noise, monitor, told = random.Random(0), LossMonitor(), list[int]()
+    for step in range(1100):
+        raised = 20 if step == 1000 else 1.13 if step > 1000 else 1
+        if monitor.observe(step, math.exp(noise.gauss(0, 0.05)) * raised):
+            told.append(step)
+    assert len(told) == 1
+    assert 1000 < told[0] <= 1006
+
+
+def test_a_level_is_new_soon_after_the_learning_rate_fell() -> None:
+    found = alerts(lambda step, loss: loss * (1 if step < 1000 else 0.3 if step < 1030 else 0.6))
+    assert [alert.kind for alert in found] == ["divergence"]
+    assert 1030 < found[0].step < 1040
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-30, 2.5, 1e30, -1e30])
