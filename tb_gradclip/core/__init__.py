@@ -4,9 +4,8 @@
 - `rows`        the step table and the measurements it is made from
 - `ring`        rows on a device that cannot call the host
 - `histogram`   distributions of gradients in signed logarithmic bins
-- `divergence`  from a stream of losses and norms to alerts
 - `blame`       which parameter went first
-- `monitors`    what else can go wrong, a folder of its own
+- `monitors`    from streams of losses and norms to alerts, a folder of its own
 - `trouble`     all of these at once, for every step of a run
 - `lint`        clipping that is set up wrongly or does nothing
 - `rates`       clip rate with its confidence interval, throttle

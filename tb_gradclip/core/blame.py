@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core.divergence import MAD_TO_SIGMA
+from tb_gradclip.core.monitors.loss import MAD_TO_SIGMA
 from tb_gradclip.core.rules import Floats
 from tb_gradclip.core.schema import Parameter
 

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core.alert import Alert
-from tb_gradclip.core.divergence import QUIET, Episode, LossMonitor, NonfiniteMonitor
+from tb_gradclip.core.monitors.episode import QUIET
+from tb_gradclip.core.monitors.loss import LossMonitor
+from tb_gradclip.core.monitors.nonfinite import NonfiniteMonitor
 
 POINT_DTYPE = np.dtype([("step", "<i8"), ("wall_time", "<f8"), ("loss", "<f8")])
 """A point of a loss curve: its step, seconds since 1970, and the loss, which may be NaN or infinite."""
@@ -76,14 +78,14 @@ class ComputedAlerts:
         if alert.kind == "divergence":
             self._newest = len(self._found)
         episode = self._loss.episode
-        self._found.append(alert if episode is None or episode.kind != alert.kind else _in(episode, alert))
+        self._found.append(alert if episode is None or episode.kind != alert.kind else episode.told_by(alert))
 
     def _go_on(self) -> None:
         """Note what is new of the newest divergence."""
         episode = self._loss.episode
         if episode is None or self._newest is None or episode.kind != "divergence":
             return
-        self._found[self._newest] = _in(episode, self._found[self._newest])
+        self._found[self._newest] = episode.told_by(self._found[self._newest])
 
     def _at_steps(self, alert: Alert) -> Alert:
         """An alert whose steps are places among the points, at the points' steps."""
@@ -102,17 +104,6 @@ class ComputedAlerts:
             peak_step=at(alert.peak_step),
             end=at(alert.end),
         )
-
-
-def _in(episode: Episode, alert: Alert) -> Alert:
-    return replace(
-        alert,
-        start=episode.start,
-        peak=episode.peak,
-        peak_step=episode.peak_step,
-        end=episode.end,
-        recovered=episode.recovered,
-    )
 
 
 def _same(alert: Alert, other: Alert, apart: int) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core.alert import Alert
-from tb_gradclip.core.divergence import (
+from tb_gradclip.core.monitors.loss import (
     MAD_TO_SIGMA,
     PRIOR_DEVIATION,
     PRIOR_STEPS,
@@ -68,7 +68,7 @@ class Level:
     limit is exp(m + max(sigmas sigma, log ratio)). Before 20 were seen it is `NONFINITE`, and after one that is not
     finite `NOTHING`: what goes on does not stand out. What is not above 0 has no logarithm and is not learned from.
 
-    Source: as `divergence.LossMonitor`, in short.
+    Source: as `monitors.loss.LossMonitor`, in short.
     """
 
     def __init__(self, sigmas: float, ratio: float) -> None:

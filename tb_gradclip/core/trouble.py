@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.blame import MOST, Departure, ShareTracker, misfits
-from tb_gradclip.core.divergence import QUIET, Episode, LossMonitor, NonfiniteMonitor
+from tb_gradclip.core.monitors.episode import QUIET, Episode
 from tb_gradclip.core.monitors.explosion import ExplosionMonitor
+from tb_gradclip.core.monitors.loss import LossMonitor
+from tb_gradclip.core.monitors.nonfinite import NonfiniteMonitor
 from tb_gradclip.core.monitors.plateau import PlateauMonitor
 from tb_gradclip.core.monitors.regime import RegimeMonitor
 from tb_gradclip.core.monitors.vanishing import VanishingMonitor, WholeVanishingMonitor
@@ -116,7 +118,7 @@ class TroubleMonitor:
             alert = replace(alert, parameter=departures[0].parameter if departures else None, departures=departures)
         episode = self._loss.episode
         if episode is not None and episode.kind == alert.kind:
-            alert = _in(episode, alert)
+            alert = episode.told_by(alert)
         if alert.kind == "divergence":
             self._finish_divergence()
             self._divergence = alert
@@ -141,16 +143,4 @@ class TroubleMonitor:
         """Note what is new of the loss's episode."""
         self._episode = episode = self._loss.episode
         if episode is not None and self._divergence is not None and self._divergence.start == episode.start:
-            self._divergence = _in(episode, self._divergence)
-
-
-def _in(episode: Episode, alert: Alert) -> Alert:
-    """An alert with its episode, as far as that is known."""
-    return replace(
-        alert,
-        start=episode.start,
-        peak=episode.peak,
-        peak_step=episode.peak_step,
-        end=episode.end,
-        recovered=episode.recovered,
-    )
+            self._divergence = episode.told_by(self._divergence)

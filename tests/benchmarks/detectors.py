@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
+from tb_gradclip.core.monitors.loss import LossMonitor
+from tb_gradclip.core.monitors.nonfinite import NonfiniteMonitor
 
 Detector = Callable[[int, float], list[str]]
 QUIET = 50

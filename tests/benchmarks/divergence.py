@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.divergence [--traces 40] [--seeds 3]
 
-Synthetic traces (`traces`) are of families the constants of `tb_gradclip.core.divergence` were tuned on, with other
+Synthetic traces (`traces`) are of families the constants of `tb_gradclip.core.monitors.loss` were tuned on, with other
 seeds, and of families they were not (held out; formerly held out are those whose figures were known by then). Real
 ones (`failures`) are short trainings that were made to fail, each with a healthy twin.
 

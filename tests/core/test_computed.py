@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.computed import POINT_DTYPE, ComputedAlerts, in_order
-from tb_gradclip.core.divergence import LossMonitor, NonfiniteMonitor
+from tb_gradclip.core.monitors.loss import LossMonitor
+from tb_gradclip.core.monitors.nonfinite import NonfiniteMonitor
 
 
 def curve(losses: np.ndarray, every: int = 1, first: int = 0) -> np.ndarray:

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from tb_gradclip.core.alert import Alert
-from tb_gradclip.core.divergence import MAD_TO_SIGMA, WINSOR
+from tb_gradclip.core.monitors.loss import MAD_TO_SIGMA, WINSOR
 
 FACTOR = math.log(10.0)
 SIGMAS = 6.0

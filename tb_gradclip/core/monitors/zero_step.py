@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core.alert import Alert
-from tb_gradclip.core.divergence import QUIET
+from tb_gradclip.core.monitors.episode import QUIET
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Outcome
 

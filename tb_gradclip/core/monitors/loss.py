@@ -1,4 +1,4 @@
-"""From a stream of losses and gradient norms to alerts: non-finite steps, divergence, spikes.
+"""From a stream of losses to alerts: divergence, spikes.
 
 Strategy: the loss of a healthy run, on a logarithmic axis, wanders slowly around an exponentially weighted mean with
 a scale that is learned along the way. A capped CUSUM of the standardised residual asks whether the last few losses
@@ -7,17 +7,17 @@ lasts crosses the limit, however large a single outlier was. From the first step
 back at zero is one episode, with one alert.
 
 Constants without another source were tuned with tests/benchmarks/divergence.py on its tuning families on 2026-11-29;
-tests/benchmarks/RESULTS.md has what they do on families and trainings that played no part in it. The reasons for the
-constants make this file longer than most.
+tests/benchmarks/RESULTS.md has what they do on families and trainings that played no part in it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from tb_gradclip.core.alert import Alert
+from tb_gradclip.core.monitors.episode import QUIET, Episode
 
 SLACK = 1.15
 CAP = 5.0
@@ -68,36 +68,10 @@ CALM_STEPS = 5
 PLATEAU = 500
 """A loss that stayed high for so many steps is the new normal: the episode ends without recovery."""
 
-QUIET = 50
-"""Steps between two episodes: a loss that was back for fewer was not back, and a spike so soon after is not told."""
-
 SQRT_HALF = math.sqrt(0.5)
 
 SMALLEST_LOSS, LARGEST_LOSS = 1e-12, 1e100
 """What a loss of 0 counts as on the logarithmic axis; and a bound for the linear one, whose sums could overflow."""
-
-
-@dataclass(frozen=True)
-class Episode:
-    """A time of too high a loss, `kind` `divergence` or `spike`; complete when it is over.
-
-    It began at step `start`, when the running mean of the loss was `level`; the loss was highest, `peak`, at
-    `peak_step`. `end` is the first step after it, None while it lasts. `recovered` says whether the loss came back:
-    one that stayed high for 500 steps ends without.
-    """
-
-    kind: str
-    start: int
-    level: float
-    peak: float
-    peak_step: int
-    end: int | None = None
-    recovered: bool = False
-
-    def goes_on_at(self, step: int) -> bool:
-        """Whether a divergence that begins at this step is this one again, because it was not back for long."""
-        back = self.kind == "divergence" and self.recovered
-        return back and self.end is not None and step < self.end + QUIET
 
 
 class LossMonitor:
@@ -287,37 +261,3 @@ class LossMonitor:
         elif step - episode.start >= PLATEAU:
             self.episode = replace(episode, end=step)
             self._begin(x, max(PRIOR_DEVIATION * (abs(x) if self._linear else 1.0), self._deviation))
-
-
-@dataclass
-class NonfiniteMonitor:
-    """One alert when loss or gradients stop being finite, another only after `QUIET` finite steps in between.
-
-    What a loss scaler skipped did no harm: that is a warning, and hides no error that follows. It is exact, and takes
-    0.3 microseconds a step; a NaN that the training loop put something else in place of, it cannot see.
-    """
-
-    _calm: dict[str, int] = field(default_factory=lambda: {"error": QUIET, "warning": QUIET})
-
-    def observe(
-        self, step: int, loss: float | None, norm: float, parameters: int, skipped: bool = False
-    ) -> list[Alert]:
-        """Take one step: its loss (None if not given), its joint norm, how many parameters' norms are not finite."""
-        problems = []
-        if loss is not None and not math.isfinite(loss):
-            problems.append(f"loss is {_spelled(loss)}")
-        if parameters or not math.isfinite(norm):
-            count = f" in {parameters} parameter{'s' * (parameters != 1)}" if parameters else ""
-            problems.append(f"gradient norm is {_spelled(norm)}{count}")
-        if skipped:
-            problems = [" and ".join([*problems, "the loss scaler skipped the step"])]
-        if not problems:
-            self._calm = {severity: steps + 1 for severity, steps in self._calm.items()}
-            return []
-        severity = "warning" if skipped else "error"
-        opens, self._calm[severity] = self._calm[severity] >= QUIET, 0
-        return [Alert(step, "nonfinite", severity, " and ".join(problems))] if opens else []
-
-
-def _spelled(value: float) -> str:
-    return "NaN" if math.isnan(value) else "infinite" if math.isinf(value) else f"{value:.4g}"

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tb_gradclip.core.alert import Alert
-from tb_gradclip.core.divergence import Episode, LossMonitor, NonfiniteMonitor
+from tb_gradclip.core.monitors.episode import Episode
+from tb_gradclip.core.monitors.loss import LossMonitor
+from tb_gradclip.core.monitors.nonfinite import NonfiniteMonitor
 
 
 def alerts(loss: Callable[[int, float], float], steps: int = 2000, seed: int = 0) -> list[Alert]:
