@@ -1,4 +1,4 @@
-// What the three time charts draw, derived from the signals.
+// What the charts of loss and norm draw, derived from the signals, and what all time charts have in common.
 
 import { computed } from "@preact/signals";
 import type { Axis, Column, Run, Series } from "../api";
@@ -86,23 +86,6 @@ export const normChart = computed<ChartData>(() => {
   };
 });
 
-export const clipRateChart = computed<ChartData>(() => {
-  const clips = (run: Run): boolean => run.rule.kind !== "none";
-  const bands = selectedRuns.value.filter(clips).flatMap((run) => {
-    const one = points.value.get(run.name)?.get("clip_rate");
-    if (!one?.low || !one.high) return [];
-    const alpha = theme.value.dark ? "38" : "26";
-    return [{ colour: colourOf(run) + alpha, x: one.x, low: one.low, high: one.high }];
-  });
-  return {
-    ...frame(null, linesOf("clip_rate", { width: 1.6 }, clips), false, clipRateNote),
-    bands,
-    thresholds: [],
-    yRange: [-0.04, 1.04],
-    yScale: "share",
-  };
-});
-
 /** Events of the selected runs on the current axis. */
 export const alertItems = computed<readonly AlertItem[]>(() =>
   selectedRuns.value.flatMap((run) =>
@@ -135,16 +118,11 @@ function lossNote(): string {
   return known.every(Boolean) ? "no loss recorded: pass it to writer.step(loss)" : NOTHING_FINITE;
 }
 
-function clipRateNote(): string {
-  const clips = selectedRuns.value.some((run) => run.rule.kind !== "none");
-  return clips ? "no step to count here" : "no selected run clips its gradients";
-}
-
 export function colourOf(run: Pick<Run, "name">): string {
   return colours.value.get(run.name) ?? theme.value.faint;
 }
 
-function frame(
+export function frame(
   gapColumn: Column | null,
   lines: readonly Line[],
   log: boolean,
@@ -164,7 +142,7 @@ function frame(
   };
 }
 
-interface LineStyle {
+export interface LineStyle {
   readonly width: number;
   readonly dash?: readonly number[];
   readonly opacity?: number;
@@ -173,7 +151,7 @@ interface LineStyle {
   readonly dotted?: boolean;
 }
 
-function linesOf(
+export function linesOf(
   column: Column,
   style: LineStyle,
   which: (run: Run) => boolean = () => true,

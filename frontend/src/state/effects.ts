@@ -7,6 +7,7 @@ import { decodeSettings, encodeSettings } from "../model/link";
 import { extent } from "../model/ranges";
 import { watchTheme } from "../theme";
 import { distributionStep } from "./cursor";
+import { clips } from "./rate_charts";
 import {
   applySettings,
   axis,
@@ -118,7 +119,7 @@ async function loadSeries(
   const whole = zoom.peek() === null;
   const query = {
     runs: missing.map(({ run }) => run.name),
-    columns: COLUMNS,
+    columns: missing.some(({ run }) => clips(run)) ? [...COLUMNS, "throttle" as const] : COLUMNS,
     points: untracked(pointCount),
     axis: axis.peek(),
     window: clipRateWindow.peek(),

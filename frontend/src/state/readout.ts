@@ -5,6 +5,7 @@ import type { Column } from "../api";
 import { duration, integer, moment, number, percent, percentRange } from "../model/format";
 import { rowAt, sortedReadout, type Readout } from "../model/readout";
 import { colourOf, points, type Points } from "./chart_data";
+import { clips } from "./rate_charts";
 import { axis, cursor, selectedRuns, type ChartName } from "./signals";
 
 export interface ReadoutRow {
@@ -45,16 +46,21 @@ const SAY: Readonly<Record<ChartName, (run: string, x: number) => Said | null>> 
   },
   "clip-rate"(run, x) {
     const rate = find(run, "clip_rate", x);
-    if (!clips(run) || !rate || !Number.isFinite(rate.value)) return null;
+    if (!isClipped(run) || !rate || !Number.isFinite(rate.value)) return null;
     const { value, line, row } = rate;
     const [low, high] = [line.low?.[row], line.high?.[row]];
     const detail = low === undefined || high === undefined ? "" : percentRange(low, high);
     return { value, text: percent(value), detail };
   },
+  throttle(run, x) {
+    const share = find(run, "throttle", x);
+    if (!isClipped(run) || !share || !Number.isFinite(share.value)) return null;
+    return { value: share.value, text: percent(share.value) };
+  },
 };
 
-function clips(name: string): boolean {
-  return selectedRuns.value.find((run) => run.name === name)?.rule.kind !== "none";
+function isClipped(name: string): boolean {
+  return selectedRuns.value.some((run) => run.name === name && clips(run));
 }
 
 function find(

@@ -10,7 +10,7 @@ import { within, type Range } from "../model/ranges";
 import { compileSearch } from "../model/search";
 import { LIGHT, type Theme } from "../theme";
 
-export type ChartName = "loss" | "norm" | "clip-rate";
+export type ChartName = "loss" | "norm" | "clip-rate" | "throttle";
 export type ScaleChoice = "auto" | "log" | "linear";
 
 /** Lines of one run, and the request that they answer. */

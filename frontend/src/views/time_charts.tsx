@@ -1,11 +1,11 @@
-// Loss, gradient norm and clip rate over each other, with one cursor and one zoom.
+// Loss, gradient norm, clip rate and throttle over each other, with one cursor and one zoom.
 
 import { batch, effect, type ReadonlySignal } from "@preact/signals";
 import { TimeChart } from "../charts/time_chart";
 import type { GestureHandlers } from "../charts/gestures";
 import type { ChartData } from "../model/chart";
 import { integer } from "../model/format";
-import { clipRateChart, lossChart, lossIsLog, normChart, normIsLog } from "../state/chart_data";
+import { lossChart, lossIsLog, normChart, normIsLog } from "../state/chart_data";
 import {
   cursorStep,
   hover,
@@ -17,6 +17,7 @@ import {
   stepCursor,
   zoomAround,
 } from "../state/cursor";
+import { clipRateChart, someRunClips, throttleChart } from "../state/rate_charts";
 import {
   cursor,
   plotWidth,
@@ -59,18 +60,28 @@ export function TimeCharts() {
       </div>
       <div class="panel">
         <h2>
-          Clip rate <small>{windowWords(window.value)}, 95 % band</small>
+          Clip rate <small>share of {windowWords(window.value)}, 95 % band</small>
         </h2>
         <Chart name="clip-rate" label="Clip rate" data={clipRateChart} height={130} />
       </div>
+      {someRunClips.value && <Throttle />}
     </section>
   );
 }
 
+function Throttle() {
+  return (
+    <div class="panel">
+      <h2>
+        Throttle <small>share of gradient length removed over {windowWords(window.value)}</small>
+      </h2>
+      <Chart name="throttle" label="Throttle" data={throttleChart} height={112} />
+    </div>
+  );
+}
+
 function windowWords(steps: number): string {
-  return steps >= WHOLE_RUN
-    ? "share of all steps so far"
-    : `share of the last ${integer(steps)} steps`;
+  return steps >= WHOLE_RUN ? "all steps so far" : `the last ${integer(steps)} steps`;
 }
 
 function LogToggle({ chart, on }: { readonly chart: "loss" | "norm"; readonly on: boolean }) {

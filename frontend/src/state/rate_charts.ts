@@ -1,0 +1,53 @@
+// What the charts of clip rate and throttle draw: shares over a window of steps, of the runs that clip.
+
+import { computed } from "@preact/signals";
+import type { Run } from "../api";
+import type { ChartData, Line } from "../model/chart";
+import { extent, type Range } from "../model/ranges";
+import { colourOf, frame, linesOf, points } from "./chart_data";
+import { selectedRuns, theme } from "./signals";
+
+export const clips = (run: Pick<Run, "rule">): boolean => run.rule.kind !== "none";
+
+/** Whether there is anything to say about clipping at all. */
+export const someRunClips = computed(() => selectedRuns.value.some(clips));
+
+export const clipRateChart = computed<ChartData>(() => {
+  const bands = selectedRuns.value.filter(clips).flatMap((run) => {
+    const one = points.value.get(run.name)?.get("clip_rate");
+    if (!one?.low || !one.high) return [];
+    const alpha = theme.value.dark ? "38" : "26";
+    return [{ colour: colourOf(run) + alpha, x: one.x, low: one.low, high: one.high }];
+  });
+  return {
+    ...frame(null, linesOf("clip_rate", { width: 1.6 }, clips), false, rateNote),
+    bands,
+    thresholds: [],
+    yRange: ALL,
+    yScale: "share",
+  };
+});
+
+export const throttleChart = computed<ChartData>(() => {
+  const lines = linesOf("throttle", { width: 1.6 }, clips);
+  return {
+    ...frame(null, lines, false, rateNote),
+    bands: [],
+    thresholds: [],
+    yRange: [Math.min(ALL[0], lowest(lines) * (1 + ROOM)), ALL[1]],
+    yScale: "share",
+  };
+});
+
+const ROOM = 0.04;
+/** 0 to 100 %, with room for lines that run along either end. */
+const ALL: Range = [-ROOM, 1 + ROOM];
+
+/** A rule of the user's own may make gradients longer: then the share removed is below zero. */
+function lowest(lines: readonly Line[]): number {
+  return extent(lines.map((line) => line.y))?.[0] ?? 0;
+}
+
+function rateNote(): string {
+  return someRunClips.value ? "no step to count here" : "no selected run clips its gradients";
+}
