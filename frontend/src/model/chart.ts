@@ -22,6 +22,8 @@ export interface Line {
 
 export interface Band {
   readonly colour: string;
+  /** Of a line around it, for bands whose spikes must not be missed. */
+  readonly edge?: string;
   readonly x: Float64Array;
   readonly low: Float64Array;
   readonly high: Float64Array;

@@ -1,20 +1,23 @@
 // What the charts of loss and norm draw, derived from the signals, and what all time charts have in common.
 
 import { computed } from "@preact/signals";
-import type { Axis, Column, Run, Series } from "../api";
+import type { Column, Run } from "../api";
 import {
   hasValues,
   verticalRange,
   type AlertItem,
+  type Band,
   type ChartData,
   type Line,
   type Threshold,
 } from "../model/chart";
+import { bandsOf, type Envelope } from "../model/envelope";
 import { number } from "../model/format";
 import { alertLabel, alertPlural, isEvent, episodeWords } from "../model/health";
-import { gaps, reordered, sortingOrder } from "../model/lines";
+import { gaps } from "../model/lines";
 import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
+import { envelopesOf, place, points, type Points } from "./points";
 import {
   axis,
   colours,
@@ -26,29 +29,6 @@ import {
   theme,
 } from "./signals";
 
-export interface Points {
-  readonly x: Float64Array;
-  readonly y: Float64Array;
-  readonly step: Float64Array;
-  readonly low: Float64Array | null;
-  readonly high: Float64Array | null;
-}
-
-export type RunLines = ReadonlyMap<Column, Points>;
-
-/** Lines of each selected run on the current axis. */
-export const points = computed<ReadonlyMap<string, RunLines>>(() => {
-  const result = new Map<string, RunLines>();
-  for (const run of selectedRuns.value) {
-    const lines = new Map<Column, Points>();
-    for (const [column, one] of series.value.get(run.name)?.columns ?? []) {
-      lines.set(column, onAxis(one, run, axis.value));
-    }
-    result.set(run.name, lines);
-  }
-  return result;
-});
-
 export const lossIsLog = computed(() => {
   const choice = scales.value.loss;
   if (choice !== "auto") return choice === "log";
@@ -58,16 +38,17 @@ export const lossIsLog = computed(() => {
 export const normIsLog = computed(() => scales.value.norm !== "linear");
 
 export const lossChart = computed<ChartData>(() => {
-  const lines = linesOf("loss", { width: 1.6, smoothed: true });
   const log = lossIsLog.value;
-  return {
-    ...frame("loss", lines, log, lossNote),
-    bands: [],
-    thresholds: [],
-  };
+  const envelopes = envelopesOf("loss", log);
+  const lines = linesOf("loss", { width: 1.6, smoothed: true, envelopes });
+  const bands = bandsOf(envelopes, colourOf, theme.value.dark);
+  return { ...frame("loss", lines, log, lossNote, bands), bands, thresholds: [] };
 });
 
 export const normChart = computed<ChartData>(() => {
+  const log = normIsLog.value;
+  const { dark } = theme.value;
+  const [around, inside] = [envelopesOf("norm_before", log), envelopesOf("norm_after", log)];
   const before = linesOf("norm_before", {
     width: 1,
     dash: [1.5, 2.5],
@@ -75,13 +56,15 @@ export const normChart = computed<ChartData>(() => {
     smoothed: true,
     withRaw: false,
     dotted: false,
+    envelopes: around,
   });
-  const after = linesOf("norm_after", { width: 1.4, smoothed: true });
+  const after = linesOf("norm_after", { width: 1.4, smoothed: true, envelopes: inside });
+  const bands = [...bandsOf(around, colourOf, dark), ...bandsOf(inside, colourOf, dark)];
   const limits = thresholds();
   const values = limits.map((limit) => limit.value);
   return {
-    ...frame("norm_before", [...before, ...after], normIsLog.value, () => NOTHING_FINITE, values),
-    bands: [],
+    ...frame("norm_before", [...before, ...after], log, () => NOTHING_FINITE, bands, values),
+    bands,
     thresholds: limits,
   };
 });
@@ -127,16 +110,21 @@ export function frame(
   lines: readonly Line[],
   log: boolean,
   note: () => string,
+  bands: readonly Band[] = [],
   also: readonly number[] = [],
 ): Omit<ChartData, "bands" | "thresholds"> {
   const xRange = shownRange.value;
+  const sides = bands.flatMap(({ x, low, high }) => [
+    { x, y: low },
+    { x, y: high },
+  ]);
   return {
     lines,
     gaps: gapColumn === null ? [] : gapsOf(gapColumn),
     alerts: alertItems.value,
     xRange,
     note: hasValues(lines, xRange) ? null : loading.value ? "reading…" : note(),
-    yRange: verticalRange(lines, xRange, log, also),
+    yRange: verticalRange([...lines, ...sides], xRange, log, also),
     xScale: axis.value,
     yScale: log ? "log" : "linear",
   };
@@ -149,6 +137,8 @@ export interface LineStyle {
   readonly smoothed?: boolean;
   readonly withRaw?: boolean;
   readonly dotted?: boolean;
+  /** Of reduced lines, by run: their middle is drawn, and no raw line, which is inside the band. */
+  readonly envelopes?: ReadonlyMap<string, Envelope>;
 }
 
 export function linesOf(
@@ -163,11 +153,16 @@ export function linesOf(
   for (const run of selectedRuns.value.filter(which)) {
     const one = points.value.get(run.name)?.get(column);
     if (!one) continue;
-    const common = { run: run.name, colour: colourOf(run), x: one.x };
-    if (weight > 0 && withRaw) {
-      raw.push({ ...common, y: one.y, width: 1, dash: [], opacity: 0.25, dotted: false });
+    const middle = style.envelopes?.get(run.name);
+    const [x, y] = middle ? [middle.x, middle.middle] : [one.x, one.y];
+    const common = { run: run.name, colour: colourOf(run), x };
+    if (weight > 0 && withRaw && !middle) {
+      raw.push({ ...common, y, width: 1, dash: [], opacity: 0.25, dotted: false });
     }
-    main.push({ ...common, y: smooth(one.x, one.y, weight), width, dash, opacity, dotted });
+    if (middle && middle.needles.x.length > 0) {
+      main.push({ ...common, ...middle.needles, width, dash: [], opacity, dotted: false });
+    }
+    main.push({ ...common, y: smooth(x, y, weight), width, dash, opacity, dotted });
   }
   return [...raw, ...main];
 }
@@ -200,29 +195,4 @@ function thresholds(): Threshold[] {
     colour: users.size === 1 || owners.length > 1 ? theme.value.accent : colourOf(owners[0] as Run),
     label: `threshold ${number(value)}`,
   }));
-}
-
-function onAxis(one: Series, run: Run, on: Axis): Points {
-  const start = run.first_wall_time;
-  const x =
-    on === "step"
-      ? one.step
-      : on === "relative"
-        ? one.wall_time.map((time) => time - start)
-        : one.wall_time;
-  const order = sortingOrder(x);
-  const sorted = (values: Float64Array): Float64Array =>
-    order ? reordered(values, order) : values;
-  return {
-    x: sorted(x),
-    y: sorted(one.value),
-    step: sorted(one.step),
-    low: one.low && sorted(one.low),
-    high: one.high && sorted(one.high),
-  };
-}
-
-function place(step: number, wallTime: number, run: Run, on: Axis): number {
-  if (on === "step") return step;
-  return on === "relative" ? wallTime - run.first_wall_time : wallTime;
 }

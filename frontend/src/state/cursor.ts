@@ -5,7 +5,7 @@ import { aroundMarker, type AlertItem } from "../model/chart";
 import { nearestRow } from "../model/lines";
 import type { Marker } from "../model/markers";
 import { clamp, zoomed } from "../model/ranges";
-import { points, type Points } from "./chart_data";
+import { points, type Points } from "./points";
 import {
   axis,
   cursor,

@@ -4,7 +4,8 @@ import { computed } from "@preact/signals";
 import type { Run } from "../api";
 import type { ChartData, Line } from "../model/chart";
 import { extent, type Range } from "../model/ranges";
-import { colourOf, frame, linesOf, points } from "./chart_data";
+import { colourOf, frame, linesOf } from "./chart_data";
+import { points } from "./points";
 import { selectedRuns, theme } from "./signals";
 
 export const clips = (run: Pick<Run, "rule">): boolean => run.rule.kind !== "none";

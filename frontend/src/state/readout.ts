@@ -4,7 +4,8 @@ import { computed } from "@preact/signals";
 import type { Column } from "../api";
 import { duration, integer, moment, number, percent, percentRange } from "../model/format";
 import { rowAt, sortedReadout, type Readout } from "../model/readout";
-import { colourOf, points, type Points } from "./chart_data";
+import { colourOf } from "./chart_data";
+import { points, type Points } from "./points";
 import { clips } from "./rate_charts";
 import { axis, cursor, selectedRuns, type ChartName } from "./signals";
 
