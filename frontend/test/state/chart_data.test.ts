@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULTS } from "../../src/model/link";
 import { lossChart, lossIsLog, normChart } from "../../src/state/chart_data";
-import { clipRateChart, someRunClips, throttleChart } from "../../src/state/rate_charts";
 import { cursorStep, hover, openAlerts, pinCursor, pinX, stepCursor } from "../../src/state/cursor";
 import { readout } from "../../src/state/readout";
 import {
@@ -155,48 +154,6 @@ describe("a reduced line", () => {
     series.value = new Map([["a", lines("a", { loss: zigzag })]]);
     expect(lossChart.value.bands).toEqual([]);
     expect([...(lossChart.value.lines[0]?.y ?? [])]).toEqual(zigzag);
-  });
-});
-
-it("the clip-rate chart always spans 0 to 100 %", () => {
-  const [low, high] = clipRateChart.value.yRange;
-  expect([low < 0, high > 1]).toEqual([true, true]);
-  expect(clipRateChart.value.lines.map((line) => line.run)).toEqual(["b"]);
-});
-
-describe("throttle chart", () => {
-  const NONE = { kind: "none", threshold: null, low: null, high: null, text: "" } as const;
-
-  beforeEach(() => {
-    runs.value = [run("a"), run("free", { rule: NONE })];
-    series.value = new Map([
-      ["a", lines("a", { throttle: [0, 0.25, NaN, 0.5] })],
-      ["free", lines("free", { throttle: [NaN, NaN, NaN, NaN] })],
-    ]);
-  });
-
-  it("spans 0 to 100 % and has a line for each run that clips", () => {
-    expect(throttleChart.value.lines.map((line) => line.run)).toEqual(["a"]);
-    const [low, high] = throttleChart.value.yRange;
-    expect([low < 0 && low > -0.1, high > 1 && high < 1.1]).toEqual([true, true]);
-  });
-
-  it("reaches below zero for a rule that makes gradients longer", () => {
-    series.value = new Map([["a", lines("a", { throttle: [-2, 0.5] })]]);
-    expect(throttleChart.value.yRange[0]).toBeLessThan(-2);
-  });
-
-  it("is not there when no selected run clips", () => {
-    expect(someRunClips.value).toBe(true);
-    runs.value = [run("free", { rule: NONE })];
-    expect(someRunClips.value).toBe(false);
-  });
-
-  it("is read at the cursor as a percentage, and not where it is not finite", () => {
-    hover("throttle", 0.1);
-    expect(readout.value?.shown).toMatchObject([{ run: "a", text: "25\u202f%" }]);
-    hover("throttle", 0.2);
-    expect(readout.value?.shown).toEqual([]);
   });
 });
 
