@@ -18,7 +18,7 @@ from werkzeug import wrappers
 
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
-from tb_gradclip.plugin import answers
+from tb_gradclip.plugin import answers, histogram_answers
 from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.source import Recorded
 
@@ -69,7 +69,13 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """Routes by path."""
-        routes = {"/index.js": self._index, "/runs": self._runs, "/series": self._series, "/histogram": self._histogram}
+        routes = {
+            "/index.js": self._index,
+            "/runs": self._runs,
+            "/series": self._series,
+            "/histogram": self._histogram,
+            "/histograms": self._histograms,
+        }
         return {path: wrappers.Request.application(route) for path, route in routes.items()}
 
     def is_active(self) -> bool:
@@ -118,6 +124,19 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             return _json(answers.histogram_json(run, run.histograms.at(step), request.args.get("parameter")))
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
+
+    @_route
+    def _histograms(self, request: wrappers.Request) -> Answer:
+        run = self._named(request, [request.args.get("run", "")])[0].run
+        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        steps = _whole(request, "steps", histogram_answers.MOST_STEPS, 1, histogram_answers.MOST_STEPS)
+        if not len(run.histograms):
+            raise errors.NotFoundError(f"run {run.name!r} has no histograms yet")
+        try:
+            body = histogram_answers.map_body(run, bounds, request.args.get("parameter"), steps)
+        except KeyError as error:
+            raise errors.NotFoundError(error.args[0]) from error
+        return body, "application/octet-stream"
 
     def _known(self, request: wrappers.Request) -> Mapping[str, Recorded]:
         experiment = plugin_util.experiment_id(request.environ)
