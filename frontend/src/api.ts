@@ -1,6 +1,8 @@
 // The HTTP API as its page (http_api.md) describes it, and the only file that fetches.
 // Addresses are relative: the page's base is the plugin's own route, under whatever prefix TensorBoard has.
 
+import { decodeHistograms, decodeSeries } from "./framing";
+
 export type RuleKind = "value" | "norm" | "global_norm" | "adaptive" | "custom" | "none";
 
 export interface Rule {
@@ -141,6 +143,27 @@ export interface Histogram {
   readonly after: Bins;
 }
 
+/** Shares of all gradients of each step by magnitude; row i of `before` is `before.subarray(i * bins, ...)`. */
+export interface HistogramMap {
+  readonly run: string;
+  readonly parameter: string | null;
+  /** How many steps were recorded in the range; more than are here where the map was thinned. */
+  readonly total: number;
+  readonly steps: number;
+  readonly bins: number;
+  readonly step: Float64Array;
+  /** What a `value` rule cut to, NaN under other rules. */
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  readonly edges: Float64Array;
+  readonly before: Float64Array;
+  readonly after: Float64Array;
+  readonly before_zero: Float64Array;
+  readonly after_zero: Float64Array;
+  readonly before_nonfinite: Float64Array;
+  readonly after_nonfinite: Float64Array;
+}
+
 /** The server answered, but not with what was asked for; its text says why. */
 export class HttpError extends Error {
   constructor(
@@ -172,6 +195,21 @@ export async function fetchHistogram(
   return (await (await get(`histogram?${query}`, signal)).json()) as Histogram;
 }
 
+export async function fetchHistograms(
+  run: string,
+  parameter: string | null,
+  range: readonly [number, number] | null,
+  signal?: AbortSignal,
+): Promise<HistogramMap> {
+  const query = new URLSearchParams({ run });
+  if (parameter !== null) query.set("parameter", parameter);
+  if (range) {
+    query.set("from", String(range[0]));
+    query.set("to", String(range[1]));
+  }
+  return decodeHistograms(await (await get(`histograms?${query}`, signal)).arrayBuffer());
+}
+
 export function seriesArguments(query: SeriesQuery): URLSearchParams {
   const result = new URLSearchParams();
   for (const run of query.runs) result.append("run", run);
@@ -184,55 +222,6 @@ export function seriesArguments(query: SeriesQuery): URLSearchParams {
     result.set("to", String(query.range[1]));
   }
   return result;
-}
-
-interface SeriesHeader {
-  readonly series: readonly {
-    readonly run: string;
-    readonly column: Column;
-    readonly fields: readonly string[];
-    readonly rows: number;
-    readonly total: number;
-  }[];
-}
-
-/** Views into the body, not copies: the header is padded so that the numbers start on a multiple of 8. */
-export function decodeSeries(body: ArrayBuffer): Series[] {
-  if (body.byteLength < 4) throw new Error("series: the body is shorter than its header length");
-  const headerLength = new DataView(body).getUint32(0, true);
-  const start = 4 + headerLength;
-  if (start % 8 !== 0 || start > body.byteLength) {
-    throw new Error(`series: a header of ${headerLength} bytes does not fit the body`);
-  }
-  const text = new TextDecoder().decode(new Uint8Array(body, 4, headerLength));
-  const header = JSON.parse(text) as SeriesHeader;
-  const numbers = header.series.reduce((sum, s) => sum + s.rows * s.fields.length, 0);
-  if (start + numbers * 8 !== body.byteLength) {
-    throw new Error(`series: expected ${numbers} numbers, got ${(body.byteLength - start) / 8}`);
-  }
-  let offset = start;
-  return header.series.map(({ run, column, total, fields, rows }) => {
-    const arrays = new Map<string, Float64Array>();
-    for (const field of fields) {
-      arrays.set(field, new Float64Array(body, offset, rows));
-      offset += rows * 8;
-    }
-    const required = (field: string): Float64Array => {
-      const array = arrays.get(field);
-      if (!array) throw new Error(`series: ${run} ${column} has no field ${field}`);
-      return array;
-    };
-    return {
-      run,
-      column,
-      total,
-      step: required("step"),
-      wall_time: required("wall_time"),
-      value: required("value"),
-      low: arrays.get("low") ?? null,
-      high: arrays.get("high") ?? null,
-    };
-  });
 }
 
 async function get(address: string, signal?: AbortSignal): Promise<Response> {

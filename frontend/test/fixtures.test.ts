@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { decodeSeries, type Bins, type Histogram, type Run } from "../src/api";
+import type { Bins, Histogram, Run } from "../src/api";
+import { decodeHistograms, decodeSeries } from "../src/framing";
 import { bars, signedLogAxis } from "../src/model/density";
 
 const FOLDER = new URL("../../tests/fixtures/http/", import.meta.url);
@@ -80,5 +81,28 @@ describe("recorded histogram", () => {
       expect(bins.low).toEqual([...bins.low].sort((a, b) => a - b));
       for (const bar of bars(bins, signedLogAxis([bins]))) expect(bar.density).toBeGreaterThan(0);
     }
+  });
+});
+
+describe("recorded map of histograms", () => {
+  const map = decodeHistograms(Uint8Array.from(bytes("histograms.bin")).buffer);
+
+  it("accounts for every gradient of every step", () => {
+    expect(map.steps).toBeGreaterThan(1);
+    expect([...map.step]).toEqual([...map.step].sort((a, b) => a - b));
+    for (let i = 0; i < map.steps; i++) {
+      for (const side of ["before", "after"] as const) {
+        const row = map[side].subarray(i * map.bins, (i + 1) * map.bins);
+        const rest = (map[`${side}_zero`][i] as number) + (map[`${side}_nonfinite`][i] as number);
+        expect(row.reduce((sum, share) => sum + share, rest)).toBeCloseTo(1);
+      }
+    }
+  });
+
+  it("has nothing beyond the bounds that a rule on values cuts to", () => {
+    expect([map.low[0], map.high[0]]).toEqual([-0.01, 0.01]);
+    map.after.forEach((share, i) => {
+      if ((map.edges[i % map.bins] as number) > 0.01) expect(share).toBe(0);
+    });
   });
 });

@@ -46,7 +46,7 @@ function focusLine(): Points | null {
   return lines?.get("norm_before") ?? lines?.get("loss") ?? null;
 }
 
-function stepAt(x: number): number | null {
+export function stepAt(x: number): number | null {
   const line = focusLine();
   return (line && line.step[nearestRow(line.x, x)]) ?? null;
 }

@@ -7,6 +7,7 @@ import { decodeSettings, encodeSettings } from "../model/link";
 import { extent } from "../model/ranges";
 import { watchTheme } from "../theme";
 import { distributionStep } from "./cursor";
+import { keepHistogramMap } from "./histogram_map";
 import { clips } from "./rate_charts";
 import {
   applySettings,
@@ -48,6 +49,7 @@ export function start(): void {
   effect(keepLink);
   effect(keepSeries);
   effect(keepHistogram);
+  keepHistogramMap();
 }
 
 export async function loadRuns(): Promise<void> {

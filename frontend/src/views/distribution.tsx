@@ -16,6 +16,7 @@ import {
   setFocus,
   theme,
 } from "../state/signals";
+import { HistogramMapPanel } from "./histogram_map";
 import { MountChart } from "./mount_chart";
 
 const answer = computed<Histogram | null>(() => {
@@ -39,6 +40,7 @@ export function Distribution() {
       {failed !== null && <p class="hint">{failed}</p>}
       {histogram.value === null && <p class="hint">reading…</p>}
       {shown && <Shown shown={shown} />}
+      <HistogramMapPanel />
     </section>
   );
 }
@@ -64,19 +66,21 @@ function Shown({ shown }: { readonly shown: Histogram }) {
       </p>
       <MountChart
         testId="chart-distribution"
-        label="Distribution of gradients"
+        label="Distribution of gradients: arrow keys go to the previous and next recorded step"
+        focusable
         mount={mountDistribution}
       />
     </>
   );
 }
 
+function go(step: number | null | undefined): void {
+  if (step == null) return;
+  cursor.value = null;
+  pinnedStep.value = step;
+}
+
 function Steps({ shown }: { readonly shown: Histogram | null }) {
-  const go = (step: number | null | undefined): void => {
-    if (step == null) return;
-    cursor.value = null;
-    pinnedStep.value = step;
-  };
   const button = (label: string, text: string, step: number | null | undefined) => (
     <button
       type="button"
@@ -155,6 +159,13 @@ function limitsOf(rule: Rule): readonly number[] {
 
 function mountDistribution(element: HTMLElement): () => void {
   let chart: DistributionChart | null = null;
+  const keys = (event: KeyboardEvent): void => {
+    if (event.key === "ArrowLeft") go(answer.peek()?.previous_step);
+    else if (event.key === "ArrowRight") go(answer.peek()?.next_step);
+    else return;
+    event.preventDefault();
+  };
+  element.addEventListener("keydown", keys);
   const stop = effect(() => {
     void theme.value; // colours of runs depend on it
     if (!data.value) return;
@@ -163,6 +174,7 @@ function mountDistribution(element: HTMLElement): () => void {
   });
   return () => {
     stop();
+    element.removeEventListener("keydown", keys);
     chart?.destroy();
   };
 }
