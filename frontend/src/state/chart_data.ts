@@ -3,6 +3,7 @@
 import { computed } from "@preact/signals";
 import type { Column, Run } from "../api";
 import {
+  beyondRange,
   hasValues,
   verticalRange,
   type AlertItem,
@@ -26,6 +27,7 @@ import {
   series,
   shownRange,
   smoothing,
+  spans,
   theme,
 } from "./signals";
 
@@ -42,7 +44,8 @@ export const lossChart = computed<ChartData>(() => {
   const envelopes = envelopesOf("loss", log);
   const lines = linesOf("loss", { width: 1.6, smoothed: true, envelopes });
   const bands = bandsOf(envelopes, colourOf, theme.value.dark);
-  return { ...frame("loss", lines, log, lossNote, bands), bands, thresholds: [] };
+  const most = spans.value.loss === "most";
+  return { ...frame("loss", lines, { log, most, note: lossNote, bands }), bands, thresholds: [] };
 });
 
 export const normChart = computed<ChartData>(() => {
@@ -61,9 +64,15 @@ export const normChart = computed<ChartData>(() => {
   const after = linesOf("norm_after", { width: 1.4, smoothed: true, envelopes: inside });
   const bands = [...bandsOf(around, colourOf, dark), ...bandsOf(inside, colourOf, dark)];
   const limits = thresholds();
-  const values = limits.map((limit) => limit.value);
+  const style = {
+    log,
+    most: spans.value.norm === "most",
+    note: () => NOTHING_FINITE,
+    bands,
+    also: limits.map((limit) => limit.value),
+  };
   return {
-    ...frame("norm_before", [...before, ...after], log, () => NOTHING_FINITE, bands, values),
+    ...frame("norm_before", [...before, ...after], style),
     bands,
     thresholds: limits,
   };
@@ -105,26 +114,36 @@ export function colourOf(run: Pick<Run, "name">): string {
   return colours.value.get(run.name) ?? theme.value.faint;
 }
 
+interface FrameStyle {
+  readonly log: boolean;
+  /** Whether the vertical range leaves out what lies furthest out. */
+  readonly most?: boolean;
+  readonly note: () => string;
+  readonly bands?: readonly Band[];
+  /** Thresholds, ascending. */
+  readonly also?: readonly number[];
+}
+
 export function frame(
   gapColumn: Column | null,
   lines: readonly Line[],
-  log: boolean,
-  note: () => string,
-  bands: readonly Band[] = [],
-  also: readonly number[] = [],
+  { log, most = false, note, bands = [], also = [] }: FrameStyle,
 ): Omit<ChartData, "bands" | "thresholds"> {
   const xRange = shownRange.value;
-  const sides = bands.flatMap(({ x, low, high }) => [
-    { x, y: low },
-    { x, y: high },
+  const sides = bands.flatMap(({ x, low, high, colour }) => [
+    { x, y: low, colour: colour.slice(0, 7) },
+    { x, y: high, colour: colour.slice(0, 7) },
   ]);
+  const drawn = [...lines, ...sides];
+  const yRange = verticalRange(drawn, xRange, log, also, most);
   return {
     lines,
     gaps: gapColumn === null ? [] : gapsOf(gapColumn),
+    beyond: beyondRange(drawn, xRange, yRange),
     alerts: alertItems.value,
     xRange,
     note: hasValues(lines, xRange) ? null : loading.value ? "reading…" : note(),
-    yRange: verticalRange([...lines, ...sides], xRange, log, also),
+    yRange,
     xScale: axis.value,
     yScale: log ? "log" : "linear",
   };

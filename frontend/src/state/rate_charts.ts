@@ -21,9 +21,10 @@ export const clipRateChart = computed<ChartData>(() => {
     return [{ colour: colourOf(run) + alpha, x: one.x, low: one.low, high: one.high }];
   });
   return {
-    ...frame(null, linesOf("clip_rate", { width: 1.6 }, clips), false, rateNote),
+    ...frame(null, linesOf("clip_rate", { width: 1.6 }, clips), STYLE),
     bands,
     thresholds: [],
+    beyond: [],
     yRange: ALL,
     yScale: "share",
   };
@@ -32,14 +33,16 @@ export const clipRateChart = computed<ChartData>(() => {
 export const throttleChart = computed<ChartData>(() => {
   const lines = linesOf("throttle", { width: 1.6 }, clips);
   return {
-    ...frame(null, lines, false, rateNote),
+    ...frame(null, lines, STYLE),
     bands: [],
     thresholds: [],
+    beyond: [],
     yRange: [Math.min(ALL[0], lowest(lines) * (1 + ROOM)), ALL[1]],
     yScale: "share",
   };
 });
 
+const STYLE = { log: false, note: rateNote };
 const ROOM = 0.04;
 /** 0 to 100 %, with room for lines that run along either end. */
 const ALL: Range = [-ROOM, 1 + ROOM];

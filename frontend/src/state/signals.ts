@@ -11,7 +11,6 @@ import { compileSearch } from "../model/search";
 import { LIGHT, type Theme } from "../theme";
 
 export type ChartName = "loss" | "norm" | "clip-rate" | "throttle";
-export type ScaleChoice = "auto" | "log" | "linear";
 
 /** Lines of one run, and the request that they answer. */
 export interface RunSeries {
@@ -49,10 +48,9 @@ export const window = signal(DEFAULTS.window);
 /** Weight of the past in the smoothed lines, 0 to below 1. */
 export const smoothing = signal(DEFAULTS.smoothing);
 /** How the vertical axes of loss and norm are divided. */
-export const scales = signal<Readonly<Record<"loss" | "norm", ScaleChoice>>>({
-  loss: "auto",
-  norm: "log",
-});
+export const scales = signal(DEFAULTS.scales);
+/** How much of what they show the vertical axes of loss and norm span. */
+export const spans = signal(DEFAULTS.spans);
 /** The part of the horizontal axis shown; null for all of it. */
 export const zoom = signal<Range | null>(DEFAULTS.zoom);
 /** Where the pointer is on the horizontal axis, and in which chart. */
@@ -183,6 +181,8 @@ export function applySettings(settings: Settings): void {
     axis.value = settings.axis;
     window.value = settings.window;
     smoothing.value = settings.smoothing;
+    scales.value = settings.scales;
+    spans.value = settings.spans;
     zoom.value = settings.zoom;
     pinnedStep.value = settings.step;
     focusChoice.value = settings.focus;
@@ -195,6 +195,8 @@ export const settings = computed<Settings>(() => ({
   axis: axis.value,
   window: window.value,
   smoothing: smoothing.value,
+  scales: scales.value,
+  spans: spans.value,
   zoom: zoom.value,
   step: pinnedStep.value,
   focus: focusChoice.value,

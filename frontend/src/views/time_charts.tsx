@@ -23,6 +23,7 @@ import {
   plotWidth,
   scales,
   shownRange,
+  spans,
   theme,
   WHOLE_RUN,
   window,
@@ -40,6 +41,7 @@ export function TimeCharts() {
         <h2>
           Loss <small>markers where training broke</small>
           <span class="tools">
+            <MostToggle chart="loss" />
             <LogToggle chart="loss" on={lossIsLog.value} />
             <ResetZoom />
           </span>
@@ -53,6 +55,7 @@ export function TimeCharts() {
             before <i class="dotted" /> after <i class="solid" />
           </small>
           <span class="tools">
+            <MostToggle chart="norm" />
             <LogToggle chart="norm" on={normIsLog.value} />
           </span>
         </h2>
@@ -94,6 +97,22 @@ function LogToggle({ chart, on }: { readonly chart: "loss" | "norm"; readonly on
       onClick={() => (scales.value = { ...scales.value, [chart]: on ? "linear" : "log" })}
     >
       log
+    </button>
+  );
+}
+
+function MostToggle({ chart }: { readonly chart: "loss" | "norm" }) {
+  const on = spans.value[chart] === "most";
+  return (
+    <button
+      type="button"
+      class="quiet"
+      aria-pressed={on}
+      title="Span the middle 98 % of the points; arrows at the edge show what lies beyond"
+      data-testid={`most-${chart}`}
+      onClick={() => (spans.value = { ...spans.value, [chart]: on ? "full" : "most" })}
+    >
+      most
     </button>
   );
 }

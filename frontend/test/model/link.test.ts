@@ -13,6 +13,8 @@ it("a link gives back what it was made from", () => {
     axis: "relative",
     window: 1000,
     smoothing: 0.6,
+    scales: { loss: "linear", norm: "auto" },
+    spans: { loss: "most", norm: "full" },
     zoom: [12.5, 1767225600.25],
     step: 612,
     focus: "a,b",
@@ -30,6 +32,8 @@ it("nonsense in a link counts as absent", () => {
     ["window", "-3"],
     ["smoothing", "2"],
     ["zoom", "9_1"],
+    ["loss_scale", "cubic"],
+    ["norm_range", ""],
     ["step", "NaN"],
   ]);
   expect(decodeSettings(nonsense)).toEqual(DEFAULTS);

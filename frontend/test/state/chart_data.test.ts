@@ -52,7 +52,6 @@ const FINDING = {
 beforeEach(() => {
   applySettings(DEFAULTS);
   cursor.value = null;
-  scales.value = { loss: "auto", norm: "log" };
   runs.value = [run("a", { alerts: [FINDING, ALERT], nonfinite_steps: 1 }), run("b")];
   series.value = new Map([
     [
