@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import Dashboard
-from tests.browser.test_dashboard import INK
+import pytest
+
+from tb_gradclip.core.rules import Rule
+from tests.browser.conftest import TIME_CHARTS, Dashboard
+from tests.browser.test_dashboard import INK, visible_steps
+from tests.logs import write_run, write_runs
+from tests.tensorboard import tensorboard, wait_for_steps
+from tests.test_recorder import measured, recorder
 
 
 def until(dashboard: Dashboard, what: Callable[[], Any]) -> None:
@@ -78,3 +85,165 @@ def test_arrow_keys_and_buttons_go_through_recorded_distributions(dashboard: Das
     dashboard.chart("chart-distribution").focus()
     dashboard.page.keyboard.press("ArrowRight")
     until(dashboard, lambda: shown_step(dashboard) == 4900)
+
+
+def test_most_of_the_range_and_log_axes_are_kept_in_the_link(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    before = dashboard.chart("chart-loss").locator("canvas").screenshot()
+    for button in ("most-loss", "log-norm"):
+        dashboard.frame.get_by_test_id(button).click()
+    dashboard.page.wait_for_timeout(500)
+    assert dashboard.chart("chart-loss").locator("canvas").screenshot() != before
+    assert "p.gradclip.loss_range=most" in dashboard.page.url
+    assert "p.gradclip.norm_scale=linear" in dashboard.page.url
+    dashboard.page.reload()
+    dashboard.page.wait_for_selector("iframe[src*=gradclip]")
+    until(dashboard, lambda: any("name=gradclip" in frame.url for frame in dashboard.page.frames))
+    dashboard.chart("chart-loss").wait_for()
+    pressed = {
+        name: dashboard.frame.get_by_test_id(name).get_attribute("aria-pressed")
+        for name in ("most-loss", "most-norm", "log-norm")
+    }
+    assert pressed == {"most-loss": "true", "most-norm": "false", "log-norm": "false"}
+
+
+def test_control_and_the_wheel_zoom_around_the_pointer_and_a_plain_wheel_scrolls(
+    dashboard: Dashboard, board: str
+) -> None:
+    dashboard.open(board)
+    whole = visible_steps(dashboard)
+    dashboard.hover("chart-loss", 0.6)
+    at = dashboard.cursor("chart-loss")
+    dashboard.page.mouse.wheel(0, 200)
+    dashboard.page.wait_for_timeout(400)
+    assert "p.gradclip.zoom" not in dashboard.page.url
+    dashboard.frame.evaluate("() => window.scrollTo(0, 0)")
+    dashboard.hover("chart-loss", 0.6)
+    dashboard.page.keyboard.down("Control")
+    for _ in range(5):
+        dashboard.page.mouse.wheel(0, -100)
+    dashboard.page.keyboard.up("Control")
+    dashboard.page.wait_for_timeout(800)
+    dashboard.hover("chart-loss", 0.6)
+    assert dashboard.cursor("chart-loss") == pytest.approx(at, abs=whole / 200)
+    assert visible_steps(dashboard) < whole / 3
+    dashboard.chart("chart-loss").focus()
+    dashboard.page.keyboard.press("Escape")
+    dashboard.page.wait_for_timeout(400)
+    assert visible_steps(dashboard) == pytest.approx(whole, rel=0.02)
+
+
+def test_arrow_keys_move_the_cursor_of_every_chart_and_shift_ten_times_as_far(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    dashboard.chart("chart-norm").focus()
+    dashboard.page.keyboard.press("ArrowRight")
+    start = dashboard.cursor("chart-norm")
+    dashboard.page.keyboard.press("ArrowRight")
+    one = dashboard.cursor("chart-norm") - start
+    dashboard.page.keyboard.press("Shift+ArrowRight")
+    ten = dashboard.cursor("chart-norm") - start - one
+    assert one >= 1
+    assert ten == pytest.approx(10 * one, abs=10)
+    assert len({dashboard.cursor(chart) for chart in TIME_CHARTS}) == 1
+    dashboard.page.keyboard.press("Enter")
+    until(dashboard, lambda: f"p.gradclip.step={start + one + ten}" in dashboard.page.url)
+
+
+@pytest.fixture(scope="module")
+def fifty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Fifty runs of a sweep."""
+    logs = tmp_path_factory.mktemp("fifty") / "logs"
+    for i in range(50):
+        write_run(logs / f"lr{i % 5}" / f"seed{i // 5}", 150, Rule("global_norm", 0.5 + 0.1 * (i % 5)), seed=i)
+    with tensorboard(logs) as address:
+        wait_for_steps(address, 150, runs=50)
+        yield address
+
+
+def colours(dashboard: Dashboard) -> dict[str | None, str]:
+    return {
+        run.get_attribute("data-run"): run.locator(".swatch").evaluate("e => getComputedStyle(e).backgroundColor")
+        for run in dashboard.frame.get_by_test_id("run").all()
+    }
+
+
+@pytest.mark.parametrize(("width", "height"), [(1300, 900), (600, 700)])
+def test_the_tooltip_of_fifty_runs_stays_on_the_screen_and_says_how_many_are_left_out(
+    dashboard: Dashboard, fifty: str, width: int, height: int
+) -> None:
+    dashboard.page.set_viewport_size({"width": width, "height": height})
+    dashboard.open(fifty, runs=50)
+    dashboard.frame.get_by_role("button", name="all", exact=True).click()
+    dashboard.page.wait_for_timeout(1500)
+    for chart in (*TIME_CHARTS, "chart-throttle"):
+        dashboard.chart(chart).scroll_into_view_if_needed()
+        for share in (0.15, 0.5, 0.97):
+            dashboard.hover(chart, share)
+            tooltip = dashboard.frame.get_by_test_id("tooltip")
+            assert "and 37 more" in tooltip.inner_text()
+            values = tooltip.locator("td.value").all_inner_texts()
+            numbers = [float(value.split(" ")[0].replace("\u202f%", "").replace("%", "")) for value in values]
+            assert len(numbers) == 13
+            assert numbers == sorted(numbers, reverse=True)
+            outside = tooltip.evaluate(
+                "e => { const b = e.getBoundingClientRect(); return b.left < 0 || b.top < 0"
+                " || b.right > document.documentElement.clientWidth || b.bottom > innerHeight }"
+            )
+            assert not outside, f"{chart} at {share}"
+
+
+def test_runs_are_selected_by_regex_alone_and_keep_their_colours(dashboard: Dashboard, fifty: str) -> None:
+    dashboard.open(fifty, runs=50)
+    before = colours(dashboard)
+    dashboard.frame.get_by_role("button", name="all", exact=True).click()
+    dashboard.frame.get_by_role("button", name="none", exact=True).click()
+    dashboard.frame.get_by_test_id("search").fill(r"lr[13]/seed0$")
+    dashboard.page.wait_for_timeout(300)
+    dashboard.frame.get_by_role("button", name="all", exact=True).click()
+    dashboard.page.wait_for_timeout(800)
+    rows = [row.get_attribute("data-run") for row in dashboard.frame.get_by_test_id("health-row").all()]
+    assert rows == ["lr1/seed0", "lr3/seed0"]
+    dashboard.frame.get_by_label("Show only lr3/seed0").click()
+    dashboard.page.wait_for_timeout(500)
+    rows = [row.get_attribute("data-run") for row in dashboard.frame.get_by_test_id("health-row").all()]
+    assert rows == ["lr3/seed0"]
+    dashboard.frame.get_by_test_id("search").fill("")
+    dashboard.page.wait_for_timeout(300)
+    assert colours(dashboard) == before
+
+
+def test_new_steps_and_new_runs_leave_zoom_selection_and_colours_as_they_are(
+    dashboard: Dashboard, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs"
+    write_runs(logs, 400)
+    book = recorder(logs / "live")
+    book.add_steps(measured(0, [2.0] * 100))
+    book.flush()
+    with tensorboard(logs) as address:
+        dashboard.open(address, runs=4)
+        select(dashboard, "clipped", "live")
+        before = colours(dashboard)
+        for _ in range(4):
+            dashboard.hover("chart-loss", 0.5)
+            dashboard.page.keyboard.down("Control")
+            dashboard.page.mouse.wheel(0, -100)
+            dashboard.page.keyboard.up("Control")
+        dashboard.page.wait_for_timeout(800)
+        shown = visible_steps(dashboard)
+        left = dashboard.cursor("chart-norm")
+        book.add_steps(measured(100, [2.0] * 900))
+        book.flush()
+        write_run(logs / "another", 400, Rule("none"), seed=9)
+        runs = dashboard.frame.get_by_test_id("run")
+        dashboard.frame.wait_for_function(
+            "() => document.querySelectorAll('[data-testid=run]').length === 5", timeout=30_000
+        )
+        dashboard.page.wait_for_timeout(1000)
+        assert visible_steps(dashboard) == shown
+        assert dashboard.cursor("chart-norm") == left
+        checked = [run.get_attribute("data-run") for run in runs.all() if run.locator("input").is_checked()]
+        assert checked == ["clipped", "live"]
+        now = colours(dashboard)
+        assert {name: now[name] for name in before} == before
+    book.close()
