@@ -212,6 +212,27 @@ def test_runs_are_selected_by_regex_alone_and_keep_their_colours(dashboard: Dash
     assert colours(dashboard) == before
 
 
+def test_runs_of_a_sweep_are_grouped_by_a_regular_expression(dashboard: Dashboard, fifty: str) -> None:
+    dashboard.open(fifty, runs=50)
+    dashboard.frame.get_by_role("button", name="all", exact=True).click()
+    dashboard.frame.get_by_test_id("grouping").fill(r"seed\d+")
+    dashboard.page.wait_for_timeout(1500)
+    groups = dashboard.frame.get_by_test_id("group")
+    assert [group.inner_text().split() for group in groups.all()] == [[f"lr{i}", "10", "runs"] for i in range(5)]
+    assert len(set(colours(dashboard).values())) == 5
+    for chart in ("chart-loss", "chart-norm", "chart-clip-rate", "chart-throttle"):
+        dashboard.chart(chart).scroll_into_view_if_needed()
+        dashboard.hover(chart, 0.5)
+        rows = dashboard.frame.get_by_test_id("tooltip").locator("tr").all_inner_texts()
+        assert len(rows) == 5
+        assert all("10 of 10 runs" in row for row in rows)
+    assert dashboard.frame.get_by_test_id("health-row").count() == 50
+    assert "p.gradclip.group=seed" in dashboard.page.url
+    dashboard.frame.get_by_test_id("grouping").fill("(")
+    assert "not grouped" in dashboard.frame.locator("#grouping-error").inner_text()
+    assert groups.count() == 0
+
+
 def test_new_steps_and_new_runs_leave_zoom_selection_and_colours_as_they_are(
     dashboard: Dashboard, tmp_path: Path
 ) -> None:

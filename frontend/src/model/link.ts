@@ -13,6 +13,8 @@ export interface Settings {
   readonly axis: "step" | "relative" | "wall_time";
   readonly window: number;
   readonly smoothing: number;
+  /** Groups runs; empty for no groups. */
+  readonly group: string;
   readonly scales: Panels<ScaleChoice>;
   readonly spans: Panels<Span>;
   readonly zoom: Range | null;
@@ -26,6 +28,7 @@ export const DEFAULTS: Settings = {
   axis: "step",
   window: 100,
   smoothing: 0,
+  group: "",
   scales: { loss: "auto", norm: "log" },
   spans: { loss: "full", norm: "full" },
   zoom: null,
@@ -44,6 +47,7 @@ export function encodeSettings(settings: Settings): ReadonlyMap<string, string> 
   put("axis", settings.axis, DEFAULTS.axis);
   put("window", String(settings.window), String(DEFAULTS.window));
   put("smoothing", String(settings.smoothing), String(DEFAULTS.smoothing));
+  put("group", settings.group, DEFAULTS.group);
   for (const panel of ["loss", "norm"] as const) {
     put(`${panel}_scale`, settings.scales[panel], DEFAULTS.scales[panel]);
     put(`${panel}_range`, settings.spans[panel], DEFAULTS.spans[panel]);
@@ -72,6 +76,7 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
     axis: axis ?? DEFAULTS.axis,
     window: window !== null && window >= 1 ? Math.floor(window) : DEFAULTS.window,
     smoothing: smoothing !== null && smoothing >= 0 && smoothing < 1 ? smoothing : 0,
+    group: link.get("group") ?? DEFAULTS.group,
     scales: panels((panel) =>
       oneOf(["auto", "log", "linear"], link.get(`${panel}_scale`), DEFAULTS.scales[panel]),
     ),

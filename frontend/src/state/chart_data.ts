@@ -16,13 +16,12 @@ import { bandsOf, type Envelope } from "../model/envelope";
 import { number } from "../model/format";
 import { alertLabel, alertPlural, isEvent, episodeWords } from "../model/health";
 import { gaps } from "../model/lines";
-import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
-import { envelopesOf, place, points, type Points } from "./points";
+import { drawnGroups } from "./group_lines";
+import { envelopesOf, lossIsLog, normIsLog, place, points, type Points } from "./points";
 import {
   axis,
   colours,
-  scales,
   selectedRuns,
   series,
   shownRange,
@@ -31,25 +30,38 @@ import {
   theme,
 } from "./signals";
 
-export const lossIsLog = computed(() => {
-  const choice = scales.value.loss;
-  if (choice !== "auto") return choice === "log";
-  const ranges = selectedRuns.value.flatMap((r) => series.value.get(r.name)?.lossRange ?? []);
-  return prefersLog(extent([ranges]));
-});
-export const normIsLog = computed(() => scales.value.norm !== "linear");
+type Drawn = Pick<ChartData, "lines" | "bands">;
 
 export const lossChart = computed<ChartData>(() => {
   const log = lossIsLog.value;
-  const envelopes = envelopesOf("loss", log);
-  const lines = linesOf("loss", { width: 1.6, smoothed: true, envelopes });
-  const bands = bandsOf(envelopes, colourOf, theme.value.dark);
+  const { lines, bands } = drawnGroups("loss") ?? lossesOfRuns(log);
   const most = spans.value.loss === "most";
   return { ...frame("loss", lines, { log, most, note: lossNote, bands }), bands, thresholds: [] };
 });
 
+function lossesOfRuns(log: boolean): Drawn {
+  const envelopes = envelopesOf("loss", log);
+  return {
+    lines: linesOf("loss", { width: 1.6, smoothed: true, envelopes }),
+    bands: bandsOf(envelopes, colourOf, theme.value.dark),
+  };
+}
+
 export const normChart = computed<ChartData>(() => {
   const log = normIsLog.value;
+  const { lines, bands } = drawnGroups("norm_after") ?? normsOfRuns(log);
+  const limits = thresholds();
+  const style = {
+    log,
+    most: spans.value.norm === "most",
+    note: () => NOTHING_FINITE,
+    bands,
+    also: limits.map((limit) => limit.value),
+  };
+  return { ...frame("norm_before", lines, style), bands, thresholds: limits };
+});
+
+function normsOfRuns(log: boolean): Drawn {
   const { dark } = theme.value;
   const [around, inside] = [envelopesOf("norm_before", log), envelopesOf("norm_after", log)];
   const before = linesOf("norm_before", {
@@ -62,21 +74,11 @@ export const normChart = computed<ChartData>(() => {
     envelopes: around,
   });
   const after = linesOf("norm_after", { width: 1.4, smoothed: true, envelopes: inside });
-  const bands = [...bandsOf(around, colourOf, dark), ...bandsOf(inside, colourOf, dark)];
-  const limits = thresholds();
-  const style = {
-    log,
-    most: spans.value.norm === "most",
-    note: () => NOTHING_FINITE,
-    bands,
-    also: limits.map((limit) => limit.value),
-  };
   return {
-    ...frame("norm_before", [...before, ...after], style),
-    bands,
-    thresholds: limits,
+    lines: [...before, ...after],
+    bands: [...bandsOf(around, colourOf, dark), ...bandsOf(inside, colourOf, dark)],
   };
-});
+}
 
 /** Events of the selected runs on the current axis. */
 export const alertItems = computed<readonly AlertItem[]>(() =>

@@ -4,7 +4,8 @@ import { computed } from "@preact/signals";
 import type { Axis, Column, Run, Series } from "../api";
 import { envelope, type Envelope } from "../model/envelope";
 import { reordered, sortingOrder } from "../model/lines";
-import { axis, selectedRuns, series } from "./signals";
+import { extent, prefersLog } from "../model/ranges";
+import { axis, scales, selectedRuns, series } from "./signals";
 
 export interface Points {
   readonly x: Float64Array;
@@ -30,6 +31,14 @@ export const points = computed<ReadonlyMap<string, RunLines>>(() => {
   }
   return result;
 });
+
+export const lossIsLog = computed(() => {
+  const choice = scales.value.loss;
+  if (choice !== "auto") return choice === "log";
+  const ranges = selectedRuns.value.flatMap((r) => series.value.get(r.name)?.lossRange ?? []);
+  return prefersLog(extent([ranges]));
+});
+export const normIsLog = computed(() => scales.value.norm !== "linear");
 
 /** Of the selected runs whose line was reduced. */
 export function envelopesOf(column: Column, log: boolean): ReadonlyMap<string, Envelope> {

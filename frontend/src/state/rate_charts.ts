@@ -2,9 +2,10 @@
 
 import { computed } from "@preact/signals";
 import type { Run } from "../api";
-import type { ChartData, Line } from "../model/chart";
+import type { Band, ChartData, Line } from "../model/chart";
 import { extent, type Range } from "../model/ranges";
 import { colourOf, frame, linesOf } from "./chart_data";
+import { drawnGroups } from "./group_lines";
 import { points } from "./points";
 import { selectedRuns, theme } from "./signals";
 
@@ -14,14 +15,9 @@ export const clips = (run: Pick<Run, "rule">): boolean => run.rule.kind !== "non
 export const someRunClips = computed(() => selectedRuns.value.some(clips));
 
 export const clipRateChart = computed<ChartData>(() => {
-  const bands = selectedRuns.value.filter(clips).flatMap((run) => {
-    const one = points.value.get(run.name)?.get("clip_rate");
-    if (!one?.low || !one.high) return [];
-    const alpha = theme.value.dark ? "38" : "26";
-    return [{ colour: colourOf(run) + alpha, x: one.x, low: one.low, high: one.high }];
-  });
+  const { lines, bands } = drawnGroups("clip_rate") ?? clipRates();
   return {
-    ...frame(null, linesOf("clip_rate", { width: 1.6 }, clips), STYLE),
+    ...frame(null, lines, STYLE),
     bands,
     thresholds: [],
     beyond: [],
@@ -30,14 +26,28 @@ export const clipRateChart = computed<ChartData>(() => {
   };
 });
 
+/** Lines of runs, and bands for the confidence intervals. */
+function clipRates(): Pick<ChartData, "lines" | "bands"> {
+  const bands = selectedRuns.value.filter(clips).flatMap((run) => {
+    const one = points.value.get(run.name)?.get("clip_rate");
+    if (!one?.low || !one.high) return [];
+    const alpha = theme.value.dark ? "38" : "26";
+    return [{ colour: colourOf(run) + alpha, x: one.x, low: one.low, high: one.high }];
+  });
+  return { lines: linesOf("clip_rate", { width: 1.6 }, clips), bands };
+}
+
 export const throttleChart = computed<ChartData>(() => {
-  const lines = linesOf("throttle", { width: 1.6 }, clips);
+  const own = (): Pick<ChartData, "lines" | "bands"> => {
+    return { lines: linesOf("throttle", { width: 1.6 }, clips), bands: [] };
+  };
+  const { lines, bands } = drawnGroups("throttle") ?? own();
   return {
     ...frame(null, lines, STYLE),
-    bands: [],
+    bands,
     thresholds: [],
     beyond: [],
-    yRange: [Math.min(ALL[0], lowest(lines) * (1 + ROOM)), ALL[1]],
+    yRange: [Math.min(ALL[0], lowest(lines, bands) * (1 + ROOM)), ALL[1]],
     yScale: "share",
   };
 });
@@ -48,8 +58,8 @@ const ROOM = 0.04;
 const ALL: Range = [-ROOM, 1 + ROOM];
 
 /** A rule of the user's own may make gradients longer: then the share removed is below zero. */
-function lowest(lines: readonly Line[]): number {
-  return extent(lines.map((line) => line.y))?.[0] ?? 0;
+function lowest(lines: readonly Line[], bands: readonly Band[]): number {
+  return extent([...lines.map(({ y }) => y), ...bands.map(({ low }) => low)])?.[0] ?? 0;
 }
 
 function rateNote(): string {

@@ -2,9 +2,10 @@
 
 import { computed } from "@preact/signals";
 import type { Column } from "../api";
-import { duration, integer, moment, number, percent, percentRange } from "../model/format";
+import { duration, integer, moment, number, percent, percentRange, plural } from "../model/format";
 import { rowAt, sortedReadout, type Readout } from "../model/readout";
 import { colourOf } from "./chart_data";
+import { groupLines, type GroupColumn } from "./group_lines";
 import { points, type Points } from "./points";
 import { clips } from "./rate_charts";
 import { axis, cursor, selectedRuns, type ChartName } from "./signals";
@@ -23,12 +24,46 @@ const MOST_ROWS = 14;
 export const readout = computed<(Readout<ReadoutRow> & { readonly title: string }) | null>(() => {
   const at = cursor.value;
   if (!at) return null;
-  const rows = selectedRuns.value.flatMap((run): ReadoutRow[] => {
-    const said = SAY[at.chart](run.name, at.x);
-    return said ? [{ run: run.name, colour: colourOf(run), detail: "", ...said }] : [];
-  });
+  const grouped = groupRows(at.chart, at.x);
+  const rows =
+    grouped ??
+    selectedRuns.value.flatMap((run): ReadoutRow[] => {
+      const said = SAY[at.chart](run.name, at.x);
+      return said ? [{ run: run.name, colour: colourOf(run), detail: "", ...said }] : [];
+    });
   return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x) };
 });
+
+const COLUMN_OF: Readonly<Record<ChartName, GroupColumn>> = {
+  loss: "loss",
+  norm: "norm_after",
+  "clip-rate": "clip_rate",
+  throttle: "throttle",
+};
+
+/** Mean, extremes and number of runs of every group; null where runs are not grouped. */
+function groupRows(chart: ChartName, x: number): ReadoutRow[] | null {
+  const groups = groupLines[COLUMN_OF[chart]].value;
+  if (!groups) return null;
+  const share = chart === "clip-rate" || chart === "throttle";
+  return groups.flatMap((group): ReadoutRow[] => {
+    const row = rowAt({ x: group.x, y: group.mean }, x);
+    const [value, low, high] = [group.mean[row], group.low[row], group.high[row]];
+    if (value === undefined || low === undefined || high === undefined) return [];
+    if (!Number.isFinite(value)) return [];
+    const range = share ? percentRange(low, high) : `${number(low)}–${number(high)}`;
+    const runs = `${group.count[row] ?? 0} of ${plural(group.size, "run")}`;
+    return [
+      {
+        run: group.name,
+        colour: group.colour,
+        value,
+        text: share ? percent(value) : number(value),
+        detail: `${range} · ${runs}`,
+      },
+    ];
+  });
+}
 
 type Said = Pick<ReadoutRow, "value" | "text"> & Partial<Pick<ReadoutRow, "detail">>;
 

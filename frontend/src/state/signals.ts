@@ -4,6 +4,7 @@ import { batch, computed, signal } from "@preact/signals";
 import type { Axis, Column, Histogram, Run, Series } from "../api";
 import type { AlertItem } from "../model/chart";
 import { assignSlots, colour, type Slots } from "../model/colours";
+import { compileGrouping } from "../model/groups";
 import { DEFAULTS, type Settings } from "../model/link";
 import type { Marker } from "../model/markers";
 import { within, type Range } from "../model/ranges";
@@ -67,6 +68,8 @@ export const parameter = signal<string | null>(null);
 export const series = signal<ReadonlyMap<string, RunSeries>>(new Map());
 /** The distribution shown, or why there is none. */
 export const histogram = signal<ShownHistogram | { readonly error: string } | null>(null);
+/** The expression that groups runs, as typed. */
+export const grouping = signal(DEFAULTS.group);
 /** Width of the charts in pixels, which is how many points are worth fetching; 0 until they are laid out. */
 export const plotWidth = signal(0);
 /** Colours of the page around us. */
@@ -83,13 +86,33 @@ export const selectedRuns = computed(() =>
   (runs.value ?? []).filter((run) => selectedNames.value.has(run.name)),
 );
 
-let slots: Slots = new Map(); // a run keeps its colour while others come and go
+export const groups = computed(() => compileGrouping(grouping.value));
+/** The selected runs by group; null where they stand for themselves. */
+export const groupedRuns = computed<ReadonlyMap<string, readonly Run[]> | null>(() => {
+  const { groupOf } = groups.value;
+  if (!groupOf) return null;
+  const result = new Map<string, Run[]>();
+  for (const run of selectedRuns.value) {
+    const group = groupOf(run.name);
+    result.set(group, [...(result.get(group) ?? []), run]);
+  }
+  return result;
+});
+
+// A run keeps its colour while others come and go and while it is in a group; so does a group.
+let runSlots: Slots = new Map();
+let groupSlots: Slots = new Map();
+/** By run; runs of a group share one. */
 export const colours = computed<ReadonlyMap<string, string>>(() => {
-  slots = assignSlots(
-    (runs.value ?? []).map((run) => run.name),
-    slots,
-  );
-  return new Map([...slots].map(([name, slot]) => [name, colour(slot, theme.value.dark)]));
+  const { groupOf } = groups.value;
+  const names = (runs.value ?? []).map((run) => run.name);
+  const shade = (slot: number | undefined): string => colour(slot ?? 0, theme.value.dark);
+  if (groupOf) {
+    groupSlots = assignSlots([...new Set(names.map(groupOf))], groupSlots);
+    return new Map(names.map((name) => [name, shade(groupSlots.get(groupOf(name)))]));
+  }
+  runSlots = assignSlots(names, runSlots);
+  return new Map(names.map((name) => [name, shade(runSlots.get(name))]));
 });
 
 /** All of the horizontal axis that selected runs cover. */
@@ -181,6 +204,7 @@ export function applySettings(settings: Settings): void {
     axis.value = settings.axis;
     window.value = settings.window;
     smoothing.value = settings.smoothing;
+    grouping.value = settings.group;
     scales.value = settings.scales;
     spans.value = settings.spans;
     zoom.value = settings.zoom;
@@ -195,6 +219,7 @@ export const settings = computed<Settings>(() => ({
   axis: axis.value,
   window: window.value,
   smoothing: smoothing.value,
+  group: grouping.value,
   scales: scales.value,
   spans: spans.value,
   zoom: zoom.value,

@@ -18,12 +18,14 @@ import {
   window,
 } from "../state/signals";
 import { Choice } from "./choice";
+import { GroupingField } from "./grouping";
 
 export function Sidebar() {
   return (
     <aside aria-label="Runs and settings">
       <SearchField />
       <RunList />
+      <GroupingField />
       <section>
         <h3>Horizontal axis</h3>
         <Choice

@@ -5,7 +5,8 @@ import { TimeChart } from "../charts/time_chart";
 import type { GestureHandlers } from "../charts/gestures";
 import type { ChartData } from "../model/chart";
 import { integer } from "../model/format";
-import { lossChart, lossIsLog, normChart, normIsLog } from "../state/chart_data";
+import { lossChart, normChart } from "../state/chart_data";
+import { lossIsLog, normIsLog } from "../state/points";
 import {
   cursorStep,
   hover,
@@ -20,6 +21,7 @@ import {
 import { clipRateChart, someRunClips, throttleChart } from "../state/rate_charts";
 import {
   cursor,
+  groupedRuns,
   plotWidth,
   scales,
   shownRange,
@@ -31,6 +33,7 @@ import {
   zoomTo,
   type ChartName,
 } from "../state/signals";
+import { GroupLegend } from "./grouping";
 import { MountChart } from "./mount_chart";
 import { Tooltip } from "./tooltip";
 
@@ -39,7 +42,7 @@ export function TimeCharts() {
     <section class="card time-charts" aria-label="Charts over time">
       <div class="panel">
         <h2>
-          Loss <small>markers where training broke</small>
+          Loss <small>markers where training broke</small> <GroupLegend />
           <span class="tools">
             <MostToggle chart="loss" />
             <LogToggle chart="loss" on={lossIsLog.value} />
@@ -50,10 +53,7 @@ export function TimeCharts() {
       </div>
       <div class="panel">
         <h2>
-          Gradient norm{" "}
-          <small class="key">
-            before <i class="dotted" /> after <i class="solid" />
-          </small>
+          Gradient norm <NormKey />
           <span class="tools">
             <MostToggle chart="norm" />
             <LogToggle chart="norm" on={normIsLog.value} />
@@ -63,7 +63,12 @@ export function TimeCharts() {
       </div>
       <div class="panel">
         <h2>
-          Clip rate <small>share of {windowWords(window.value)}, 95 % band</small>
+          Clip rate{" "}
+          <small>
+            share of {windowWords(window.value)}
+            {groupedRuns.value ? "" : ", 95 % band"}
+          </small>{" "}
+          <GroupLegend />
         </h2>
         <Chart name="clip-rate" label="Clip rate" data={clipRateChart} height={130} />
       </div>
@@ -72,11 +77,27 @@ export function TimeCharts() {
   );
 }
 
+function NormKey() {
+  if (groupedRuns.value) {
+    return (
+      <>
+        <small>after clipping</small> <GroupLegend />
+      </>
+    );
+  }
+  return (
+    <small class="key">
+      before <i class="dotted" /> after <i class="solid" />
+    </small>
+  );
+}
+
 function Throttle() {
   return (
     <div class="panel">
       <h2>
-        Throttle <small>share of gradient length removed over {windowWords(window.value)}</small>
+        Throttle <small>share of gradient length removed over {windowWords(window.value)}</small>{" "}
+        <GroupLegend />
       </h2>
       <Chart name="throttle" label="Throttle" data={throttleChart} height={112} />
     </div>

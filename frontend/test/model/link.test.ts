@@ -13,6 +13,7 @@ it("a link gives back what it was made from", () => {
     axis: "relative",
     window: 1000,
     smoothing: 0.6,
+    group: "seed(\\d+)&x=1",
     scales: { loss: "linear", norm: "auto" },
     spans: { loss: "most", norm: "full" },
     zoom: [12.5, 1767225600.25],

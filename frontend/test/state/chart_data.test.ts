@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULTS } from "../../src/model/link";
-import { lossChart, lossIsLog, normChart } from "../../src/state/chart_data";
+import { lossChart, normChart } from "../../src/state/chart_data";
+import { lossIsLog } from "../../src/state/points";
 import { cursorStep, hover, openAlerts, pinCursor, pinX, stepCursor } from "../../src/state/cursor";
 import { readout } from "../../src/state/readout";
 import {
