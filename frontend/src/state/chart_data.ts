@@ -18,7 +18,7 @@ import { alertLabel, alertPlural, isEvent, episodeWords } from "../model/health"
 import { gaps } from "../model/lines";
 import { smooth } from "../model/smoothing";
 import { drawnGroups } from "./group_lines";
-import { envelopesOf, lossIsLog, normIsLog, place, points, type Points } from "./points";
+import { envelopes, lossIsLog, normIsLog, place, points, type Points } from "./points";
 import {
   axis,
   colours,
@@ -34,22 +34,22 @@ type Drawn = Pick<ChartData, "lines" | "bands">;
 
 export const lossChart = computed<ChartData>(() => {
   const log = lossIsLog.value;
-  const { lines, bands } = drawnGroups("loss") ?? lossesOfRuns(log);
+  const { lines, bands } = drawnGroups("loss") ?? lossesOfRuns();
   const most = spans.value.loss === "most";
   return { ...frame("loss", lines, { log, most, note: lossNote, bands }), bands, thresholds: [] };
 });
 
-function lossesOfRuns(log: boolean): Drawn {
-  const envelopes = envelopesOf("loss", log);
+function lossesOfRuns(): Drawn {
+  const around = envelopes.loss.value;
   return {
-    lines: linesOf("loss", { width: 1.6, smoothed: true, envelopes }),
-    bands: bandsOf(envelopes, colourOf, theme.value.dark),
+    lines: linesOf("loss", { width: 1.6, smoothed: true, envelopes: around }),
+    bands: bandsOf(around, colourOf, theme.value.dark),
   };
 }
 
 export const normChart = computed<ChartData>(() => {
   const log = normIsLog.value;
-  const { lines, bands } = drawnGroups("norm_after") ?? normsOfRuns(log);
+  const { lines, bands } = drawnGroups("norm_after") ?? normsOfRuns();
   const limits = thresholds();
   const style = {
     log,
@@ -61,9 +61,9 @@ export const normChart = computed<ChartData>(() => {
   return { ...frame("norm_before", lines, style), bands, thresholds: limits };
 });
 
-function normsOfRuns(log: boolean): Drawn {
+function normsOfRuns(): Drawn {
   const { dark } = theme.value;
-  const [around, inside] = [envelopesOf("norm_before", log), envelopesOf("norm_after", log)];
+  const [around, inside] = [envelopes.norm_before.value, envelopes.norm_after.value];
   const before = linesOf("norm_before", {
     width: 1,
     dash: [1.5, 2.5],

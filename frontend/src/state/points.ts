@@ -1,6 +1,6 @@
 // Rows of the selected runs, placed on the horizontal axis.
 
-import { computed } from "@preact/signals";
+import { computed, type ReadonlySignal } from "@preact/signals";
 import type { Axis, Column, Run, Series } from "../api";
 import { envelope, type Envelope } from "../model/envelope";
 import { reordered, sortingOrder } from "../model/lines";
@@ -40,11 +40,21 @@ export const lossIsLog = computed(() => {
 });
 export const normIsLog = computed(() => scales.value.norm !== "linear");
 
-/** Of the selected runs whose line was reduced. */
-export function envelopesOf(column: Column, log: boolean): ReadonlyMap<string, Envelope> {
+type Envelopes = ReadonlyMap<string, Envelope>;
+
+/** Bands of the selected runs whose line was reduced; kept while one only zooms or points. */
+export const envelopes: Readonly<
+  Record<"loss" | "norm_before" | "norm_after", ReadonlySignal<Envelopes>>
+> = {
+  loss: computed(() => envelopesOf("loss", lossIsLog.value)),
+  norm_before: computed(() => envelopesOf("norm_before", normIsLog.value)),
+  norm_after: computed(() => envelopesOf("norm_after", normIsLog.value)),
+};
+
+function envelopesOf(column: Column, log: boolean): Envelopes {
   const result = new Map<string, Envelope>();
-  for (const { name } of selectedRuns.value) {
-    const one = points.value.get(name)?.get(column);
+  for (const [name, lines] of points.value) {
+    const one = lines.get(column);
     if (one?.reduced) result.set(name, envelope(one.x, one.y, log));
   }
   return result;
