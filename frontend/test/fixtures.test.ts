@@ -99,6 +99,12 @@ describe("recorded map of histograms", () => {
     }
   });
 
+  it("is refused when it was cut off", () => {
+    const body = Uint8Array.from(bytes("histograms.bin")).buffer;
+    expect(() => decodeHistograms(body.slice(0, -8))).toThrow("histograms: expected");
+    expect(() => decodeHistograms(body.slice(0, 3))).toThrow("shorter than its header");
+  });
+
   it("has nothing beyond the bounds that a rule on values cuts to", () => {
     expect([map.low[0], map.high[0]]).toEqual([-0.01, 0.01]);
     map.after.forEach((share, i) => {

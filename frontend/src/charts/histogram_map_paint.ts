@@ -138,7 +138,7 @@ export function mapAxes(
   for (const { value, label } of SCALES.step.ticks(range, Math.max(2, area.width / 110))) {
     const x = area.left + ((value - range[0]) / (range[1] - range[0])) * area.width;
     const half = context.measureText(label).width / 2;
-    const within = clamp(x, area.left + half - 8, area.left + area.width - half + 8);
+    const within = clamp(x, area.left + half - 8, area.left + area.width - half);
     context.fillText(label, within, area.top + area.height + 13);
   }
   if (!area.labelled) return;

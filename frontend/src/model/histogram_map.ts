@@ -40,6 +40,12 @@ export function columnAt({ step }: Pick<MapData, "step">, wanted: number): numbe
   return step.length === 0 ? -1 : Math.max(low - 1, 0);
 }
 
+/** Whether a column shows what holds at `step`, in a map that was asked for up to `end`; null for no end. */
+export function isShown(map: Pick<MapData, "step">, step: number, end: number | null): boolean {
+  const [first, last] = stepRange(map);
+  return map.step.length > 0 && step >= first && step <= Math.max(last, end ?? -Infinity);
+}
+
 /** Height of a magnitude as a share of the map, 0 at its bottom: logarithmic above the row of zeros. */
 export function heightOf({ edges }: Pick<MapData, "edges">, magnitude: number): number {
   const [low, high] = [edges[0], edges[edges.length - 1]];

@@ -16,7 +16,7 @@ export const histogramMap = signal<{
 const SETTLE_FOR = 250;
 
 /** The part of the focused run that the charts show, in steps; null for all of it. */
-const stepsInView = computed<readonly [number, number] | null>(() => {
+export const stepsInView = computed<readonly [number, number] | null>(() => {
   const range = zoom.value;
   if (!range) return null;
   if (axis.value === "step") return [Math.ceil(range[0]), Math.floor(range[1])];

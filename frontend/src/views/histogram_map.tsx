@@ -3,10 +3,10 @@
 import { computed, effect } from "@preact/signals";
 import { HistogramMapChart, type HistogramMapData } from "../charts/histogram_map_chart";
 import { integer } from "../model/format";
-import { columnAt } from "../model/histogram_map";
+import { columnAt, isShown } from "../model/histogram_map";
 import { colourOf } from "../state/chart_data";
 import { distributionStep } from "../state/cursor";
-import { histogramMap, mapInView } from "../state/histogram_map";
+import { histogramMap, mapInView, stepsInView } from "../state/histogram_map";
 import { cursor, focus, pinnedStep, theme } from "../state/signals";
 import { MountChart } from "./mount_chart";
 
@@ -15,10 +15,12 @@ const answer = computed(() => histogramMap.value?.answer ?? null);
 const data = computed<HistogramMapData | null>(() => {
   const map = answer.value;
   if (!map) return null;
+  const step = distributionStep.value;
+  const end = stepsInView.value?.[1] ?? null;
   return {
     map,
     colour: colourOf({ name: map.run }),
-    marked: distributionStep.value,
+    marked: step !== null && isShown(map, step, end) ? step : null,
     theme: theme.value,
     label: `Magnitudes of gradients of ${map.run} at ${map.steps} steps, before and after clipping`,
   };
@@ -38,6 +40,7 @@ export function HistogramMapPanel() {
             : ""}
         </small>
       </h2>
+      {histogramMap.value && !map && <p class="hint">It could not be read.</p>}
       {map?.steps === 0 && <p class="hint">No step in this part has a recorded distribution.</p>}
       <MountChart
         testId="chart-histogram-map"

@@ -3,6 +3,7 @@ import {
   binAt,
   columnAt,
   heightOf,
+  isShown,
   peakOf,
   shade,
   shareIn,
@@ -33,6 +34,17 @@ describe("columns", () => {
     ]);
     expect(columnAt(none, 3)).toBe(-1);
   });
+});
+
+it("isShown is false before the first column and after the last one, which may be asked to reach further", () => {
+  expect([-1, 0, 225, 226].map((step) => isShown(map, step, null))).toEqual([
+    false,
+    true,
+    true,
+    false,
+  ]);
+  expect([300, 301].map((step) => isShown(map, step, 300))).toEqual([true, false]);
+  expect(isShown(none, 0, 9)).toBe(false);
 });
 
 describe("rows", () => {
