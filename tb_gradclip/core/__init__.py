@@ -4,6 +4,7 @@
 - `rows`        the step table and the measurements it is made from
 - `ring`        rows on a device that cannot call the host
 - `histogram`   distributions of gradients in signed logarithmic bins
+- `histogram_map`  distributions of many steps as one matrix
 - `divergence`  from a stream of losses and norms to alerts
 - `blame`       which parameter went first
 - `monitors`    what else can go wrong, a folder of its own

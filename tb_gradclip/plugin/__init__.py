@@ -3,5 +3,6 @@
 - `loader`   what TensorBoard finds and starts; nothing in it may raise
 - `routes`   HTTP, as `http_api.md` says
 - `answers`  runs to the JSON and numbers that routes send
+- `histogram_answers`  histograms of many steps to the map of them
 - `static`   the dashboard, built from `frontend/`
 """
