@@ -35,7 +35,7 @@ export default tseslint.config(
   forbid(["src/charts/**"], ["**/api", "**/api_*", "**/host", "**/state/**", "**/views/**"]),
   forbid(["src/state/**"], ["**/charts/**", "**/views/**"]),
   forbid(
-    ["src/api.ts", "src/api_*.ts", "src/series_body.ts", "src/host.ts", "src/theme.ts"],
+    ["src/api.ts", "src/api_*.ts", "src/framing.ts", "src/host.ts", "src/theme.ts"],
     ["**/state/**", "**/charts/**", "**/views/**"],
   ),
   {

@@ -1,9 +1,7 @@
 // The HTTP API as its page (http_api.md) describes it, and the only file that fetches.
 // Addresses are relative: the page's base is the plugin's own route, under whatever prefix TensorBoard has.
 
-import { decodeSeries } from "./series_body";
-
-export { decodeSeries };
+import { decodeSeries } from "./framing";
 
 export type RuleKind = "value" | "norm" | "global_norm" | "adaptive" | "custom" | "none";
 

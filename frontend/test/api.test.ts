@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { decodeSeries, fetchHistogram, fetchRuns, HttpError, seriesArguments } from "../src/api";
+import { fetchHistogram, fetchRuns, HttpError, seriesArguments } from "../src/api";
+import { decodeSeries } from "../src/framing";
 import { seriesBody } from "./series_body";
 
 const LOSS = { run: "a", column: "loss", fields: ["step", "wall_time", "value"], total: 3000 };

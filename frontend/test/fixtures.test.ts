@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { decodeFlight, decodeParameters } from "../src/api_parameters";
-import { decodeSeries, type Bins, type Histogram, type Run } from "../src/api";
+import type { Bins, Histogram, Run } from "../src/api";
+import { decodeHistograms, decodeSeries } from "../src/framing";
 import { blameLines } from "../src/model/blame";
 import { amounts } from "../src/model/heatmap";
 import { bars, signedLogAxis } from "../src/model/density";
@@ -147,6 +148,35 @@ describe("a recorded flight", () => {
     const [broken] = blameLines(flight, [[flight.parameters[0] ?? "", 0]]);
     flight.steps.forEach((step, row) => {
       expect(Number.isNaN(broken?.ratio[row])).toBe(step >= flight.step);
+    });
+  });
+});
+
+describe("recorded map of histograms", () => {
+  const map = decodeHistograms(Uint8Array.from(bytes("histograms.bin")).buffer);
+
+  it("accounts for every gradient of every step", () => {
+    expect(map.steps).toBeGreaterThan(1);
+    expect([...map.step]).toEqual([...map.step].sort((a, b) => a - b));
+    for (let i = 0; i < map.steps; i++) {
+      for (const side of ["before", "after"] as const) {
+        const row = map[side].subarray(i * map.bins, (i + 1) * map.bins);
+        const rest = (map[`${side}_zero`][i] as number) + (map[`${side}_nonfinite`][i] as number);
+        expect(row.reduce((sum, share) => sum + share, rest)).toBeCloseTo(1);
+      }
+    }
+  });
+
+  it("is refused when it was cut off", () => {
+    const body = Uint8Array.from(bytes("histograms.bin")).buffer;
+    expect(() => decodeHistograms(body.slice(0, -8))).toThrow("histograms: expected");
+    expect(() => decodeHistograms(body.slice(0, 3))).toThrow("shorter than its header");
+  });
+
+  it("has nothing beyond the bounds that a rule on values cuts to", () => {
+    expect([map.low[0], map.high[0]]).toEqual([-0.01, 0.01]);
+    map.after.forEach((share, i) => {
+      if ((map.edges[i % map.bins] as number) > 0.01) expect(share).toBe(0);
     });
   });
 });

@@ -4,6 +4,7 @@
 - `rows`        the step table and the measurements it is made from
 - `ring`        rows on a device that cannot call the host
 - `histogram`   distributions of gradients in signed logarithmic bins
+- `histogram_map`  distributions of many steps as one matrix
 - `blame`       which parameter went first
 - `monitors`    from streams of losses and norms to alerts, a folder of its own
 - `trouble`     all of these at once, for every step of a run

@@ -217,14 +217,15 @@ def merged(parts: list[Distribution]) -> Distribution:
         total[NAN] += part.nan
         total[INFINITY] += part.positive_infinity
         total[SIGN + INFINITY] += part.negative_infinity
-        for side, low, high in ((0, part.low, part.high), (SIGN, -part.high, -part.low)):
-            kept = low > 0
-            _spread(total[side : side + INFINITY], low[kept], high[kept], part.counts[kept])
+    low, high, counts = (np.concatenate([getattr(part, name) for part in parts]) for name in ("low", "high", "counts"))
+    for side, inner, outer in ((0, low, high), (SIGN, -high, -low)):
+        kept = inner > 0
+        spread(total[side : side + INFINITY], inner[kept], outer[kept], counts[kept])
     return distribution(total)
 
 
-def _spread(total: Floats, low: Floats, high: Floats, counts: NDArray[Any]) -> None:
-    """Add counts of positive bins to the standard bins; a half-octave bin touches three of them at most."""
+def spread(total: Floats, low: Floats, high: Floats, counts: NDArray[Any]) -> None:
+    """Add counts of positive bins to the standard bins, [INFINITY]; a half-octave bin touches three of them at most."""
     first = np.clip(np.searchsorted(EDGES, low, side="right") - 1, 0, INFINITY - 1)
     bins = np.minimum(first + np.arange(3)[:, None], INFINITY - 1)
     overlap = np.minimum(high, EDGES[bins + 1]) / np.maximum(low, EDGES[bins])

@@ -4,5 +4,6 @@
 - `routes`   HTTP, as `http_api.md` says
 - `answers`  runs to the JSON and numbers that routes send
 - `what_if`  the answer about other thresholds, and what is kept of it
+- `histogram_answers`  histograms of many steps to the map of them
 - `static`   the dashboard, built from `frontend/`
 """

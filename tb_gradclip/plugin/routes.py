@@ -19,7 +19,7 @@ from werkzeug import wrappers
 
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
-from tb_gradclip.plugin import answers, parameters, shown_answers
+from tb_gradclip.plugin import answers, histogram_answers, parameters, shown_answers
 from tb_gradclip.plugin.shown import Shown, ShownRuns
 from tb_gradclip.plugin.what_if import WhatIfs
 from tb_gradclip.storage.source import Recorded
@@ -77,6 +77,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             "/runs": self._runs,
             "/series": self._series,
             "/histogram": self._histogram,
+            "/histograms": self._histograms,
             "/what_if": self._what_if,
             "/parameters": self._parameters,
             "/flight": self._flight,
@@ -138,6 +139,19 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             return _json(answers.histogram_json(run, run.histograms.at(step), request.args.get("parameter")))
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
+
+    @_route
+    def _histograms(self, request: wrappers.Request) -> Answer:
+        run = self._named(request, [request.args.get("run", "")])[0].run
+        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        steps = _whole(request, "steps", histogram_answers.MOST_STEPS, 1, histogram_answers.MOST_STEPS)
+        if not len(run.histograms):
+            raise errors.NotFoundError(f"run {run.name!r} has no histograms yet")
+        try:
+            body = histogram_answers.map_body(run, bounds, request.args.get("parameter"), steps)
+        except KeyError as error:
+            raise errors.NotFoundError(error.args[0]) from error
+        return body, "application/octet-stream"
 
     @_route
     def _what_if(self, request: wrappers.Request) -> Answer:

@@ -23,7 +23,7 @@ from tb_gradclip.plugin.routes import GradClipPlugin
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import EventFile
 from tests.logs import BREAK, SPIKE, write_run, write_runs
-from tests.plugin.wire import decode_series
+from tests.plugin.wire import decode_histograms, decode_series
 from tests.test_recorder import measured, recorder
 
 Get = Callable[[str], TestResponse]
@@ -209,7 +209,7 @@ def test_a_wrong_request_is_told_what_is_wrong(client: Client, path: str, status
     assert answer.mimetype == "text/plain"
 
 
-@pytest.mark.parametrize("path", ["/runs", "/series", "/histogram", "/index.js"])
+@pytest.mark.parametrize("path", ["/runs", "/series", "/histogram", "/histograms", "/index.js"])
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
 def test_nothing_but_get_is_answered(client: Client, path: str, method: str) -> None:
     assert getattr(client, method)(path).status_code == 405
@@ -249,6 +249,7 @@ def test_fixtures_of_the_front_end_are_what_the_server_sends(tmp_path: Path) -> 
     for run in sent["runs.json"]["runs"]:  # no clock gives the same time twice
         run["overhead"] = 0.004 if run["name"] == "clipped" else None
     series = client.get("/series?run=clipped&run=broken&column=loss&column=clip_rate&points=50").data
+    histograms = client.get("/histograms?run=by_value&steps=5").data
     differs = []
     FIXTURES.mkdir(parents=True, exist_ok=True)
     for name, value in sent.items():
@@ -261,6 +262,10 @@ def test_fixtures_of_the_front_end_are_what_the_server_sends(tmp_path: Path) -> 
     if not path.exists() or not same(decode_series(path.read_bytes()), decode_series(series)):
         path.write_bytes(series)
         differs.append("series.bin")
+    path = FIXTURES / "histograms.bin"
+    if not path.exists() or not same(decode_histograms(path.read_bytes()), decode_histograms(histograms)):
+        path.write_bytes(histograms)
+        differs.append("histograms.bin")
     assert not differs, f"the API changed; look at the new {differs} in {FIXTURES} and commit them"
 
 

@@ -50,6 +50,19 @@ def decode_flight(body: bytes) -> dict[str, Any]:
     return header
 
 
+def decode_histograms(body: bytes) -> dict[str, Any]:
+    """The header, and its numbers as arrays under the names of its fields; maps of shape [steps, bins]."""
+    header, offset = _header(body)
+    steps, bins, numbers = header["steps"], header["bins"], {}
+    shapes = {"edges": (bins + 1 if bins else 0,), "before": (steps, bins), "after": (steps, bins)}
+    for field in header["fields"]:
+        shape = shapes.get(field, (steps,))
+        numbers[field] = np.frombuffer(body, "<f8", int(np.prod(shape)), offset).reshape(shape)
+        offset += numbers[field].nbytes
+    assert offset == len(body)
+    return {**header, **numbers}
+
+
 def _header(body: bytes) -> tuple[dict[str, Any], int]:
     (length,) = struct.unpack_from("<I", body)
     assert (4 + length) % 8 == 0

@@ -30,6 +30,7 @@ export function paintOver(
   paintThresholdLabels(context, area, data, theme);
   paintMarkerLines(context, area, markers, theme);
   paintGaps(context, area, data);
+  paintBeyond(context, area, data);
   if (data.note !== null) paintNote(context, area, data.note, theme);
   context.restore();
 }
@@ -149,5 +150,26 @@ function paintGaps(context: CanvasRenderingContext2D, area: Area, data: ChartDat
     context.lineTo(left - size, edge + 1.8 * size * inward);
     context.lineTo(left + size, edge + 1.8 * size * inward);
     context.fill();
+  }
+}
+
+/** An open arrow at the edge where a line leaves the chart; one that would cover its neighbour is left out. */
+function paintBeyond(context: CanvasRenderingContext2D, area: Area, data: ChartData): void {
+  const size = 3.5 * area.ratio;
+  const lastAt = new Map<string, number>();
+  context.lineWidth = 1.75 * area.ratio;
+  for (const { x, above, colour } of [...data.beyond].sort((a, b) => a.x - b.x)) {
+    const at = across(area, data, x);
+    const row = `${above} ${colour}`;
+    if (at - (lastAt.get(row) ?? -Infinity) < TRIANGLE_SPACING * area.ratio) continue;
+    lastAt.set(row, at);
+    const inward = above ? 1 : -1;
+    const tip = (above ? area.top : area.top + area.height) + inward * area.ratio;
+    context.strokeStyle = colour;
+    context.beginPath();
+    context.moveTo(at - size, tip + size * inward);
+    context.lineTo(at, tip);
+    context.lineTo(at + size, tip + size * inward);
+    context.stroke();
   }
 }

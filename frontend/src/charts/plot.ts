@@ -21,6 +21,8 @@ export interface PlotBand {
   readonly low: ArrayLike<number>;
   readonly high: ArrayLike<number>;
   readonly fill: string;
+  /** Colour of the line around it; null for none. */
+  readonly edge: string | null;
 }
 
 export interface PlotTick {
@@ -166,9 +168,12 @@ function bandSeries(band: PlotBand): uPlot.Series {
     facets: FACETS,
     auto: false,
     fill: band.fill,
-    width: 0,
+    ...(band.edge === null ? { width: 0 } : { width: 0.75, stroke: band.edge }),
     points: { show: false },
-    paths: (u) => ({ stroke: null, fill: bandPath(u, band) }),
+    paths: (u) => {
+      const path = bandPath(u, band);
+      return { stroke: band.edge === null ? null : path, fill: path };
+    },
   };
 }
 

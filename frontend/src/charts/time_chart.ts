@@ -159,12 +159,11 @@ export class TimeChart {
         stroke: line.colour,
         y: drawable(line.y, floor).map((value) => (value === null ? null : y.project(value))),
       })),
-      bands: data.bands.map((band) => ({
-        ...band,
-        low: band.low.map(y.project),
-        high: band.high.map(y.project),
-        fill: band.colour,
-      })),
+      bands: data.bands.map(({ x: at, low, high, colour, edge = null }) => {
+        const side = (values: Float64Array): Float64Array =>
+          Float64Array.from(drawable(values, floor), (value) => y.project(value ?? NaN));
+        return { x: at, low: side(low), high: side(high), fill: colour, edge };
+      }),
       theme,
     });
     this.markers?.update(this.laidOut);

@@ -3,7 +3,7 @@
 import type { HealthAlert, LossPoints } from "./health";
 import type { Gap } from "./lines";
 import type { Marked } from "./markers";
-import { clamp, extent, padded, readableExtent, type Range } from "./ranges";
+import { clamp, extent, mostExtent, padded, readableExtent, type Range } from "./ranges";
 import type { ScaleName } from "./scales";
 
 export interface Line {
@@ -22,6 +22,8 @@ export interface Line {
 
 export interface Band {
   readonly colour: string;
+  /** Of a line around it, for bands whose spikes must not be missed. */
+  readonly edge?: string;
   readonly x: Float64Array;
   readonly low: Float64Array;
   readonly high: Float64Array;
@@ -37,6 +39,13 @@ export interface Threshold {
 export type Limit = Pick<Threshold, "value" | "label">;
 
 export interface RunGap extends Gap {
+  readonly colour: string;
+}
+
+/** Where a line leaves the vertical range: the row that lies furthest out of each stretch. */
+export interface Beyond {
+  readonly x: number;
+  readonly above: boolean;
   readonly colour: string;
 }
 
@@ -61,6 +70,7 @@ export interface ChartData {
   /** Ascending. */
   readonly thresholds: readonly Threshold[];
   readonly gaps: readonly RunGap[];
+  readonly beyond: readonly Beyond[];
   readonly alerts: readonly AlertItem[];
   readonly xRange: Range;
   readonly yRange: Range;
@@ -91,15 +101,19 @@ export function hasValues(lines: readonly Pick<Line, "x" | "y">[], xRange: Range
 /** Share of the height that is kept free under a threshold at the bottom, for its label. */
 const ROOM_BELOW = 0.1;
 
-/** Vertical range of what is visible; `also` are thresholds, ascending, which must show. */
+/**
+ * Vertical range of what is visible, of most of it only where `most` says so; `also` are thresholds, ascending, which
+ * must show.
+ */
 export function verticalRange(
   lines: readonly Pick<Line, "x" | "y">[],
   xRange: Range,
   logarithmic: boolean,
   also: readonly number[] = [],
+  most = false,
 ): Range {
   const parts = lines.map(({ x, y }) => y.subarray(...visibleRows(x, xRange)));
-  const readable = readableExtent(parts, logarithmic);
+  const readable = (most ? mostExtent : readableExtent)(parts, logarithmic);
   const [low, high] = padded(extent([readable ?? [], also], logarithmic), logarithmic);
   const share = (value: number): number =>
     logarithmic ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
@@ -111,6 +125,34 @@ export function verticalRange(
 /** Whether nothing under a marker was told when it happened. */
 export function isComputed({ items }: { readonly items: readonly AlertItem[] }): boolean {
   return items.every((item) => item.source !== null);
+}
+
+/** Where visible rows lie above or below the vertical range; what is not finite lies nowhere. */
+export function beyondRange(
+  lines: readonly Pick<Line, "x" | "y" | "colour">[],
+  xRange: Range,
+  [low, high]: Range,
+): Beyond[] {
+  const result: Beyond[] = [];
+  for (const { x, y, colour } of lines) {
+    let furthest = -1; // row of the stretch that is under way
+    const distance = (row: number): number =>
+      Math.max(low - (y[row] ?? NaN), (y[row] ?? NaN) - high);
+    const end = (): void => {
+      if (furthest < 0) return;
+      result.push({ x: x[furthest] as number, above: (y[furthest] as number) > high, colour });
+      furthest = -1;
+    };
+    for (let row = 0; row < y.length; row++) {
+      const at = x[row] as number;
+      const out =
+        at >= xRange[0] && at <= xRange[1] && distance(row) > 0 && Number.isFinite(y[row]);
+      if (!out) end();
+      else if (furthest < 0 || distance(row) > distance(furthest)) furthest = row;
+    }
+    end();
+  }
+  return result;
 }
 
 /** `position` as a share of the range, from 0 at its start to 1 at its end. */

@@ -45,6 +45,16 @@ export function colour(slot: number, dark: boolean): string {
   return dark ? shades[1] : shades[0];
 }
 
+/** A colour `#rrggbb` with an opacity from 0 to 1. */
+export function faded(opaque: string, opacity: number): string {
+  return (
+    opaque +
+    Math.round(opacity * 255)
+      .toString(16)
+      .padStart(2, "0")
+  );
+}
+
 function leastUsed(start: number, uses: readonly number[]): number {
   const fewest = Math.min(...uses);
   for (let tier = 0; tier < uses.length; tier += TIER) {

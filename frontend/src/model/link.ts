@@ -4,12 +4,21 @@ import type { AlertKey } from "./alerts";
 import { QUANTITIES, type Quantity } from "./heatmap";
 import type { Range } from "./ranges";
 
+export type ScaleChoice = "auto" | "log" | "linear";
+/** All that is shown, or what lies between the 1 % and 99 % quantiles of it. */
+export type Span = "full" | "most";
+type Panels<T> = Readonly<Record<"loss" | "norm", T>>;
+
 export interface Settings {
   readonly runs: ReadonlySet<string> | null;
   readonly search: string;
   readonly axis: "step" | "relative" | "wall_time";
   readonly window: number;
   readonly smoothing: number;
+  /** Groups runs; empty for no groups. */
+  readonly group: string;
+  readonly scales: Panels<ScaleChoice>;
+  readonly spans: Panels<Span>;
   readonly zoom: Range | null;
   readonly step: number | null;
   readonly focus: string | null;
@@ -28,6 +37,9 @@ export const DEFAULTS: Settings = {
   axis: "step",
   window: 100,
   smoothing: 0,
+  group: "",
+  scales: { loss: "auto", norm: "log" },
+  spans: { loss: "full", norm: "full" },
   zoom: null,
   step: null,
   focus: null,
@@ -49,6 +61,11 @@ export function encodeSettings(settings: Settings): ReadonlyMap<string, string> 
   put("axis", settings.axis, DEFAULTS.axis);
   put("window", String(settings.window), String(DEFAULTS.window));
   put("smoothing", String(settings.smoothing), String(DEFAULTS.smoothing));
+  put("group", settings.group, DEFAULTS.group);
+  for (const panel of ["loss", "norm"] as const) {
+    put(`${panel}_scale`, settings.scales[panel], DEFAULTS.scales[panel]);
+    put(`${panel}_range`, settings.spans[panel], DEFAULTS.spans[panel]);
+  }
   put("zoom", settings.zoom && settings.zoom.map((bound) => short(bound)).join("_"), null);
   put("step", settings.step === null ? null : String(settings.step), null);
   put("focus", settings.focus, null);
@@ -80,6 +97,13 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
     axis: axis ?? DEFAULTS.axis,
     window: window !== null && window >= 1 ? Math.floor(window) : DEFAULTS.window,
     smoothing: smoothing !== null && smoothing >= 0 && smoothing < 1 ? smoothing : 0,
+    group: link.get("group") ?? DEFAULTS.group,
+    scales: panels((panel) =>
+      oneOf(["auto", "log", "linear"], link.get(`${panel}_scale`), DEFAULTS.scales[panel]),
+    ),
+    spans: panels((panel) =>
+      oneOf(["full", "most"], link.get(`${panel}_range`), DEFAULTS.spans[panel]),
+    ),
     zoom,
     step: finite(link.get("step")),
     focus: link.get("focus") ?? null,
@@ -95,6 +119,14 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
 function alertOf(text: string): AlertKey | null {
   const [, step, kind, run] = /^(\d+):(\w+):(.+)$/.exec(text) ?? [];
   return step && kind && run ? { step: Number(step), kind, run } : null;
+}
+
+function panels<T>(of: (panel: "loss" | "norm") => T): Panels<T> {
+  return { loss: of("loss"), norm: of("norm") };
+}
+
+function oneOf<T extends string>(options: readonly T[], said: string | undefined, standard: T): T {
+  return options.find((option) => option === said) ?? standard;
 }
 
 function short(value: number): string {

@@ -29,15 +29,8 @@ export function readableExtent(
   arrays: Iterable<ArrayLike<number>>,
   logarithmic: boolean,
 ): Range | null {
-  const values: number[] = [];
-  for (const array of arrays) {
-    for (let i = 0; i < array.length; i++) {
-      const value = array[i] as number;
-      if (Number.isFinite(value) && (!logarithmic || value > 0)) values.push(value);
-    }
-  }
-  if (values.length === 0) return null;
-  const sorted = Float64Array.from(values).sort();
+  const sorted = sortedValues(arrays, logarithmic);
+  if (sorted.length === 0) return null;
   const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] as number;
   const [low, most, least, high] = [at(0), at(0.97), at(0.03), at(1)];
   if (logarithmic) {
@@ -53,6 +46,27 @@ export function readableExtent(
     low < least - reach ? least - reach / 100 : low,
     high > most + reach ? most + reach / 100 : high,
   ];
+}
+
+/** From the 1 % to the 99 % quantile of all finite values, on a log axis of the positive ones; null of none. */
+export function mostExtent(
+  arrays: Iterable<ArrayLike<number>>,
+  logarithmic: boolean,
+): Range | null {
+  const sorted = sortedValues(arrays, logarithmic);
+  const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] as number;
+  return sorted.length === 0 ? null : [at(0.01), at(0.99)];
+}
+
+function sortedValues(arrays: Iterable<ArrayLike<number>>, positiveOnly: boolean): Float64Array {
+  const values: number[] = [];
+  for (const array of arrays) {
+    for (let i = 0; i < array.length; i++) {
+      const value = array[i] as number;
+      if (Number.isFinite(value) && (!positiveOnly || value > 0)) values.push(value);
+    }
+  }
+  return Float64Array.from(values).sort();
 }
 
 /** The range with room above and below, so that no line runs along the frame. One value gets room around it. */

@@ -133,6 +133,7 @@ export const blameChart = computed<ChartData | null>(() => {
     gaps: lines.flatMap((line) => {
       return gaps(x, line.norms).map((gap) => ({ ...gap, colour: line.colour }));
     }),
+    beyond: [],
     alerts: marks.map((item) => ({ ...item, x: item.step, label: alertLabel(item) })),
     xRange,
     yRange: verticalRange(drawn, xRange, true, [1]),

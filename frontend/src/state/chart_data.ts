@@ -1,43 +1,60 @@
-// What the three time charts draw, derived from the signals.
+// What the charts of loss and norm draw, derived from the signals, and what all time charts have in common.
 
 import { computed } from "@preact/signals";
 import type { Column, Run } from "../api";
 import {
+  beyondRange,
   hasValues,
   verticalRange,
   type AlertItem,
+  type Band,
   type ChartData,
   type Line,
 } from "../model/chart";
+import { bandsOf, type Envelope } from "../model/envelope";
 import { alertLabel, alertPlural, isMarked, episodeWords } from "../model/health";
 import { gaps } from "../model/lines";
-import { extent, prefersLog } from "../model/ranges";
 import { smooth } from "../model/smoothing";
+import { drawnGroups } from "./group_lines";
 import { thresholds, zclipLines } from "./norm_limits";
-import { colourOf, place, points, type Points } from "./points";
-import { axis, scales, selectedRuns, series, shownRange, smoothing, theme } from "./signals";
+import { colourOf, envelopes, lossIsLog, normIsLog, place, points, type Points } from "./points";
+import { axis, selectedRuns, series, shownRange, smoothing, spans, theme } from "./signals";
 
-export { colourOf, points, type Points } from "./points";
-
-export const lossIsLog = computed(() => {
-  const choice = scales.value.loss;
-  if (choice !== "auto") return choice === "log";
-  const ranges = selectedRuns.value.flatMap((r) => series.value.get(r.name)?.lossRange ?? []);
-  return prefersLog(extent([ranges]));
-});
-export const normIsLog = computed(() => scales.value.norm !== "linear");
+type Drawn = Pick<ChartData, "lines" | "bands">;
 
 export const lossChart = computed<ChartData>(() => {
-  const lines = linesOf("loss", { width: 1.6, smoothed: true });
   const log = lossIsLog.value;
-  return {
-    ...frame("loss", lines, log, lossNote),
-    bands: [],
-    thresholds: [],
-  };
+  const { lines, bands } = drawnGroups("loss") ?? lossesOfRuns();
+  const most = spans.value.loss === "most";
+  return { ...frame("loss", lines, { log, most, note: lossNote, bands }), bands, thresholds: [] };
 });
 
+function lossesOfRuns(): Drawn {
+  const around = envelopes.loss.value;
+  return {
+    lines: linesOf("loss", { width: 1.6, smoothed: true, envelopes: around }),
+    bands: bandsOf(around, colourOf, theme.value.dark),
+  };
+}
+
 export const normChart = computed<ChartData>(() => {
+  const log = normIsLog.value;
+  const drawn = drawnGroups("norm_after") ?? normsOfRuns();
+  const [lines, bands] = [[...drawn.lines, ...zclipLines.value], drawn.bands];
+  const limits = thresholds();
+  const style = {
+    log,
+    most: spans.value.norm === "most",
+    note: () => NOTHING_FINITE,
+    bands,
+    also: limits.map((limit) => limit.value),
+  };
+  return { ...frame("norm_before", lines, style), bands, thresholds: limits };
+});
+
+function normsOfRuns(): Drawn {
+  const { dark } = theme.value;
+  const [around, inside] = [envelopes.norm_before.value, envelopes.norm_after.value];
   const before = linesOf("norm_before", {
     width: 1,
     dash: [1.5, 2.5],
@@ -45,34 +62,14 @@ export const normChart = computed<ChartData>(() => {
     smoothed: true,
     withRaw: false,
     dotted: false,
+    envelopes: around,
   });
-  const after = linesOf("norm_after", { width: 1.4, smoothed: true });
-  const lines = [...before, ...after, ...zclipLines.value];
-  const limits = thresholds();
-  const values = limits.map((limit) => limit.value);
+  const after = linesOf("norm_after", { width: 1.4, smoothed: true, envelopes: inside });
   return {
-    ...frame("norm_before", lines, normIsLog.value, () => NOTHING_FINITE, values),
-    bands: [],
-    thresholds: limits,
+    lines: [...before, ...after],
+    bands: [...bandsOf(around, colourOf, dark), ...bandsOf(inside, colourOf, dark)],
   };
-});
-
-export const clipRateChart = computed<ChartData>(() => {
-  const clips = (run: Run): boolean => run.rule.kind !== "none";
-  const bands = selectedRuns.value.filter(clips).flatMap((run) => {
-    const one = points.value.get(run.name)?.get("clip_rate");
-    if (!one?.low || !one.high) return [];
-    const alpha = theme.value.dark ? "38" : "26";
-    return [{ colour: colourOf(run) + alpha, x: one.x, low: one.low, high: one.high }];
-  });
-  return {
-    ...frame(null, linesOf("clip_rate", { width: 1.6 }, clips), false, clipRateNote),
-    bands,
-    thresholds: [],
-    yRange: [-0.04, 1.04],
-    yScale: "share",
-  };
-});
+}
 
 /** Events of the selected runs that charts mark, on the current axis. */
 export const alertItems = computed<readonly AlertItem[]>(() =>
@@ -103,41 +100,53 @@ function lossNote(): string {
   return known.every(Boolean) ? "no loss recorded: pass it to writer.step(loss)" : NOTHING_FINITE;
 }
 
-function clipRateNote(): string {
-  const clips = selectedRuns.value.some((run) => run.rule.kind !== "none");
-  return clips ? "no step to count here" : "no selected run clips its gradients";
+interface FrameStyle {
+  readonly log: boolean;
+  /** Whether the vertical range leaves out what lies furthest out. */
+  readonly most?: boolean;
+  readonly note: () => string;
+  readonly bands?: readonly Band[];
+  /** Thresholds, ascending. */
+  readonly also?: readonly number[];
 }
 
-function frame(
+export function frame(
   gapColumn: Column | null,
   lines: readonly Line[],
-  log: boolean,
-  note: () => string,
-  also: readonly number[] = [],
+  { log, most = false, note, bands = [], also = [] }: FrameStyle,
 ): Omit<ChartData, "bands" | "thresholds"> {
   const xRange = shownRange.value;
+  const sides = bands.flatMap(({ x, low, high, colour }) => [
+    { x, y: low, colour: colour.slice(0, 7) },
+    { x, y: high, colour: colour.slice(0, 7) },
+  ]);
+  const drawn = [...lines, ...sides];
+  const yRange = verticalRange(drawn, xRange, log, also, most);
   return {
     lines,
     gaps: gapColumn === null ? [] : gapsOf(gapColumn),
+    beyond: beyondRange(drawn, xRange, yRange),
     alerts: alertItems.value,
     xRange,
     note: hasValues(lines, xRange) ? null : loading.value ? "reading…" : note(),
-    yRange: verticalRange(lines, xRange, log, also),
+    yRange,
     xScale: axis.value,
     yScale: log ? "log" : "linear",
   };
 }
 
-interface LineStyle {
+export interface LineStyle {
   readonly width: number;
   readonly dash?: readonly number[];
   readonly opacity?: number;
   readonly smoothed?: boolean;
   readonly withRaw?: boolean;
   readonly dotted?: boolean;
+  /** Of reduced lines, by run: their middle is drawn, and no raw line, which is inside the band. */
+  readonly envelopes?: ReadonlyMap<string, Envelope>;
 }
 
-function linesOf(
+export function linesOf(
   column: Column,
   style: LineStyle,
   which: (run: Run) => boolean = () => true,
@@ -149,11 +158,16 @@ function linesOf(
   for (const run of selectedRuns.value.filter(which)) {
     const one = points.value.get(run.name)?.get(column);
     if (!one) continue;
-    const common = { run: run.name, colour: colourOf(run), x: one.x };
-    if (weight > 0 && withRaw) {
-      raw.push({ ...common, y: one.y, width: 1, dash: [], opacity: 0.25, dotted: false });
+    const middle = style.envelopes?.get(run.name);
+    const [x, y] = middle ? [middle.x, middle.middle] : [one.x, one.y];
+    const common = { run: run.name, colour: colourOf(run), x };
+    if (weight > 0 && withRaw && !middle) {
+      raw.push({ ...common, y, width: 1, dash: [], opacity: 0.25, dotted: false });
     }
-    main.push({ ...common, y: smooth(one.x, one.y, weight), width, dash, opacity, dotted });
+    if (middle && middle.needles.x.length > 0) {
+      main.push({ ...common, ...middle.needles, width, dash: [], opacity, dotted: false });
+    }
+    main.push({ ...common, y: smooth(x, y, weight), width, dash, opacity, dotted });
   }
   return [...raw, ...main];
 }

@@ -6,7 +6,7 @@ import type { AlertItem } from "../model/chart";
 import { nearestRow } from "../model/lines";
 import type { Marker } from "../model/markers";
 import { clamp, zoomed, type Range } from "../model/ranges";
-import { points, type Points } from "./chart_data";
+import { points, type Points } from "./points";
 import {
   axis,
   cursor,

@@ -8,9 +8,11 @@ import { extent } from "../model/ranges";
 import { watchTheme } from "../theme";
 import { distributionStep } from "./cursor";
 import { explain } from "./explain";
+import { keepHistogramMap } from "./histogram_map";
 import { keepFlight, keepWindows } from "./parameter_effects";
-import { keepWhatIf } from "./what_if_effect";
+import { clips } from "./rate_charts";
 import { applySettings, settings } from "./settings";
+import { keepWhatIf } from "./what_if_effect";
 import {
   axis,
   failure,
@@ -56,6 +58,7 @@ export function start(): void {
   effect(keepWindows);
   effect(keepFlight);
   effect(keepWhatIf);
+  keepHistogramMap();
 }
 
 export async function loadRuns(): Promise<void> {
@@ -132,7 +135,7 @@ async function loadSeries(
   const whole = zoom.peek() === null;
   const query = {
     runs: missing.map(({ run }) => run.name),
-    columns: COLUMNS,
+    columns: missing.some(({ run }) => clips(run)) ? [...COLUMNS, "throttle" as const] : COLUMNS,
     points: untracked(pointCount),
     axis: axis.peek(),
     window: clipRateWindow.peek(),

@@ -23,7 +23,7 @@ import {
 } from "../model/parameter_table";
 import type { Range } from "../model/ranges";
 import { compileSearch } from "../model/search";
-import { colourOf, normIsLog } from "./chart_data";
+import { colourOf, normIsLog } from "./points";
 import { cursorStep, stepAt } from "./cursor";
 import {
   axis,
@@ -160,6 +160,7 @@ export const pickedChart = computed<ChartData | null>(() => {
     bands: [{ colour: `${colour}33`, x, low: mean, high: most }],
     thresholds: [],
     gaps: gaps(x, mean).map((gap) => ({ ...gap, colour })),
+    beyond: [],
     alerts: [],
     xRange,
     yRange: verticalRange([line, { x, y: most }], xRange, log),

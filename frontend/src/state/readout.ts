@@ -2,9 +2,11 @@
 
 import { computed } from "@preact/signals";
 import type { Column } from "../api";
-import { duration, integer, moment, number, percent, percentRange } from "../model/format";
+import { duration, integer, moment, number, percent, percentRange, plural } from "../model/format";
 import { rowAt, sortedReadout, type Readout } from "../model/readout";
-import { colourOf, points, type Points } from "./chart_data";
+import { groupLines, type GroupColumn } from "./group_lines";
+import { colourOf, points, type Points } from "./points";
+import { clips } from "./rate_charts";
 import { axis, cursor, selectedRuns, type ChartName, type OwnChart } from "./signals";
 
 export interface ReadoutRow {
@@ -22,12 +24,46 @@ export const readout = computed<(Readout<ReadoutRow> & { readonly title: string 
   const at = cursor.value;
   if (!at || !isTimeChart(at.chart)) return null;
   const say = SAY[at.chart];
-  const rows = selectedRuns.value.flatMap((run): ReadoutRow[] => {
-    const said = say(run.name, at.x);
-    return said ? [{ run: run.name, colour: colourOf(run), detail: "", ...said }] : [];
-  });
+  const grouped = groupRows(at.chart, at.x);
+  const rows =
+    grouped ??
+    selectedRuns.value.flatMap((run): ReadoutRow[] => {
+      const said = say(run.name, at.x);
+      return said ? [{ run: run.name, colour: colourOf(run), detail: "", ...said }] : [];
+    });
   return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x) };
 });
+
+const COLUMN_OF: Readonly<Record<ChartName, GroupColumn>> = {
+  loss: "loss",
+  norm: "norm_after",
+  "clip-rate": "clip_rate",
+  throttle: "throttle",
+};
+
+/** Mean, extremes and number of runs of every group; null where runs are not grouped. */
+function groupRows(chart: ChartName, x: number): ReadoutRow[] | null {
+  const groups = groupLines[COLUMN_OF[chart]].value;
+  if (!groups) return null;
+  const share = chart === "clip-rate" || chart === "throttle";
+  return groups.flatMap((group): ReadoutRow[] => {
+    const row = rowAt({ x: group.x, y: group.mean }, x);
+    const [value, low, high] = [group.mean[row], group.low[row], group.high[row]];
+    if (value === undefined || low === undefined || high === undefined) return [];
+    if (!Number.isFinite(value)) return [];
+    const range = share ? percentRange(low, high) : `${number(low)}–${number(high)}`;
+    const runs = `${group.count[row] ?? 0} of ${plural(group.size, "run")}`;
+    return [
+      {
+        run: group.name,
+        colour: group.colour,
+        value,
+        text: share ? percent(value) : number(value),
+        detail: `${range} · ${runs}`,
+      },
+    ];
+  });
+}
 
 type Said = Pick<ReadoutRow, "value" | "text"> & Partial<Pick<ReadoutRow, "detail">>;
 
@@ -46,11 +82,16 @@ const SAY: Readonly<Record<ChartName, (run: string, x: number) => Said | null>> 
   },
   "clip-rate"(run, x) {
     const rate = find(run, "clip_rate", x);
-    if (!clips(run) || !rate || !Number.isFinite(rate.value)) return null;
+    if (!isClipped(run) || !rate || !Number.isFinite(rate.value)) return null;
     const { value, line, row } = rate;
     const [low, high] = [line.low?.[row], line.high?.[row]];
     const detail = low === undefined || high === undefined ? "" : percentRange(low, high);
     return { value, text: percent(value), detail };
+  },
+  throttle(run, x) {
+    const share = find(run, "throttle", x);
+    if (!isClipped(run) || !share || !Number.isFinite(share.value)) return null;
+    return { value: share.value, text: percent(share.value) };
   },
 };
 
@@ -58,8 +99,8 @@ function isTimeChart(chart: ChartName | OwnChart): chart is ChartName {
   return chart in SAY;
 }
 
-function clips(name: string): boolean {
-  return selectedRuns.value.find((run) => run.name === name)?.rule.kind !== "none";
+function isClipped(name: string): boolean {
+  return selectedRuns.value.some((run) => run.name === name && clips(run));
 }
 
 function find(

@@ -5,6 +5,7 @@ import type { Axis, Column, Histogram, Run, Series } from "../api";
 import type { AlertKey } from "../model/alerts";
 import type { AlertItem } from "../model/chart";
 import { assignSlots, colour, type Slots } from "../model/colours";
+import { compileGrouping } from "../model/groups";
 import type { Quantity } from "../model/heatmap";
 import { DEFAULTS } from "../model/link";
 import { lossOptions } from "../model/loss_choice";
@@ -13,10 +14,9 @@ import { within, type Range } from "../model/ranges";
 import { compileSearch } from "../model/search";
 import { LIGHT, type Theme } from "../theme";
 
-export type ChartName = "loss" | "norm" | "clip-rate";
+export type ChartName = "loss" | "norm" | "clip-rate" | "throttle";
 /** Charts that say themselves what is under the cursor. */
 export type OwnChart = "parameters" | "picked" | "blame";
-export type ScaleChoice = "auto" | "log" | "linear";
 
 /** Lines of one run, and the request that they answer. */
 export interface RunSeries {
@@ -54,10 +54,9 @@ export const window = signal(DEFAULTS.window);
 /** Weight of the past in the smoothed lines, 0 to below 1. */
 export const smoothing = signal(DEFAULTS.smoothing);
 /** How the vertical axes of loss and norm are divided. */
-export const scales = signal<Readonly<Record<"loss" | "norm", ScaleChoice>>>({
-  loss: "auto",
-  norm: "log",
-});
+export const scales = signal(DEFAULTS.scales);
+/** How much of what they show the vertical axes of loss and norm span. */
+export const spans = signal(DEFAULTS.spans);
 /** The part of the horizontal axis shown; null for all of it. */
 export const zoom = signal<Range | null>(DEFAULTS.zoom);
 /** Where the pointer is on the horizontal axis, and in which chart. */
@@ -85,6 +84,8 @@ export const selectedAlert = signal<AlertKey | null>(DEFAULTS.alert);
 export const series = signal<ReadonlyMap<string, RunSeries>>(new Map());
 /** The distribution shown, or why there is none. */
 export const histogram = signal<ShownHistogram | { readonly error: string } | null>(null);
+/** The expression that groups runs, as typed. */
+export const grouping = signal(DEFAULTS.group);
 /** Width of the charts in pixels, which is how many points are worth fetching; 0 until they are laid out. */
 export const plotWidth = signal(0);
 /** Colours of the page around us. */
@@ -109,13 +110,33 @@ export const lossChoice = computed(() => {
   return lossOptions([...concerned], lossTag.value);
 });
 
-let slots: Slots = new Map(); // a run keeps its colour while others come and go
+export const groups = computed(() => compileGrouping(grouping.value));
+/** The selected runs by group; null where they stand for themselves. */
+export const groupedRuns = computed<ReadonlyMap<string, readonly Run[]> | null>(() => {
+  const { groupOf } = groups.value;
+  if (!groupOf) return null;
+  const result = new Map<string, Run[]>();
+  for (const run of selectedRuns.value) {
+    const group = groupOf(run.name);
+    result.set(group, [...(result.get(group) ?? []), run]);
+  }
+  return result;
+});
+
+// A run keeps its colour while others come and go and while it is in a group; so does a group.
+let runSlots: Slots = new Map();
+let groupSlots: Slots = new Map();
+/** By run; runs of a group share one. */
 export const colours = computed<ReadonlyMap<string, string>>(() => {
-  slots = assignSlots(
-    (runs.value ?? []).map((run) => run.name),
-    slots,
-  );
-  return new Map([...slots].map(([name, slot]) => [name, colour(slot, theme.value.dark)]));
+  const { groupOf } = groups.value;
+  const names = (runs.value ?? []).map((run) => run.name);
+  const shade = (slot: number | undefined): string => colour(slot ?? 0, theme.value.dark);
+  if (groupOf) {
+    groupSlots = assignSlots([...new Set(names.map(groupOf))], groupSlots);
+    return new Map(names.map((name) => [name, shade(groupSlots.get(groupOf(name)))]));
+  }
+  runSlots = assignSlots(names, runSlots);
+  return new Map(names.map((name) => [name, shade(runSlots.get(name))]));
 });
 
 /** All of the horizontal axis that selected runs cover. */

@@ -5,7 +5,7 @@ import type { Histogram, Rule } from "../api";
 import { DistributionChart, type DistributionData } from "../charts/distribution_chart";
 import { integer } from "../model/format";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
-import { colourOf } from "../state/chart_data";
+import { colourOf } from "../state/points";
 import {
   cursor,
   focus,
@@ -17,6 +17,7 @@ import {
   theme,
 } from "../state/signals";
 import { Help } from "./help";
+import { HistogramMapPanel } from "./histogram_map";
 import { MountChart } from "./mount_chart";
 import { NotRecorded } from "./notices";
 import { RunPicker } from "./run_picker";
@@ -57,6 +58,7 @@ function Recorded() {
       {failed !== null && <p class="hint">{failed}</p>}
       {histogram.value === null && <p class="hint">reading…</p>}
       {shown && <Shown shown={shown} />}
+      <HistogramMapPanel />
     </section>
   );
 }
@@ -82,19 +84,21 @@ function Shown({ shown }: { readonly shown: Histogram }) {
       </p>
       <MountChart
         testId="chart-distribution"
-        label="Distribution of gradients"
+        label="Distribution of gradients: arrow keys go to the previous and next recorded step"
+        focusable
         mount={mountDistribution}
       />
     </>
   );
 }
 
+function go(step: number | null | undefined): void {
+  if (step == null) return;
+  cursor.value = null;
+  pinnedStep.value = step;
+}
+
 function Steps({ shown }: { readonly shown: Histogram | null }) {
-  const go = (step: number | null | undefined): void => {
-    if (step == null) return;
-    cursor.value = null;
-    pinnedStep.value = step;
-  };
   const button = (label: string, text: string, step: number | null | undefined) => (
     <button
       type="button"
@@ -162,6 +166,13 @@ function limitsOf(rule: Rule): readonly number[] {
 
 function mountDistribution(element: HTMLElement): () => void {
   let chart: DistributionChart | null = null;
+  const keys = (event: KeyboardEvent): void => {
+    if (event.key === "ArrowLeft") go(answer.peek()?.previous_step);
+    else if (event.key === "ArrowRight") go(answer.peek()?.next_step);
+    else return;
+    event.preventDefault();
+  };
+  element.addEventListener("keydown", keys);
   const stop = effect(() => {
     void theme.value; // colours of runs depend on it
     if (!data.value) return;
@@ -170,6 +181,7 @@ function mountDistribution(element: HTMLElement): () => void {
   });
   return () => {
     stop();
+    element.removeEventListener("keydown", keys);
     chart?.destroy();
   };
 }

@@ -1,6 +1,6 @@
 import type { Run } from "../api";
 import { integer } from "../model/format";
-import { colourOf } from "../state/chart_data";
+import { colourOf } from "../state/points";
 import {
   axis,
   filter,
@@ -20,26 +20,15 @@ import {
   window,
 } from "../state/signals";
 import { Choice } from "./choice";
+import { GroupingField } from "./grouping";
 
 export function Sidebar() {
   return (
     <aside aria-label="Runs and settings">
       <SearchField />
       <RunList />
-      <section>
-        <h3>Horizontal axis</h3>
-        <Choice
-          name="axis"
-          label="Horizontal axis"
-          options={[
-            ["step", "Step"],
-            ["relative", "Relative"],
-            ["wall_time", "Wall"],
-          ]}
-          value={axis.value}
-          onChange={setAxis}
-        />
-      </section>
+      <GroupingField />
+      <AxisChoice />
       <Smoothing />
       <section>
         <h3>Clip-rate window</h3>
@@ -59,6 +48,25 @@ export function Sidebar() {
       <LossScalar />
       <Completeness />
     </aside>
+  );
+}
+
+function AxisChoice() {
+  return (
+    <section>
+      <h3>Horizontal axis</h3>
+      <Choice
+        name="axis"
+        label="Horizontal axis"
+        options={[
+          ["step", "Step"],
+          ["relative", "Relative"],
+          ["wall_time", "Wall"],
+        ]}
+        value={axis.value}
+        onChange={setAxis}
+      />
+    </section>
   );
 }
 

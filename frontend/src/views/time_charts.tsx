@@ -1,41 +1,17 @@
-// Loss, gradient norm and clip rate over each other, with one cursor and one zoom.
+// Loss, gradient norm, clip rate and throttle over each other, with one cursor and one zoom.
 
-import { batch, computed, effect, type ReadonlySignal } from "@preact/signals";
-import { TimeChart } from "../charts/time_chart";
-import type { GestureHandlers } from "../charts/gestures";
-import type { ChartData } from "../model/chart";
+import { computed } from "@preact/signals";
 import { integer } from "../model/format";
-import { clipRateChart, lossChart, lossIsLog, normChart, normIsLog } from "../state/chart_data";
-import {
-  cursorStep,
-  hover,
-  openAlerts,
-  pointAtMarker,
-  pan,
-  pinCursor,
-  pinX,
-  stepCursor,
-  zoomAround,
-} from "../state/cursor";
-import {
-  cursor,
-  plotWidth,
-  recordedRuns,
-  scales,
-  shownRange,
-  theme,
-  WHOLE_RUN,
-  window,
-  zoom,
-  zoomTo,
-  type ChartName,
-} from "../state/signals";
-import { chosenLimit } from "../state/norm_limits";
-import { chooseThreshold, zclipShown } from "../state/what_if";
+import { lossChart, normChart } from "../state/chart_data";
+import { lossIsLog, normIsLog } from "../state/points";
+import { clipRateChart, someRunClips, throttleChart } from "../state/rate_charts";
+import { groupedRuns, recordedRuns, WHOLE_RUN, window } from "../state/signals";
+import { zclipShown } from "../state/what_if";
+import { LogToggle, MostToggle, ResetZoom, ZClipToggle } from "./chart_tools";
+import { GroupLegend } from "./grouping";
 import { Help } from "./help";
-import { MountChart } from "./mount_chart";
 import { NotRecorded } from "./notices";
-import { Tooltip } from "./tooltip";
+import { Chart } from "./time_chart";
 
 const anyRecorded = computed(() => recordedRuns.value.length > 0);
 
@@ -44,8 +20,9 @@ export function TimeCharts() {
     <section class="card time-charts" aria-label="Charts over time">
       <div class="panel">
         <h2>
-          Loss <small>markers where training broke</small>
+          Loss <small>markers where training broke</small> <GroupLegend />
           <span class="tools">
+            <MostToggle chart="loss" />
             <LogToggle chart="loss" on={lossIsLog.value} />
             <ResetZoom />
             <Help of="loss" />
@@ -70,158 +47,69 @@ function NoGradientCharts() {
 function GradientCharts() {
   return (
     <>
-      <NormPanel />
       <div class="panel">
         <h2>
-          Clip rate <small>{windowWords(window.value)}, 95 % band</small>
+          Gradient norm <NormKey />
+          <span class="tools">
+            <ZClipToggle />
+            <MostToggle chart="norm" />
+            <LogToggle chart="norm" on={normIsLog.value} />
+            <Help of="norm" />
+          </span>
+        </h2>
+        <Chart name="norm" label="Gradient norm" data={normChart} height={186} />
+      </div>
+      <div class="panel">
+        <h2>
+          Clip rate{" "}
+          <small>
+            share of {windowWords(window.value)}
+            {groupedRuns.value ? "" : ", 95 % band"}
+          </small>{" "}
+          <GroupLegend />
           <span class="tools">
             <Help of="clip-rate" />
           </span>
         </h2>
         <Chart name="clip-rate" label="Clip rate" data={clipRateChart} height={130} />
       </div>
+      {someRunClips.value && <Throttle />}
     </>
   );
 }
 
-function NormPanel() {
+function NormKey() {
+  if (groupedRuns.value) {
+    return (
+      <>
+        <small>after clipping</small> <GroupLegend />
+      </>
+    );
+  }
+  return (
+    <small class="key">
+      before <i class="dotted" /> after <i class="solid" />
+      {zclipShown.value && (
+        <>
+          ZClip <i class="zclip" />
+        </>
+      )}
+    </small>
+  );
+}
+
+function Throttle() {
   return (
     <div class="panel">
       <h2>
-        Gradient norm{" "}
-        <small class="key">
-          before <i class="dotted" /> after <i class="solid" />
-          {zclipShown.value && (
-            <>
-              ZClip <i class="zclip" />
-            </>
-          )}
-        </small>
-        <span class="tools">
-          <ZClipToggle />
-          <LogToggle chart="norm" on={normIsLog.value} />
-          <Help of="norm" />
-        </span>
+        Throttle <small>share of gradient length removed over {windowWords(window.value)}</small>{" "}
+        <GroupLegend />
       </h2>
-      <Chart name="norm" label="Gradient norm" data={normChart} height={186} />
+      <Chart name="throttle" label="Throttle" data={throttleChart} height={112} />
     </div>
   );
 }
 
 function windowWords(steps: number): string {
-  return steps >= WHOLE_RUN
-    ? "share of all steps so far"
-    : `share of the last ${integer(steps)} steps`;
-}
-
-function LogToggle({ chart, on }: { readonly chart: "loss" | "norm"; readonly on: boolean }) {
-  return (
-    <button
-      type="button"
-      class="quiet"
-      aria-pressed={on}
-      data-testid={`log-${chart}`}
-      onClick={() => (scales.value = { ...scales.value, [chart]: on ? "linear" : "log" })}
-    >
-      log
-    </button>
-  );
-}
-
-function ZClipToggle() {
-  return (
-    <button
-      type="button"
-      class="quiet"
-      aria-pressed={zclipShown.value}
-      title="The largest norm that ZClip would have left alone, for the run below"
-      data-testid="zclip"
-      onClick={() => (zclipShown.value = !zclipShown.value)}
-    >
-      ZClip
-    </button>
-  );
-}
-
-function ResetZoom() {
-  if (!zoom.value) return <span class="hint">drag to zoom</span>;
-  return (
-    <button type="button" class="quiet" data-testid="reset-zoom" onClick={() => zoomTo(null)}>
-      reset zoom
-    </button>
-  );
-}
-
-interface ChartProps {
-  readonly name: ChartName;
-  readonly label: string;
-  readonly data: ReadonlySignal<ChartData>;
-  readonly height: number;
-}
-
-function Chart({ name, label, data, height }: ChartProps) {
-  return (
-    <div class="with-tooltip">
-      <MountChart
-        testId={`chart-${name}`}
-        label={`${label}: arrow keys move the cursor, Enter pins it, Escape resets the zoom`}
-        focusable
-        mount={(element) => mountTimeChart(element, name, label, data, height)}
-      />
-      <Tooltip chart={name} />
-    </div>
-  );
-}
-
-function mountTimeChart(
-  element: HTMLElement,
-  name: ChartName,
-  label: string,
-  data: ReadonlySignal<ChartData>,
-  height: number,
-): () => void {
-  const chart = new TimeChart(element, data.peek(), theme.peek(), {
-    height,
-    label,
-    gestures: gesturesOf(name),
-    markers: name === "loss",
-    onMarkerHover: pointAtMarker,
-    onMarkerPress: (pressed) => openAlerts(pressed.items),
-    onLimit: chooseThreshold,
-    onWidth: (pixels) => (plotWidth.value = pixels),
-  });
-  const stops = [
-    effect(() => chart.update(data.value, theme.value)),
-    effect(() => chart.setCursor(cursor.value?.x ?? null)),
-    effect(() => chart.setPin(pinX.value)),
-    effect(() => chart.setLimit(name === "norm" ? chosenLimit.value : null)),
-    effect(() => {
-      element.dataset["cursorStep"] = cursorStep.value === null ? "" : String(cursorStep.value);
-    }),
-  ];
-  return () => {
-    for (const stop of stops) stop();
-    chart.destroy();
-  };
-}
-
-function gesturesOf(name: ChartName): GestureHandlers {
-  const at = (share: number): number => {
-    const [low, high] = shownRange.value;
-    return low + share * (high - low);
-  };
-  return {
-    hover: (share) => hover(name, share),
-    press: (share) =>
-      batch(() => {
-        hover(name, share);
-        pinCursor();
-      }),
-    select: (from, to) => zoomTo([at(from), at(to)]),
-    reset: () => zoomTo(null),
-    zoom: zoomAround,
-    pan,
-    step: (pixels) => stepCursor(name, pixels),
-    enter: pinCursor,
-  };
+  return steps >= WHOLE_RUN ? "all steps so far" : `the last ${integer(steps)} steps`;
 }

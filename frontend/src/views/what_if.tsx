@@ -3,7 +3,7 @@
 import { computed, effect } from "@preact/signals";
 import { ThresholdChart, type ThresholdData } from "../charts/threshold_chart";
 import { coverageWords, nudged, outcomeWords, ruleWords, thresholdAt } from "../model/what_if";
-import { colourOf } from "../state/chart_data";
+import { colourOf } from "../state/points";
 import { focus, theme, threshold } from "../state/signals";
 import {
   ownThreshold,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hasValues, shareOf, verticalRange, visibleRows } from "../../src/model/chart";
+import { beyondRange, hasValues, shareOf, verticalRange, visibleRows } from "../../src/model/chart";
 
 const line = (x: number[], y: number[]) => ({ x: Float64Array.from(x), y: Float64Array.from(y) });
 
@@ -28,6 +28,35 @@ describe("verticalRange", () => {
   it("includes a threshold", () => {
     expect(verticalRange([line([0], [1])], [0, 1], true, [0.001])[0]).toBeLessThan(0.001);
   });
+});
+
+describe("verticalRange of most", () => {
+  const y = Array.from({ length: 300 }, (_, i) => (i === 150 ? 500 : 1 + (i % 7) / 7));
+  const spiky = { ...line(Array.from(y.keys()), y), colour: "#123456" };
+
+  it("leaves out a spike that the full range spans, and an arrow shows where it was", () => {
+    const full = verticalRange([spiky], [0, 300], false);
+    const most = verticalRange([spiky], [0, 300], false, [], true);
+    expect(full[1]).toBeGreaterThan(500);
+    expect(most[1]).toBeLessThan(3);
+    expect(beyondRange([spiky], [0, 300], full)).toEqual([]);
+    expect(beyondRange([spiky], [0, 300], most)).toEqual([
+      { x: 150, above: true, colour: "#123456" },
+    ]);
+  });
+
+  it("still includes thresholds", () => {
+    expect(verticalRange([spiky], [0, 300], false, [50], true)[1]).toBeGreaterThan(50);
+  });
+});
+
+it("beyondRange points at the furthest row of each stretch in sight, above or below", () => {
+  const one = { ...line([0, 1, 2, 3, 4, 5, 6, 7], [9, 7, 5, -1, -3, NaN, -9, 99]), colour: "c" };
+  expect(beyondRange([one], [0, 6], [0, 6]).map(({ x, above }) => [x, above])).toEqual([
+    [0, true],
+    [4, false],
+    [6, false],
+  ]);
 });
 
 it("hasValues is false where nothing is finite", () => {

@@ -1,5 +1,13 @@
 import { expect, it } from "vitest";
-import { extent, padded, prefersLog, readableExtent, within, zoomed } from "../../src/model/ranges";
+import {
+  extent,
+  padded,
+  prefersLog,
+  readableExtent,
+  within,
+  zoomed,
+  mostExtent,
+} from "../../src/model/ranges";
 
 it("extent ignores what is not finite, and on request what is not positive", () => {
   expect(
@@ -78,4 +86,14 @@ it("readableExtent shows far values when they are many", () => {
   const ordinary = Array.from({ length: 100 }, () => 1);
   const diverged = Array.from({ length: 30 }, () => 1e12);
   expect(readableExtent([ordinary, diverged], true)).toEqual([1, 1e12]);
+});
+
+it("mostExtent leaves out the outermost hundredth on either side, and on a log axis what is not positive", () => {
+  const values = Array.from({ length: 201 }, (_, i) => i);
+  expect(mostExtent([values.slice(0, 90), values.slice(90), [NaN, Infinity]], false)).toEqual([
+    2, 198,
+  ]);
+  expect(mostExtent([[-5, 0, 3, 4]], true)).toEqual([3, 4]);
+  expect(mostExtent([[7]], false)).toEqual([7, 7]);
+  expect(mostExtent([[NaN]], false)).toBeNull();
 });

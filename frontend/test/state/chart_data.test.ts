@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULTS } from "../../src/model/link";
-import { clipRateChart, lossChart, lossIsLog, normChart } from "../../src/state/chart_data";
+import { lossChart, normChart } from "../../src/state/chart_data";
+import { lossIsLog } from "../../src/state/points";
 import { cursorStep, hover, openAlerts, pinCursor, pinX, stepCursor } from "../../src/state/cursor";
 import { readout } from "../../src/state/readout";
 import { applySettings } from "../../src/state/settings";
@@ -53,7 +54,6 @@ const FINDING = {
 beforeEach(() => {
   applySettings(DEFAULTS);
   cursor.value = null;
-  scales.value = { loss: "auto", norm: "log" };
   runs.value = [run("a", { alerts: [FINDING, ALERT], nonfinite_steps: 1 }), run("b")];
   series.value = new Map([
     [
@@ -156,10 +156,41 @@ describe("norm chart", () => {
   });
 });
 
-it("the clip-rate chart always spans 0 to 100 %", () => {
-  const [low, high] = clipRateChart.value.yRange;
-  expect([low < 0, high > 1]).toEqual([true, true]);
-  expect(clipRateChart.value.lines.map((line) => line.run)).toEqual(["b"]);
+describe("a reduced line", () => {
+  const zigzag: number[] = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 1 : 3));
+  const before = zigzag.with(11, NaN).with(20, 900);
+
+  beforeEach(() => {
+    runs.value = [run("a", { last_step: 390 })];
+    const columns = { loss: zigzag, norm_before: before, norm_after: zigzag };
+    series.value = new Map([["a", lines("a", columns, 1000)]]);
+  });
+
+  it("is a band with a line through its middle", () => {
+    const [line] = lossChart.value.lines;
+    expect(new Set(line?.y)).toEqual(new Set([2]));
+    expect(lossChart.value.bands).toHaveLength(1);
+    expect(new Set(lossChart.value.bands[0]?.low)).toEqual(new Set([1]));
+    expect(new Set(lossChart.value.bands[0]?.high)).toEqual(new Set([3]));
+    expect(lossChart.value.yRange[1]).toBeGreaterThan(3);
+  });
+
+  it("hides neither a gap nor a spike, and its smoothed line stops at the gap", () => {
+    smoothing.value = 0.9;
+    const { lines: drawn, bands, gaps, yRange } = normChart.value;
+    expect(gaps).toMatchObject([{ kind: "NaN", from: 110, to: 110 }]);
+    expect(Math.max(...(bands[0]?.high.filter(Number.isFinite) ?? []))).toBe(900);
+    expect(yRange[1]).toBeGreaterThan(900);
+    const [needle, middle] = drawn;
+    expect([...(needle?.x ?? [])]).toEqual([200, 200, 200]);
+    expect([...(middle?.x ?? [])][middle?.y.findIndex(Number.isNaN) ?? 0]).toBe(110);
+  });
+
+  it("is drawn as it is when no row was left out", () => {
+    series.value = new Map([["a", lines("a", { loss: zigzag })]]);
+    expect(lossChart.value.bands).toEqual([]);
+    expect([...(lossChart.value.lines[0]?.y ?? [])]).toEqual(zigzag);
+  });
 });
 
 describe("cursor", () => {

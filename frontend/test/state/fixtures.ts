@@ -38,14 +38,18 @@ export function run(name: string, changes: Partial<Run> = {}): Run {
   };
 }
 
-/** Lines with a row every ten steps, half a second apart by step. */
-export function lines(of: string, columns: Partial<Record<Column, readonly number[]>>): RunSeries {
+/** Lines with a row every ten steps, half a second apart by step; `left` rows more were left out between them. */
+export function lines(
+  of: string,
+  columns: Partial<Record<Column, readonly number[]>>,
+  left = 0,
+): RunSeries {
   const all = Object.entries(columns).map(([column, values]): [Column, Series] => {
     const step = Float64Array.from(values, (_, i) => i * 10);
     const series = {
       run: of,
       column: column as Column,
-      total: values.length,
+      total: values.length + left,
       step,
       wall_time: step.map((s) => 1000 + s / 2),
       value: Float64Array.from(values),

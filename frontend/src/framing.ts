@@ -1,0 +1,106 @@
+// Binary bodies of the HTTP API: a header in JSON, then float64 numbers. All arrays are views into the body, not copies:
+// the header is padded so that the numbers start on a multiple of 8.
+
+import type { Column, Series } from "./api";
+import type { HistogramMap } from "./api_histograms";
+
+interface SeriesHeader {
+  readonly series: readonly {
+    readonly run: string;
+    readonly column: Column;
+    readonly fields: readonly string[];
+    readonly rows: number;
+    readonly total: number;
+  }[];
+}
+
+export function decodeSeries(body: ArrayBuffer): Series[] {
+  const { header, take } = unpack<SeriesHeader>(body, "series", ({ series }) =>
+    series.reduce((sum, s) => sum + s.rows * s.fields.length, 0),
+  );
+  return header.series.map(({ run, column, total, fields, rows }) => {
+    const arrays = new Map(fields.map((field) => [field, take(rows)]));
+    const required = requiring(arrays, `series: ${run} ${column}`);
+    return {
+      run,
+      column,
+      total,
+      step: required("step"),
+      wall_time: required("wall_time"),
+      value: required("value"),
+      low: arrays.get("low") ?? null,
+      high: arrays.get("high") ?? null,
+    };
+  });
+}
+
+interface HistogramsHeader extends Pick<
+  HistogramMap,
+  "run" | "parameter" | "total" | "steps" | "bins"
+> {
+  readonly fields: readonly string[];
+}
+
+export function decodeHistograms(body: ArrayBuffer): HistogramMap {
+  const length = (field: string, { steps, bins }: HistogramsHeader): number => {
+    if (field === "edges") return bins === 0 ? 0 : bins + 1;
+    return field === "before" || field === "after" ? steps * bins : steps;
+  };
+  const { header, take } = unpack<HistogramsHeader>(body, "histograms", (found) =>
+    found.fields.reduce((sum, field) => sum + length(field, found), 0),
+  );
+  const { run, parameter, total, steps, bins, fields } = header;
+  const arrays = new Map(fields.map((field) => [field, take(length(field, header))]));
+  const required = requiring(arrays, `histograms: ${run}`);
+  return {
+    ...{ run, parameter, total, steps, bins },
+    step: required("step"),
+    low: required("low"),
+    high: required("high"),
+    edges: required("edges"),
+    before: required("before"),
+    after: required("after"),
+    before_zero: required("before_zero"),
+    after_zero: required("after_zero"),
+    before_nonfinite: required("before_nonfinite"),
+    after_nonfinite: required("after_nonfinite"),
+  };
+}
+
+/** The header, and a function that gives the next so many numbers; throws where the body is not as long as told. */
+function unpack<T>(
+  body: ArrayBuffer,
+  what: string,
+  count: (header: T) => number,
+): { readonly header: T; readonly take: (amount: number) => Float64Array } {
+  if (body.byteLength < 4) throw new Error(`${what}: the body is shorter than its header length`);
+  const headerLength = new DataView(body).getUint32(0, true);
+  const start = 4 + headerLength;
+  if (start % 8 !== 0 || start > body.byteLength) {
+    throw new Error(`${what}: a header of ${headerLength} bytes does not fit the body`);
+  }
+  const text = new TextDecoder().decode(new Uint8Array(body, 4, headerLength));
+  const header = JSON.parse(text) as T;
+  const numbers = count(header);
+  if (start + numbers * 8 !== body.byteLength) {
+    throw new Error(`${what}: expected ${numbers} numbers, got ${(body.byteLength - start) / 8}`);
+  }
+  let offset = start;
+  const take = (amount: number): Float64Array => {
+    const array = new Float64Array(body, offset, amount);
+    offset += amount * 8;
+    return array;
+  };
+  return { header, take };
+}
+
+function requiring(
+  arrays: ReadonlyMap<string, Float64Array>,
+  whose: string,
+): (field: string) => Float64Array {
+  return (field) => {
+    const array = arrays.get(field);
+    if (!array) throw new Error(`${whose} has no field ${field}`);
+    return array;
+  };
+}

@@ -1,0 +1,87 @@
+// How large gradients were at every recorded step, before and after clipping.
+
+import { computed, effect } from "@preact/signals";
+import { HistogramMapChart, type HistogramMapData } from "../charts/histogram_map_chart";
+import { integer } from "../model/format";
+import { columnAt, isShown } from "../model/histogram_map";
+import { colourOf } from "../state/points";
+import { distributionStep } from "../state/cursor";
+import { histogramMap, mapInView, stepsInView } from "../state/histogram_map";
+import { cursor, focus, pinnedStep, theme } from "../state/signals";
+import { MountChart } from "./mount_chart";
+
+const answer = computed(() => histogramMap.value?.answer ?? null);
+
+const data = computed<HistogramMapData | null>(() => {
+  const map = answer.value;
+  if (!map) return null;
+  const step = distributionStep.value;
+  const end = stepsInView.value?.[1] ?? null;
+  return {
+    map,
+    colour: colourOf({ name: map.run }),
+    marked: step !== null && isShown(map, step, end) ? step : null,
+    theme: theme.value,
+    label: `Magnitudes of gradients of ${map.run} at ${map.steps} steps, before and after clipping`,
+  };
+});
+
+export function HistogramMapPanel() {
+  if ((focus.value?.histogram_steps ?? 0) < 2) return null;
+  const map = answer.value;
+  return (
+    <div class="panel map">
+      <h2>
+        Over time{" "}
+        <small>
+          magnitude of gradients by step, stronger for a larger share
+          {map && map.total > map.steps
+            ? `; ${integer(map.steps)} of ${integer(map.total)} recorded steps`
+            : ""}
+        </small>
+      </h2>
+      {histogramMap.value && !map && <p class="hint">It could not be read.</p>}
+      {map?.steps === 0 && <p class="hint">No step in this part has a recorded distribution.</p>}
+      <MountChart
+        testId="chart-histogram-map"
+        label="Distributions over time: arrow keys go to the next recorded step, a click shows a step's distribution"
+        focusable
+        mount={mount}
+      />
+    </div>
+  );
+}
+
+function show(step: number): void {
+  cursor.value = null;
+  pinnedStep.value = step;
+}
+
+/** Moves by recorded steps of the map. */
+function move(columns: number): void {
+  const map = answer.value;
+  const from = distributionStep.value;
+  if (!map || from === null) return;
+  const next = map.step[Math.min(Math.max(columnAt(map, from) + columns, 0), map.steps - 1)];
+  if (next !== undefined) show(next);
+}
+
+function mount(element: HTMLElement): () => void {
+  let chart: HistogramMapChart | null = null;
+  const observer = new IntersectionObserver((entries) => {
+    mapInView.value = entries.some((entry) => entry.isIntersecting);
+  });
+  observer.observe(element);
+  const stop = effect(() => {
+    const now = data.value;
+    if (!now) return;
+    if (chart) chart.update(now);
+    else chart = new HistogramMapChart(element, now, { onPress: show, onStep: move });
+  });
+  return () => {
+    stop();
+    observer.disconnect();
+    mapInView.value = false;
+    chart?.destroy();
+  };
+}
