@@ -18,7 +18,7 @@ from werkzeug import wrappers
 
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
-from tb_gradclip.plugin import answers
+from tb_gradclip.plugin import answers, export
 from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.source import Recorded
 
@@ -26,8 +26,15 @@ logger = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
 MOST_RUNS = 100
 
+CSV_HEADERS = {
+    "Content-Type": "text/csv; charset=utf-8; header=present",
+    "Content-Disposition": 'attachment; filename="gradclip.csv"',
+    "Cache-Control": "no-cache, must-revalidate",
+    "X-Content-Type-Options": "nosniff",
+}
+
 Answer = tuple[bytes, str]
-Route = Callable[["GradClipPlugin", wrappers.Request], Answer]
+Route = Callable[["GradClipPlugin", wrappers.Request], "Answer | wrappers.Response"]
 
 
 def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappers.Response]:
@@ -38,13 +45,13 @@ def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappe
         if request.method not in ("GET", "HEAD"):
             return _text(request, f"this address answers GET only, got {request.method}", 405)
         try:
-            body, content_type = answer(plugin, request)
+            answered = answer(plugin, request)
         except errors.PublicError as error:
             return _text(request, str(error), error.http_code)
         except Exception:
             logger.exception("gradclip failed to answer %s", request.full_path)
             return _text(request, "gradclip failed to answer; TensorBoard's log says why", 500)
-        return http_util.Respond(request, body, content_type)
+        return answered if isinstance(answered, wrappers.Response) else http_util.Respond(request, *answered)
 
     return respond
 
@@ -69,7 +76,13 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """Routes by path."""
-        routes = {"/index.js": self._index, "/runs": self._runs, "/series": self._series, "/histogram": self._histogram}
+        routes = {
+            "/index.js": self._index,
+            "/runs": self._runs,
+            "/series": self._series,
+            "/csv": self._csv,
+            "/histogram": self._histogram,
+        }
         return {path: wrappers.Request.application(route) for path, route in routes.items()}
 
     def is_active(self) -> bool:
@@ -90,23 +103,24 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _series(self, request: wrappers.Request) -> Answer:
-        names = request.args.getlist("run")
-        if not 1 <= len(names) <= MOST_RUNS:
-            raise errors.InvalidArgumentError(f"`run` must come 1 to {MOST_RUNS} times, got {len(names)}")
-        columns = request.args.getlist("column")
-        allowed = lines.RECORDED + lines.DERIVED
-        if not columns or set(columns) - set(allowed):
-            raise errors.InvalidArgumentError(f"`column` must be among {', '.join(allowed)}, got {columns!r}")
-        axis = request.args.get("axis", "step")
-        if axis not in lines.AXES:
-            raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(lines.AXES)}, got {axis!r}")
-        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        names, wanted = _names(request), _wanted(request)
         points = _whole(request, "points", 1000, 10, 10_000)
-        window = _whole(request, "window", answers.RECENT, 1, 1_000_000_000)
         runs = self._named(request, names)
-        view = lines.View(axis, bounds, points)
-        body = answers.series_body([answers.series(run, column, view, window) for run in runs for column in columns])
-        return body, "application/octet-stream"
+        view = lines.View(wanted.axis, wanted.bounds, points)
+        drawn = [answers.series(run, column, view, wanted.window) for run in runs for column in wanted.columns]
+        return answers.series_body(drawn), "application/octet-stream"
+
+    @_route
+    def _csv(self, request: wrappers.Request) -> wrappers.Response:
+        names, wanted = _names(request), _wanted(request)
+        runs = self._named(request, names)
+        count = export.row_count(runs, wanted)
+        if count > export.MOST_ROWS:
+            most = f"at most {export.MOST_ROWS:,} rows"
+            raise errors.InvalidArgumentError(
+                f"a table has {most}, these would be {count:,}: ask for fewer runs or a shorter range (`from`, `to`)"
+            )
+        return wrappers.Response(export.csv_pieces(runs, wanted), headers=CSV_HEADERS)
 
     @_route
     def _histogram(self, request: wrappers.Request) -> Answer:
@@ -131,6 +145,25 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             if name not in known:
                 raise errors.NotFoundError(f"no gradclip data in run {name!r}")
         return [known[name] for name in names]
+
+
+def _names(request: wrappers.Request) -> list[str]:
+    names = request.args.getlist("run")
+    if not 1 <= len(names) <= MOST_RUNS:
+        raise errors.InvalidArgumentError(f"`run` must come 1 to {MOST_RUNS} times, got {len(names)}")
+    return names
+
+
+def _wanted(request: wrappers.Request) -> export.Wanted:
+    columns = request.args.getlist("column")
+    allowed = lines.RECORDED + lines.DERIVED
+    if not columns or set(columns) - set(allowed):
+        raise errors.InvalidArgumentError(f"`column` must be among {', '.join(allowed)}, got {columns!r}")
+    axis = request.args.get("axis", "step")
+    if axis not in lines.AXES:
+        raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(lines.AXES)}, got {axis!r}")
+    bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+    return export.Wanted(tuple(columns), axis, bounds, _whole(request, "window", answers.RECENT, 1, 1_000_000_000))
 
 
 def _number(request: wrappers.Request, name: str, default: float) -> float:
