@@ -30,12 +30,12 @@ export default tseslint.config(
   { files: ["test/**"], rules: { "max-lines-per-function": "off" } }, // a `describe` is one function
   forbid(
     ["src/model/**"],
-    ["**/api", "**/host", "**/theme", "**/state/**", "**/charts/**", "**/views/**"],
+    ["**/api", "**/host", "**/take_away", "**/theme", "**/state/**", "**/charts/**", "**/views/**"],
   ),
-  forbid(["src/charts/**"], ["**/api", "**/host", "**/state/**", "**/views/**"]),
+  forbid(["src/charts/**"], ["**/api", "**/host", "**/take_away", "**/state/**", "**/views/**"]),
   forbid(["src/state/**"], ["**/charts/**", "**/views/**"]),
   forbid(
-    ["src/api.ts", "src/host.ts", "src/theme.ts"],
+    ["src/api.ts", "src/host.ts", "src/take_away.ts", "src/theme.ts"],
     ["**/state/**", "**/charts/**", "**/views/**"],
   ),
   {

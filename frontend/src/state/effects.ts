@@ -184,7 +184,7 @@ function isCurrent(
   return begun && (answer.next_step === null || step < answer.next_step);
 }
 
-function explain(error: unknown): string {
+export function explain(error: unknown): string {
   if (error instanceof HttpError) return error.message;
   if (error instanceof TypeError) return "TensorBoard does not answer.";
   return error instanceof Error ? error.message : String(error);

@@ -7,14 +7,19 @@ import { overheadWords, provenanceWords } from "../model/words";
 import { alertItems, colourOf } from "../state/chart_data";
 import { openAlerts } from "../state/cursor";
 import { selectedRuns } from "../state/signals";
+import { CopyHealth } from "./copy_health";
+import { CopyableTable } from "./copyable_table";
 
 export function Health() {
   return (
     <section class="card health" aria-label="Health" data-testid="health">
       <h2>
         Health <small>what clipping did to each run</small>
+        <span class="tools">
+          <CopyHealth />
+        </span>
       </h2>
-      <div class="scroll">
+      <CopyableTable label="Health of each run">
         <table>
           <Headings />
           <tbody>
@@ -23,7 +28,7 @@ export function Health() {
             ))}
           </tbody>
         </table>
-      </div>
+      </CopyableTable>
     </section>
   );
 }

@@ -4,7 +4,6 @@ import { batch, effect, type ReadonlySignal } from "@preact/signals";
 import { TimeChart } from "../charts/time_chart";
 import type { GestureHandlers } from "../charts/gestures";
 import type { ChartData } from "../model/chart";
-import { integer } from "../model/format";
 import { clipRateChart, lossChart, lossIsLog, normChart, normIsLog } from "../state/chart_data";
 import {
   cursorStep,
@@ -23,12 +22,12 @@ import {
   scales,
   shownRange,
   theme,
-  WHOLE_RUN,
   window,
   zoom,
   zoomTo,
   type ChartName,
 } from "../state/signals";
+import { ExportTimeChart, windowWords } from "./export_time_chart";
 import { MountChart } from "./mount_chart";
 import { Tooltip } from "./tooltip";
 
@@ -41,6 +40,7 @@ export function TimeCharts() {
           <span class="tools">
             <LogToggle chart="loss" on={lossIsLog.value} />
             <ResetZoom />
+            <ExportTimeChart chart="loss" />
           </span>
         </h2>
         <Chart name="loss" label="Loss" data={lossChart} height={248} />
@@ -53,6 +53,7 @@ export function TimeCharts() {
           </small>
           <span class="tools">
             <LogToggle chart="norm" on={normIsLog.value} />
+            <ExportTimeChart chart="norm" />
           </span>
         </h2>
         <Chart name="norm" label="Gradient norm" data={normChart} height={186} />
@@ -60,17 +61,14 @@ export function TimeCharts() {
       <div class="panel">
         <h2>
           Clip rate <small>{windowWords(window.value)}, 95 % band</small>
+          <span class="tools">
+            <ExportTimeChart chart="clip-rate" />
+          </span>
         </h2>
         <Chart name="clip-rate" label="Clip rate" data={clipRateChart} height={130} />
       </div>
     </section>
   );
-}
-
-function windowWords(steps: number): string {
-  return steps >= WHOLE_RUN
-    ? "share of all steps so far"
-    : `share of the last ${integer(steps)} steps`;
 }
 
 function LogToggle({ chart, on }: { readonly chart: "loss" | "norm"; readonly on: boolean }) {
