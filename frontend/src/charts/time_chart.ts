@@ -2,9 +2,9 @@
 
 import { layoutMarkers, type Marker } from "../model/markers";
 import { shareOf, type AlertItem, type ChartData } from "../model/chart";
-import { drawable } from "../model/lines";
 import { rowAt } from "../model/readout";
 import { SCALES, type Scale } from "../model/scales";
+import { strokes, thinnedBand } from "../model/strokes";
 import type { Theme } from "../theme";
 import { Gestures, type GestureHandlers } from "./gestures";
 import { MarkerLayer } from "./marker_layer";
@@ -128,7 +128,6 @@ export class TimeChart {
     const { data, theme } = this;
     const x = SCALES[data.xScale];
     const y = SCALES[data.yScale];
-    const floor = data.yScale === "log" ? data.yRange[0] : null;
     this.laidOut = layoutMarkers(data.alerts, data.xRange, this.width);
     this.picture.setAttribute("aria-label", this.options.label);
     this.plot.draw({
@@ -140,12 +139,10 @@ export class TimeChart {
       yTicks: (data.note === null ? y : NO_TICKS)
         .ticks(data.yRange, Math.max(2, this.height / 42))
         .map((tick) => ({ position: y.project(tick.value), label: tick.label })),
-      lines: data.lines.map((line) => ({
-        ...line,
-        stroke: line.colour,
-        y: drawable(line.y, floor).map((value) => (value === null ? null : y.project(value))),
-      })),
-      bands: data.bands.map((band) => ({ ...band, fill: band.colour })),
+      lines: strokes(data).map((stroke) => ({ ...stroke, stroke: stroke.colour })),
+      bands: data.bands
+        .map((band) => thinnedBand(band, data.xRange))
+        .map((band) => ({ ...band, fill: band.colour })),
       theme,
     });
     this.markers?.update(this.laidOut);
