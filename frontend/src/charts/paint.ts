@@ -38,8 +38,16 @@ export function paintOver(
 function paintNote(context: Pen, area: Area, note: string, theme: Theme): void {
   context.font = LABEL_FONT(area.ratio);
   context.textAlign = "center";
+  context.textBaseline = "alphabetic";
+  const [x, y, width] = [
+    area.left + area.width / 2,
+    area.top + area.height / 2,
+    context.measureText(note).width + 12 * area.ratio,
+  ];
+  context.fillStyle = theme.card; // a threshold may run right through the words
+  context.fillRect(x - width / 2, y - 12 * area.ratio, width, 17 * area.ratio);
   context.fillStyle = theme.faint;
-  context.fillText(note, area.left + area.width / 2, area.top + area.height / 2);
+  context.fillText(note, x, y);
 }
 
 export function across(area: Area, data: ChartData, x: number): number {

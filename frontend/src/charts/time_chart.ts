@@ -134,7 +134,7 @@ export class TimeChart {
       x: data.xRange,
       y: [y.project(data.yRange[0]), y.project(data.yRange[1])],
       xTicks: x
-        .ticks(data.xRange, Math.max(2, this.width / 110))
+        .ticks(data.xRange, Math.max(3, this.width / 110))
         .map((tick) => ({ position: tick.value, label: tick.label })),
       yTicks: (data.note === null ? y : NO_TICKS)
         .ticks(data.yRange, Math.max(2, this.height / 42))

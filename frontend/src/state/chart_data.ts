@@ -18,6 +18,7 @@ import { smooth } from "../model/smoothing";
 import {
   axis,
   colours,
+  failure,
   scales,
   selectedRuns,
   series,
@@ -122,8 +123,11 @@ export const alertItems = computed<readonly AlertItem[]>(() =>
   ),
 );
 
-/** While none of the selected runs has any line. */
-const loading = computed(() => selectedRuns.value.every((run) => !series.value.has(run.name)));
+/** What to say while none of the selected runs has any line; null once one has. */
+const unread = computed(() => {
+  if (selectedRuns.value.some((run) => series.value.has(run.name))) return null;
+  return failure.value === null ? "reading…" : "could not be read";
+});
 
 const NOTHING_FINITE = "nothing finite here";
 
@@ -157,7 +161,7 @@ function frame(
     gaps: gapColumn === null ? [] : gapsOf(gapColumn),
     alerts: alertItems.value,
     xRange,
-    note: hasValues(lines, xRange) ? null : loading.value ? "reading…" : note(),
+    note: hasValues(lines, xRange) ? null : (unread.value ?? note()),
     yRange: verticalRange(lines, xRange, log, also),
     xScale: axis.value,
     yScale: log ? "log" : "linear",

@@ -107,11 +107,11 @@ function Steps({ shown }: { readonly shown: Histogram | null }) {
     </button>
   );
   return (
-    <>
+    <span class="steps">
       {button("Previous recorded step", "◂", shown?.previous_step)}
       step
       {button("Next recorded step", "▸", shown?.next_step)}
-    </>
+    </span>
   );
 }
 
