@@ -18,13 +18,13 @@ import { smooth } from "../model/smoothing";
 import {
   axis,
   colours,
-  failure,
   scales,
   selectedRuns,
   series,
   shownRange,
   smoothing,
   theme,
+  unread,
 } from "./signals";
 
 export interface Points {
@@ -122,12 +122,6 @@ export const alertItems = computed<readonly AlertItem[]>(() =>
     })),
   ),
 );
-
-/** What to say while none of the selected runs has any line; null once one has. */
-const unread = computed(() => {
-  if (selectedRuns.value.some((run) => series.value.has(run.name))) return null;
-  return failure.value === null ? "reading…" : "could not be read";
-});
 
 const NOTHING_FINITE = "nothing finite here";
 

@@ -119,6 +119,12 @@ export const focus = computed<Run | null>(() => {
   );
 });
 
+/** What to say while none of the selected runs has any line; null once one has. */
+export const unread = computed(() => {
+  if (selectedRuns.value.some((run) => series.value.has(run.name))) return null;
+  return failure.value === null ? "reading…" : "could not be read";
+});
+
 function runRange(run: Run, on: Axis): Range {
   if (on === "step") return [run.first_step, run.last_step];
   if (on === "relative") return [0, run.last_wall_time - run.first_wall_time];
