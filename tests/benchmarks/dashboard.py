@@ -7,12 +7,13 @@ again. TensorBoard has read all of it, and has answered once, before anything is
 on the other tab, waits until that is at rest, and clicks; and another with a link. The browser's cache is cold.
 
 - `click to first chart`: from the click on the tab to the frame in which the loss chart has lines. TensorBoard reads
-  the data of Time Series beforehand, whichever tab is shown: there is nothing to compare.
+  the data of Time Series beforehand, whichever tab is shown: there is nothing to compare. `our code` is there when
+  TensorBoard has got round to asking for it.
 - `link to first chart`: the same from opening a link to the tab, which starts TensorBoard's own page too. Of Time
   Series, which paints where nobody can look: until the last of its data arrived, so rather less than it takes.
 - `zooming`: time between frames while the wheel and a key, Ctrl or Alt, zoom in and out of the chart. `hovering`:
   while the pointer moves over it. Frames are asked for by `requestAnimationFrame` in the page that is zoomed.
-- `heap`: of JavaScript in the page after a collection, TensorBoard's own included; `before`: on the other tab.
+- `heap`: of JavaScript in the page after a collection, TensorBoard's own included.
 - `bundle`: all the code of the dashboard, as it travels.
 
 Time Series shows the four scalars that the same runs have for it, thinned out to a thousand points by TensorBoard.
@@ -29,7 +30,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
@@ -79,6 +80,16 @@ ARRIVED = """
   .filter(each => /timeSeries$/.test(each.name)).map(each => each.responseEnd))
 """
 
+ALL_FOUR = """
+() => performance.getEntriesByType("resource").filter(each => /timeSeries$/.test(each.name) && each.responseEnd > 0)
+  .length >= 4
+"""
+
+CODE = """
+() => performance.timeOrigin
+  + performance.getEntriesByType("resource").find(each => /index.js/.test(each.name)).responseEnd
+"""
+
 CLICK = """
 plugin => {
   const now = performance.timeOrigin + performance.now();
@@ -101,15 +112,17 @@ RECORD = """
 """
 
 
+T = TypeVar("T")
+
+
 class Tab(NamedTuple):
     """What was measured of a tab: milliseconds to its first chart, those between frames, and bytes of the heap."""
 
-    clicked: list[float]
+    clicked: list[tuple[float, float]]
     linked: list[float]
     zooming: Floats
     hovering: Floats
     heap: float
-    before: float
 
 
 def write_logs(logdir: Path, runs: int, steps: int) -> None:
@@ -157,20 +170,21 @@ def open_link(page: Page, address: str, name: str) -> float:
     """Milliseconds from opening a link to a tab to its first chart."""
     page.goto(f"{address}{FOUR_SCALARS}#{PLUGINS[name]}", wait_until="commit")
     if name == THEIRS:
-        come_to_rest(page)
+        page.wait_for_function(ALL_FOUR, timeout=60_000)
     drawn = page.evaluate(ARRIVED) if name == THEIRS else our_frame(page).evaluate(DRAWN)
     return float(drawn) - float(page.evaluate("() => performance.timeOrigin"))
 
 
-def click_tab(page: Page, address: str) -> float:
-    """Milliseconds from the click on our tab to its first chart."""
+def click_tab(page: Page, address: str) -> tuple[float, float]:
+    """Milliseconds from the click on our tab to its first chart, and until its code was there."""
     page.goto(f"{address}{FOUR_SCALARS}#{PLUGINS[THEIRS]}")
     come_to_rest(page)
     clicked = page.evaluate(CLICK, PLUGINS[OURS])
-    return float(our_frame(page).evaluate(DRAWN)) - float(clicked)
+    drawn = our_frame(page).evaluate(DRAWN)
+    return float(drawn) - float(clicked), float(our_frame(page).evaluate(CODE)) - float(clicked)
 
 
-def opened(browser: Browser, open_page: Callable[[Page], float], rounds: int) -> list[float]:
+def opened(browser: Browser, open_page: Callable[[Page], T], rounds: int) -> list[T]:
     """What as many new pages took; the first one warms up the server."""
     taken = []
     for _ in range(rounds + 1):
@@ -223,11 +237,6 @@ def measured(browser: Browser, address: str, name: str, given: argparse.Namespac
     linked = opened(browser, lambda page: open_link(page, address, name), given.rounds)
     clicked = opened(browser, lambda page: click_tab(page, address), given.rounds) if name == OURS else []
     page = new_page(browser)
-    open_link(page, address, THEIRS if name == OURS else OURS)
-    come_to_rest(page)
-    before = heap(page)
-    page.close()
-    page = new_page(browser)
     open_link(page, address, name)
     come_to_rest(page)
     frame = our_frame(page) if name == OURS else page.main_frame
@@ -236,20 +245,26 @@ def measured(browser: Browser, address: str, name: str, given: argparse.Namespac
     come_to_rest(page)
     after = heap(page)
     page.close()
-    return Tab(clicked, linked, used[0], used[1], after, before)
+    return Tab(clicked, linked, used[0], used[1], after)
 
 
 def rows(tab: Tab) -> dict[str, str]:
     """What the table says of a tab."""
     found = {}
-    for name, taken in (("click", tab.clicked), ("link", tab.linked)):
+    charts, codes = zip(*tab.clicked, strict=True) if tab.clicked else ((), ())
+    times = {
+        "click to first chart": charts,
+        "of that, until our code is there": codes,
+        "link to first chart": tab.linked,
+    }
+    for name, taken in times.items():
         spread = map(number, np.percentile(taken, [50, 0, 100])) if taken else None
-        found[f"{name} to first chart"] = "{} ms ({} to {})".format(*spread) if spread else ""
+        found[name] = "{} ms ({} to {})".format(*spread) if spread else ""
     for name, times in (("zooming", tab.zooming), ("hovering", tab.hovering)):
         figures = (np.median(times), np.percentile(times, 95), times.max())
         found[f"{name}, frames: median, 95 %, longest"] = f"{', '.join(map(number, figures))} ms"
         found[f"{name}, frames above 50 ms"] = f"{int((times > LONGEST_FRAME).sum())} of {len(times)}"
-    found["heap"] = f"{size(tab.heap)}; before {size(tab.before)}"
+    found["heap"] = size(tab.heap)
     return found
 
 
@@ -287,7 +302,7 @@ def main(arguments: list[str] | None = None) -> None:
             browser.close()
     lines = [[what, *(tab[what] for tab in tabs.values())] for what in tabs[OURS]]
     bundle = size(len(gzip.compress(BUNDLE.read_bytes(), mtime=0)))
-    title = f"{given.runs} runs of {given.steps:,} steps"
+    title = f"{given.runs} runs of {given.steps:,} steps; load of the machine {os.getloadavg()[0]:.1f}"
     print_table(title, ["", *tabs], [*lines, ["bundle, gzipped", bundle, ""]])
 
 
