@@ -53,7 +53,9 @@ export function Empty() {
         arguments, same result, and this page fills itself while the model trains.
       </p>
       <div class="code">
-        <pre>{EXAMPLE}</pre>
+        <pre tabIndex={0} role="group" aria-label="How to record">
+          {EXAMPLE}
+        </pre>
         <button type="button" class="action" onClick={() => void copy()}>
           {copied.value ? "Copied" : "Copy"}
         </button>
