@@ -188,6 +188,11 @@ export async function fetchSeries(query: SeriesQuery, signal?: AbortSignal): Pro
   return decodeSeries(await response.arrayBuffer());
 }
 
+/** A table of every step: `points` do not matter. */
+export async function fetchCsv(query: SeriesQuery): Promise<Blob> {
+  return (await get(`csv?${seriesArguments(query)}`)).blob();
+}
+
 export async function fetchHistogram(
   run: string,
   step: number,

@@ -21,7 +21,7 @@ export const LIGHT: Theme = {
   card: "#ffffff",
   ink: "#1f2430",
   soft: "#535c6a",
-  faint: "#687180",
+  faint: "#656e7d",
   line: "#e0e3e8",
   grid: "#eef0f3",
   accent: "#b45309",

@@ -5,5 +5,6 @@
 - `answers`  runs to the JSON and numbers that routes send
 - `what_if`  the answer about other thresholds, and what is kept of it
 - `histogram_answers`  histograms of many steps to the map of them
+- `export`   every step of a range as CSV, a piece at a time
 - `static`   the dashboard, built from `frontend/`
 """

@@ -19,7 +19,7 @@ from werkzeug import wrappers
 
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
-from tb_gradclip.plugin import answers, histogram_answers, parameters, shown_answers
+from tb_gradclip.plugin import answers, export, histogram_answers, parameters, shown_answers
 from tb_gradclip.plugin.shown import Shown, ShownRuns
 from tb_gradclip.plugin.what_if import WhatIfs
 from tb_gradclip.storage.source import Recorded
@@ -28,8 +28,15 @@ logger = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
 MOST_RUNS = 100
 
+CSV_HEADERS = {
+    "Content-Type": "text/csv; charset=utf-8; header=present",
+    "Content-Disposition": 'attachment; filename="gradclip.csv"',
+    "Cache-Control": "no-cache, must-revalidate",
+    "X-Content-Type-Options": "nosniff",
+}
+
 Answer = tuple[bytes, str]
-Route = Callable[["GradClipPlugin", wrappers.Request], Answer]
+Route = Callable[["GradClipPlugin", wrappers.Request], "Answer | wrappers.Response"]
 
 
 def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappers.Response]:
@@ -40,13 +47,13 @@ def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappe
         if request.method not in ("GET", "HEAD"):
             return _text(request, f"this address answers GET only, got {request.method}", 405)
         try:
-            body, content_type = answer(plugin, request)
+            answered = answer(plugin, request)
         except errors.PublicError as error:
             return _text(request, str(error), error.http_code)
         except Exception:
             logger.exception("gradclip failed to answer %s", request.full_path)
             return _text(request, "gradclip failed to answer; TensorBoard's log says why", 500)
-        return http_util.Respond(request, body, content_type)
+        return answered if isinstance(answered, wrappers.Response) else http_util.Respond(request, *answered)
 
     return respond
 
@@ -76,6 +83,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             "/index.js": self._index,
             "/runs": self._runs,
             "/series": self._series,
+            "/csv": self._csv,
             "/histogram": self._histogram,
             "/histograms": self._histograms,
             "/what_if": self._what_if,
@@ -111,23 +119,24 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _series(self, request: wrappers.Request) -> Answer:
-        names = request.args.getlist("run")
-        if not 1 <= len(names) <= MOST_RUNS:
-            raise errors.InvalidArgumentError(f"`run` must come 1 to {MOST_RUNS} times, got {len(names)}")
-        columns = request.args.getlist("column")
-        allowed = lines.RECORDED + lines.DERIVED
-        if not columns or set(columns) - set(allowed):
-            raise errors.InvalidArgumentError(f"`column` must be among {', '.join(allowed)}, got {columns!r}")
-        axis = request.args.get("axis", "step")
-        if axis not in lines.AXES:
-            raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(lines.AXES)}, got {axis!r}")
-        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        names, wanted = _names(request), _wanted(request)
         points = _whole(request, "points", 1000, 10, 10_000)
-        window = _whole(request, "window", answers.RECENT, 1, 1_000_000_000)
         runs = self._shown(request, names)
-        view = lines.View(axis, bounds, points)
-        drawn = [shown_answers.shown_series(run, column, view, window) for run in runs for column in columns]
+        view = lines.View(wanted.axis, wanted.bounds, points)
+        drawn = [shown_answers.shown_series(run, c, view, wanted.window) for run in runs for c in wanted.columns]
         return answers.series_body(drawn), "application/octet-stream"
+
+    @_route
+    def _csv(self, request: wrappers.Request) -> wrappers.Response:
+        names, wanted = _names(request), _wanted(request)
+        runs = self._named(request, names)
+        count = export.row_count(runs, wanted)
+        if count > export.MOST_ROWS:
+            most = f"at most {export.MOST_ROWS:,} rows"
+            raise errors.InvalidArgumentError(
+                f"a table has {most}, these would be {count:,}: ask for fewer runs or a shorter range (`from`, `to`)"
+            )
+        return wrappers.Response(export.csv_pieces(runs, wanted), headers=CSV_HEADERS)
 
     @_route
     def _histogram(self, request: wrappers.Request) -> Answer:
@@ -203,6 +212,25 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
                 self._shown(request, [name])
                 raise errors.NotFoundError(f"run {name!r} has only scalars: its gradients were not recorded")
         return [known[name] for name in names]
+
+
+def _names(request: wrappers.Request) -> list[str]:
+    names = request.args.getlist("run")
+    if not 1 <= len(names) <= MOST_RUNS:
+        raise errors.InvalidArgumentError(f"`run` must come 1 to {MOST_RUNS} times, got {len(names)}")
+    return names
+
+
+def _wanted(request: wrappers.Request) -> export.Wanted:
+    columns = request.args.getlist("column")
+    allowed = lines.RECORDED + lines.DERIVED
+    if not columns or set(columns) - set(allowed):
+        raise errors.InvalidArgumentError(f"`column` must be among {', '.join(allowed)}, got {columns!r}")
+    axis = request.args.get("axis", "step")
+    if axis not in lines.AXES:
+        raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(lines.AXES)}, got {axis!r}")
+    bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+    return export.Wanted(tuple(columns), axis, bounds, _whole(request, "window", answers.RECENT, 1, 1_000_000_000))
 
 
 def _number(request: wrappers.Request, name: str, default: float) -> float:

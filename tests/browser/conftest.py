@@ -60,9 +60,9 @@ class Dashboard:
     def chart(self, name: str) -> Locator:
         return self.frame.get_by_test_id(name)
 
-    def open(self, address: str, runs: int = 3) -> Dashboard:
-        """Go to the tab and wait until every run is there and drawn."""
-        self.page.goto(f"{address}#gradclip")
+    def open(self, address: str, runs: int = 3, link: str = "") -> Dashboard:
+        """Go to the tab, as a `link` has it set, and wait until every run is there and drawn."""
+        self.page.goto(f"{address}#gradclip{link}")
         self.page.wait_for_selector("iframe[src*=gradclip]")
         self.page.wait_for_timeout(300)
         self.frame.wait_for_function(

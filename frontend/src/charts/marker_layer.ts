@@ -60,5 +60,11 @@ function describe(marker: Marker<AlertItem>): string {
     return `Step ${integer(item.step)}, ${item.run}. ${alertTitle(item.kind)}: ${item.message}.${blame}${source}`;
   });
   const more = marker.items.length - sentences.length;
-  return [...sentences, ...(more > 0 ? [`And ${more} more.`] : []), "Press to zoom."].join(" ");
+  // What is seen comes first: who says it aloud must find it.
+  return [
+    `${marker.label}.`,
+    ...sentences,
+    ...(more > 0 ? [`And ${more} more.`] : []),
+    "Press to zoom.",
+  ].join(" ");
 }

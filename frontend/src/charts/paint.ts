@@ -5,9 +5,10 @@ import type { Marker } from "../model/markers";
 import { SCALES } from "../model/scales";
 import type { Theme } from "../theme";
 import type { Area } from "./plot";
+import type { Pen } from "./svg_pen";
 
-const LABEL_FONT = (ratio: number): string =>
-  `${11 * ratio}px Roboto, system-ui, "Segoe UI", Helvetica, Arial, sans-serif`;
+export const FONT_FAMILY = 'Roboto, system-ui, "Segoe UI", Helvetica, Arial, sans-serif';
+const LABEL_FONT = (ratio: number): string => `${11 * ratio}px ${FONT_FAMILY}`;
 
 /** Triangles nearer than this share a place. */
 const TRIANGLE_SPACING = 7;
@@ -17,7 +18,7 @@ const FEW_MARKERS = 10;
 const MOST_ROWS = 5;
 
 export function paintOver(
-  context: CanvasRenderingContext2D,
+  context: Pen,
   area: Area,
   data: ChartData,
   theme: Theme,
@@ -35,24 +36,27 @@ export function paintOver(
   context.restore();
 }
 
-function paintNote(
-  context: CanvasRenderingContext2D,
-  area: Area,
-  note: string,
-  theme: Theme,
-): void {
+function paintNote(context: Pen, area: Area, note: string, theme: Theme): void {
   context.font = LABEL_FONT(area.ratio);
   context.textAlign = "center";
+  context.textBaseline = "alphabetic";
+  const [x, y, width] = [
+    area.left + area.width / 2,
+    area.top + area.height / 2,
+    context.measureText(note).width + 12 * area.ratio,
+  ];
+  context.fillStyle = theme.card; // a threshold may run right through the words
+  context.fillRect(x - width / 2, y - 12 * area.ratio, width, 17 * area.ratio);
   context.fillStyle = theme.faint;
-  context.fillText(note, area.left + area.width / 2, area.top + area.height / 2);
+  context.fillText(note, x, y);
 }
 
-function across(area: Area, data: ChartData, x: number): number {
+export function across(area: Area, data: ChartData, x: number): number {
   return area.left + ((x - data.xRange[0]) / (data.xRange[1] - data.xRange[0])) * area.width;
 }
 
 /** Under the lines: a clipped norm runs exactly along its threshold. */
-export function paintUnder(context: CanvasRenderingContext2D, area: Area, data: ChartData): void {
+export function paintUnder(context: Pen, area: Area, data: ChartData): void {
   context.save();
   context.lineWidth = 1.25 * area.ratio;
   for (const { value, colour } of data.thresholds) {
@@ -70,12 +74,7 @@ export function paintUnder(context: CanvasRenderingContext2D, area: Area, data: 
  * Labels hang below their lines, where clipping leaves room, or stand on them at the bottom of the chart. One that
  * would cover the previous is left out.
  */
-function paintThresholdLabels(
-  context: CanvasRenderingContext2D,
-  area: Area,
-  data: ChartData,
-  theme: Theme,
-): void {
+function paintThresholdLabels(context: Pen, area: Area, data: ChartData, theme: Theme): void {
   const { ratio } = area;
   const right = area.left + area.width - 3 * ratio;
   let free = Infinity;
@@ -98,7 +97,7 @@ function paintThresholdLabels(
 }
 
 function paintMarkerLines(
-  context: CanvasRenderingContext2D,
+  context: Pen,
   area: Area,
   markers: readonly Marker<AlertItem>[],
   theme: Theme,
@@ -110,8 +109,7 @@ function paintMarkerLines(
     const strong = severity === "error" || markers.length <= FEW_MARKERS;
     context.globalAlpha = (strong ? 0.75 : 0.22) * (isComputed(marker) ? 0.6 : 1);
     const x = Math.round(area.left + pixel * area.ratio) + 0.5;
-    context.strokeStyle =
-      severity === "error" ? theme.error : severity === "warning" ? theme.warning : theme.faint;
+    context.strokeStyle = severityColour(severity, theme);
     context.beginPath();
     context.moveTo(x, area.top);
     context.lineTo(x, area.top + area.height);
@@ -121,14 +119,18 @@ function paintMarkerLines(
   context.globalAlpha = 1;
 }
 
-function down(area: Area, data: ChartData, value: number): number {
+export function severityColour(severity: AlertItem["severity"], theme: Theme): string {
+  return severity === "error" ? theme.error : severity === "warning" ? theme.warning : theme.faint;
+}
+
+export function down(area: Area, data: ChartData, value: number): number {
   const { project } = SCALES[data.yScale];
   const [low, high] = [project(data.yRange[0]), project(data.yRange[1])];
   return area.top + area.height * (1 - (project(value) - low) / (high - low));
 }
 
 /** NaN and +Inf stand on the top edge, -Inf on the bottom one; a bar says how long it lasted. */
-function paintGaps(context: CanvasRenderingContext2D, area: Area, data: ChartData): void {
+function paintGaps(context: Pen, area: Area, data: ChartData): void {
   const size = 4 * area.ratio;
   const lastAt = new Map<string, number>();
   const rows: string[] = [];
@@ -154,7 +156,7 @@ function paintGaps(context: CanvasRenderingContext2D, area: Area, data: ChartDat
 }
 
 /** An open arrow at the edge where a line leaves the chart; one that would cover its neighbour is left out. */
-function paintBeyond(context: CanvasRenderingContext2D, area: Area, data: ChartData): void {
+function paintBeyond(context: Pen, area: Area, data: ChartData): void {
   const size = 3.5 * area.ratio;
   const lastAt = new Map<string, number>();
   context.lineWidth = 1.75 * area.ratio;

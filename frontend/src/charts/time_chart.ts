@@ -5,6 +5,7 @@ import { shareOf, type AlertItem, type ChartData, type Limit } from "../model/ch
 import { drawable } from "../model/lines";
 import { rowAt } from "../model/readout";
 import { SCALES, type Scale } from "../model/scales";
+import { strokes, thinnedBand } from "../model/strokes";
 import type { Theme } from "../theme";
 import { Gestures, type GestureHandlers } from "./gestures";
 import { LimitLine } from "./limit_line";
@@ -149,17 +150,14 @@ export class TimeChart {
       x: data.xRange,
       y: [y.project(data.yRange[0]), y.project(data.yRange[1])],
       xTicks: x
-        .ticks(data.xRange, Math.max(2, this.width / 110))
+        .ticks(data.xRange, Math.max(3, this.width / 110))
         .map((tick) => ({ position: tick.value, label: tick.label })),
       yTicks: (data.note === null ? y : NO_TICKS)
         .ticks(data.yRange, Math.max(2, this.height / 42))
         .map((tick) => ({ position: y.project(tick.value), label: tick.label })),
-      lines: data.lines.map((line) => ({
-        ...line,
-        stroke: line.colour,
-        y: drawable(line.y, floor).map((value) => (value === null ? null : y.project(value))),
-      })),
-      bands: data.bands.map(({ x: at, low, high, colour, edge = null }) => {
+      lines: strokes(data).map((stroke) => ({ ...stroke, stroke: stroke.colour })),
+      bands: data.bands.map((band) => {
+        const { x: at, low, high, colour, edge = null } = thinnedBand(band, data.xRange);
         const side = (values: Float64Array): Float64Array =>
           Float64Array.from(drawable(values, floor), (value) => y.project(value ?? NaN));
         return { x: at, low: side(low), high: side(high), fill: colour, edge };

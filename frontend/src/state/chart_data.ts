@@ -18,7 +18,7 @@ import { smooth } from "../model/smoothing";
 import { drawnGroups } from "./group_lines";
 import { thresholds, zclipLines } from "./norm_limits";
 import { colourOf, envelopes, lossIsLog, normIsLog, place, points, type Points } from "./points";
-import { axis, selectedRuns, series, shownRange, smoothing, spans, theme } from "./signals";
+import { axis, selectedRuns, shownRange, smoothing, spans, theme, unread } from "./signals";
 
 type Drawn = Pick<ChartData, "lines" | "bands">;
 
@@ -87,9 +87,6 @@ export const alertItems = computed<readonly AlertItem[]>(() =>
   ),
 );
 
-/** While none of the selected runs has any line. */
-const loading = computed(() => selectedRuns.value.every((run) => !series.value.has(run.name)));
-
 const NOTHING_FINITE = "nothing finite here";
 
 function lossNote(): string {
@@ -128,7 +125,7 @@ export function frame(
     beyond: beyondRange(drawn, xRange, yRange),
     alerts: alertItems.value,
     xRange,
-    note: hasValues(lines, xRange) ? null : loading.value ? "reading…" : note(),
+    note: hasValues(lines, xRange) ? null : (unread.value ?? note()),
     yRange,
     xScale: axis.value,
     yScale: log ? "log" : "linear",

@@ -3,17 +3,22 @@
 import { computed } from "@preact/signals";
 import type { Run } from "../api";
 import type { Band, ChartData, Line } from "../model/chart";
+import { integer } from "../model/format";
 import { extent, type Range } from "../model/ranges";
 import { frame, linesOf } from "./chart_data";
-import { colourOf } from "./points";
 import { drawnGroups } from "./group_lines";
-import { points } from "./points";
-import { selectedRuns, theme } from "./signals";
+import { colourOf, points } from "./points";
+import { selectedRuns, theme, WHOLE_RUN, window } from "./signals";
 
 export const clips = (run: Pick<Run, "rule">): boolean => run.rule.kind !== "none";
 
 /** Whether there is anything to say about clipping at all. */
 export const someRunClips = computed(() => selectedRuns.value.some(clips));
+
+/** The steps that both look back over, in words. */
+export const windowWords = computed(() =>
+  window.value >= WHOLE_RUN ? "all steps so far" : `the last ${integer(window.value)} steps`,
+);
 
 export const clipRateChart = computed<ChartData>(() => {
   const { lines, bands } = drawnGroups("clip_rate") ?? clipRates();

@@ -164,6 +164,12 @@ export const focus = computed<Run | null>(() => {
   );
 });
 
+/** What to say while none of the selected runs has any line; null once one has. */
+export const unread = computed(() => {
+  if (selectedRuns.value.some((run) => series.value.has(run.name))) return null;
+  return failure.value === null ? "reading…" : "could not be read";
+});
+
 /** The parameter that was picked, if the run shown has it. */
 export const pickedParameter = computed<string | null>(() => {
   const name = parameter.value;

@@ -32,6 +32,7 @@ export function App() {
           <Nothing />
         ) : (
           <>
+            <h1 class="unseen">Gradient clipping</h1>
             <Health />
             <TimeCharts />
             <div class="pairs">

@@ -2,8 +2,11 @@
 
 import { computed, effect } from "@preact/signals";
 import type { Histogram, Rule } from "../api";
+import { pageSvg } from "../charts/page_svg";
 import { DistributionChart, type DistributionData } from "../charts/distribution_chart";
 import { integer } from "../model/format";
+import { histogramTable } from "../model/histogram_table";
+import { csvText } from "../model/table";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
 import { colourOf } from "../state/points";
 import {
@@ -16,6 +19,7 @@ import {
   recordedRuns,
   theme,
 } from "../state/signals";
+import { ExportMenu } from "./export_menu";
 import { Help } from "./help";
 import { HistogramMapPanel } from "./histogram_map";
 import { MountChart } from "./mount_chart";
@@ -52,6 +56,7 @@ function Recorded() {
         <span class="tools">
           <Pickers />
           <Steps shown={shown} />
+          {shown && <ExportDistribution shown={shown} />}
           <Help of="distribution" />
         </span>
       </h2>
@@ -92,6 +97,18 @@ function Shown({ shown }: { readonly shown: Histogram }) {
   );
 }
 
+function ExportDistribution({ shown }: { readonly shown: Histogram }) {
+  const picture = (): string => {
+    const drawn = document.querySelector("[data-testid=chart-distribution] svg");
+    const of = [shown.run, shown.parameter ?? "all parameters", `step ${integer(shown.step)}`];
+    const key = "dashed: before clipping, filled: after";
+    const lines = [of.join(", "), [key, clippingWords(shown)].join("; ")];
+    return drawn ? pageSvg(drawn, { title: "Distribution of gradients", lines }, theme.value) : "";
+  };
+  const table = (): Blob => new Blob([csvText(histogramTable(shown))], { type: "text/csv" });
+  return <ExportMenu name="distribution" label="Distribution" svg={picture} csv={table} />;
+}
+
 function go(step: number | null | undefined): void {
   if (step == null) return;
   cursor.value = null;
@@ -112,11 +129,11 @@ function Steps({ shown }: { readonly shown: Histogram | null }) {
     </button>
   );
   return (
-    <>
+    <span class="steps">
       {button("Previous recorded step", "◂", shown?.previous_step)}
       step
       {button("Next recorded step", "▸", shown?.next_step)}
-    </>
+    </span>
   );
 }
 

@@ -8,6 +8,8 @@ import { alertItems } from "../state/chart_data";
 import { colourOf } from "../state/points";
 import { openAlerts } from "../state/cursor";
 import { selectedRuns } from "../state/signals";
+import { CopyHealth } from "./copy_health";
+import { CopyableTable } from "./copyable_table";
 import { Help } from "./help";
 import { ScalarsOnly } from "./sidebar";
 
@@ -17,10 +19,11 @@ export function Health() {
       <h2>
         Health <small>what clipping did to each run</small>
         <span class="tools">
+          <CopyHealth />
           <Help of="health" />
         </span>
       </h2>
-      <div class="scroll">
+      <CopyableTable label="Health of each run">
         <table>
           <Headings />
           <tbody>
@@ -29,7 +32,7 @@ export function Health() {
             ))}
           </tbody>
         </table>
-      </div>
+      </CopyableTable>
     </section>
   );
 }

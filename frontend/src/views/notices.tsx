@@ -47,7 +47,9 @@ function Example() {
   };
   return (
     <div class="code">
-      <pre>{EXAMPLE}</pre>
+      <pre tabIndex={0} role="group" aria-label="How to record">
+        {EXAMPLE}
+      </pre>
       <button type="button" class="action" onClick={() => void copy()}>
         {copied.value ? "Copied" : "Copy"}
       </button>

@@ -1,13 +1,13 @@
 // Loss, gradient norm, clip rate and throttle over each other, with one cursor and one zoom.
 
 import { computed } from "@preact/signals";
-import { integer } from "../model/format";
 import { lossChart, normChart } from "../state/chart_data";
 import { lossIsLog, normIsLog } from "../state/points";
-import { clipRateChart, someRunClips, throttleChart } from "../state/rate_charts";
-import { groupedRuns, recordedRuns, WHOLE_RUN, window } from "../state/signals";
+import { clipRateChart, someRunClips, throttleChart, windowWords } from "../state/rate_charts";
+import { groupedRuns, recordedRuns } from "../state/signals";
 import { zclipShown } from "../state/what_if";
 import { LogToggle, MostToggle, ResetZoom, ZClipToggle } from "./chart_tools";
+import { ExportTimeChart } from "./export_time_chart";
 import { GroupLegend } from "./grouping";
 import { Help } from "./help";
 import { NotRecorded } from "./notices";
@@ -25,6 +25,7 @@ export function TimeCharts() {
             <MostToggle chart="loss" />
             <LogToggle chart="loss" on={lossIsLog.value} />
             <ResetZoom />
+            <ExportTimeChart chart="loss" />
             <Help of="loss" />
           </span>
         </h2>
@@ -54,6 +55,7 @@ function GradientCharts() {
             <ZClipToggle />
             <MostToggle chart="norm" />
             <LogToggle chart="norm" on={normIsLog.value} />
+            <ExportTimeChart chart="norm" />
             <Help of="norm" />
           </span>
         </h2>
@@ -63,11 +65,12 @@ function GradientCharts() {
         <h2>
           Clip rate{" "}
           <small>
-            share of {windowWords(window.value)}
+            share of {windowWords.value}
             {groupedRuns.value ? "" : ", 95 % band"}
           </small>{" "}
           <GroupLegend />
           <span class="tools">
+            <ExportTimeChart chart="clip-rate" />
             <Help of="clip-rate" />
           </span>
         </h2>
@@ -102,14 +105,13 @@ function Throttle() {
   return (
     <div class="panel">
       <h2>
-        Throttle <small>share of gradient length removed over {windowWords(window.value)}</small>{" "}
+        Throttle <small>share of gradient length removed over {windowWords.value}</small>{" "}
         <GroupLegend />
+        <span class="tools">
+          <ExportTimeChart chart="throttle" />
+        </span>
       </h2>
       <Chart name="throttle" label="Throttle" data={throttleChart} height={112} />
     </div>
   );
-}
-
-function windowWords(steps: number): string {
-  return steps >= WHOLE_RUN ? "all steps so far" : `the last ${integer(steps)} steps`;
 }

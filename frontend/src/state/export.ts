@@ -1,0 +1,40 @@
+// What panels hand over: names of files, and full tables from the server.
+
+import { fetchCsv, type Column } from "../api";
+import { pngOf, save } from "../take_away";
+import { axis, recordedRuns, window as clipRateWindow, zoom } from "./signals";
+
+export type Format = "svg" | "png" | "csv";
+
+/** What a panel can hand over. `name` becomes part of the file's. */
+export interface Exported {
+  readonly name: string;
+  readonly svg: () => string;
+  readonly csv: () => Promise<Blob> | Blob;
+}
+
+export async function download({ name, svg, csv }: Exported, format: Format): Promise<void> {
+  save(await contentOf(format, svg, csv), `gradclip-${name.replace(/[^a-z0-9-]/g, "-")}.${format}`);
+}
+
+async function contentOf(
+  format: Format,
+  svg: Exported["svg"],
+  csv: Exported["csv"],
+): Promise<Blob> {
+  if (format === "csv") return csv();
+  return format === "png" ? pngOf(svg()) : new Blob([svg()], { type: "image/svg+xml" });
+}
+
+/** Every recorded step of the selected runs in what is shown; those that have only scalars are left out. */
+export function stepsAsCsv(columns: readonly Column[]): Promise<Blob> {
+  return fetchCsv({
+    runs: recordedRuns.value.map((run) => run.name),
+    columns,
+    points: 1000,
+    axis: axis.value,
+    window: clipRateWindow.value,
+    range: zoom.value,
+    loss: null,
+  });
+}

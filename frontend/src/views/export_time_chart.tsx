@@ -1,0 +1,62 @@
+// What charts over time hand over.
+
+import type { ReadonlySignal } from "@preact/signals";
+import type { Column } from "../api";
+import { chartSvg, type ChartWords } from "../charts/chart_svg";
+import type { ChartData } from "../model/chart";
+import { lossChart, normChart } from "../state/chart_data";
+import { stepsAsCsv } from "../state/export";
+import { clipRateChart, throttleChart, windowWords } from "../state/rate_charts";
+import { axis, plotWidth, theme, type ChartName } from "../state/signals";
+import { ExportMenu } from "./export_menu";
+
+interface Panel {
+  readonly label: string;
+  readonly title: () => string;
+  readonly data: ReadonlySignal<ChartData>;
+  readonly columns: readonly Column[];
+  readonly dashes: ChartWords["dashes"];
+}
+
+const PANELS: Readonly<Record<ChartName, Panel>> = {
+  loss: { label: "Loss", title: () => "Loss", data: lossChart, columns: ["loss"], dashes: [] },
+  norm: {
+    label: "Gradient norm",
+    title: () => "Gradient norm",
+    data: normChart,
+    columns: ["norm_before", "norm_after", "threshold", "coefficient", "clipped"],
+    dashes: [
+      { label: "before clipping", dash: [1.5, 2.5] },
+      { label: "after", dash: [] },
+    ],
+  },
+  "clip-rate": {
+    label: "Clip rate",
+    title: () => `Clip rate: share of ${windowWords.value}, with its 95 % interval`,
+    data: clipRateChart,
+    columns: ["clip_rate"],
+    dashes: [],
+  },
+  throttle: {
+    label: "Throttle",
+    title: () => `Throttle: share of gradient length removed over ${windowWords.value}`,
+    data: throttleChart,
+    columns: ["throttle"],
+    dashes: [],
+  },
+};
+
+const AXES = { step: "step", relative: "time since the start", wall_time: "time" } as const;
+/** In pixels: a picture as narrow as a phone would be hard to read elsewhere. */
+const LEAST_WIDTH = 640;
+const HEIGHT = 260;
+
+export function ExportTimeChart({ chart }: { readonly chart: ChartName }) {
+  const { label, title, data, columns, dashes } = PANELS[chart];
+  const picture = (): string => {
+    const size = { width: Math.max(Math.round(plotWidth.value) + 76, LEAST_WIDTH), height: HEIGHT };
+    const words = { title: title(), axis: AXES[axis.value], dashes };
+    return chartSvg(data.value, words, size, theme.value);
+  };
+  return <ExportMenu name={chart} label={label} svg={picture} csv={() => stepsAsCsv(columns)} />;
+}

@@ -1,0 +1,171 @@
+import { describe, expect, it } from "vitest";
+import { chartSvg, type ChartWords } from "../../src/charts/chart_svg";
+import type { ChartData, Line } from "../../src/model/chart";
+import { DARK, LIGHT, type Theme } from "../../src/theme";
+import { all, parseXml, type Element } from "../xml";
+
+const WORDS: ChartWords = {
+  title: "Gradient norm",
+  axis: "step",
+  dashes: [
+    { label: "before", dash: [1.5, 2.5] },
+    { label: "after", dash: [] },
+  ],
+};
+const SIZE = { width: 700, height: 240 };
+const NAME = `<script>alert(1)</script>" onload='x' & ]]> \u0000\u0008\ud800 ünï`;
+
+function line(run: string, y: readonly number[], changes: Partial<Line> = {}): Line {
+  const x = Float64Array.from(y, (_, i) => i * 10);
+  const style = { width: 1.5, dash: [], opacity: 1, dotted: true };
+  return { run, colour: "#4269d0", x, y: Float64Array.from(y), ...style, ...changes };
+}
+
+function chart(changes: Partial<ChartData> = {}): ChartData {
+  return {
+    lines: [line("a", [1, 2, 4, 8])],
+    bands: [],
+    thresholds: [],
+    gaps: [],
+    beyond: [],
+    alerts: [],
+    xRange: [0, 30],
+    yRange: [0, 10],
+    note: null,
+    xScale: "step",
+    yScale: "linear",
+    ...changes,
+  };
+}
+
+function drawn(changes: Partial<ChartData> = {}, theme: Theme = LIGHT): Element {
+  return parseXml(chartSvg(chart(changes), WORDS, SIZE, theme));
+}
+
+const texts = (root: Element): string[] => all(root, "text").map((element) => element.text);
+const strokes = (root: Element, colour: string): Element[] =>
+  all(root, "path").filter((path) => path.attributes["stroke"] === colour);
+const points = (path: Element | undefined): number[][] =>
+  [...(path?.attributes["d"] ?? "").matchAll(/[ML]([-\d.]+),([-\d.]+)/g)].map((m) => [
+    Number(m[1]),
+    Number(m[2]),
+  ]);
+
+describe("a chart as SVG", () => {
+  it("says what the page says: title, axes, dashes, runs", () => {
+    const said = texts(drawn({ lines: [line("a", [1, 2]), line("b", [3, 4]), line("a", [5, 6])] }));
+    for (const word of ["Gradient norm", "step", "before", "after", "0", "10", "20", "5"]) {
+      expect(said).toContain(word);
+    }
+    expect(said.filter((text) => text === "a" || text === "b")).toEqual(["a", "b"]);
+  });
+
+  it("places values where the axes say they are", () => {
+    const root = drawn();
+    const [path] = strokes(root, "#4269d0");
+    const placed = points(path);
+    const y = (text: string): number =>
+      Number(all(root, "text").find((element) => element.text === text)?.attributes["y"]) - 4;
+    expect(placed).toHaveLength(4);
+    const perUnit = (y("0") - y("5")) / 5;
+    for (const [i, value] of [1, 2, 4, 8].entries()) {
+      expect(placed[i]?.[1]).toBeCloseTo(y("0") - value * perUnit, 1);
+    }
+    const ticks = all(root, "text").filter(
+      (e) => ["10", "20"].includes(e.text) && e.attributes["text-anchor"] === "middle",
+    );
+    const across = ticks.map((tick) => Number(tick.attributes["x"]));
+    expect(placed.map(([x]) => x)).toEqual(expect.arrayContaining(across));
+  });
+
+  it("breaks lines where values are not finite, and gives single ones a point", () => {
+    const root = drawn({ lines: [line("a", [1, 2, NaN, 3, Infinity, 4, 5])], xRange: [0, 60] });
+    expect(strokes(root, "#4269d0")[0]?.attributes["d"]?.match(/M/g)).toHaveLength(2);
+    const dots = all(root, "rect").filter((rect) => rect.attributes["width"] === "4");
+    expect(dots).toHaveLength(1);
+  });
+
+  it("takes along thresholds, bands, gaps and markers", () => {
+    const root = drawn({
+      thresholds: [{ value: 5, colour: "#b45309", label: "threshold 5" }],
+      bands: [
+        {
+          colour: "#4269d026",
+          x: Float64Array.of(0, 10, 20),
+          low: Float64Array.of(1, 1, NaN),
+          high: Float64Array.of(2, 3, NaN),
+        },
+      ],
+      gaps: [{ kind: "NaN", from: 20, to: 25, colour: "#4269d0" }],
+      alerts: [
+        {
+          ...{ x: 10, severity: "error", label: "NaN", plural: "NaN", run: "a", colour: "#4269d0" },
+          ...{ step: 10, kind: "nonfinite", message: "", departures: [], sequel: null },
+          ...{ finding: null, source: null },
+        },
+      ],
+    });
+    expect(texts(root)).toEqual(expect.arrayContaining(["threshold 5", "NaN"]));
+    expect(strokes(root, "#b45309")).toHaveLength(1);
+    expect(strokes(root, LIGHT.error)[0]?.attributes["stroke-dasharray"]).toBe("3 3");
+    const band = all(root, "path").find((path) => path.attributes["fill-opacity"] === "0.15");
+    expect([points(band).length, band?.attributes["fill"]]).toEqual([4, "#4269d0"]);
+    const triangles = all(root, "path").filter((path) => path.attributes["fill"] === "#4269d0");
+    expect(triangles.length).toBeGreaterThan(1);
+  });
+
+  it("has the colours of the theme", () => {
+    for (const theme of [LIGHT, DARK]) {
+      const [background] = all(drawn({}, theme), "rect");
+      expect(background?.attributes["fill"]).toBe(theme.card);
+      expect(background?.attributes["width"]).toBe("700");
+    }
+  });
+
+  it("is text whatever a run is called", () => {
+    const root = drawn({ lines: [line(NAME, [1, 2])] });
+    expect(texts(root)).toContain(
+      `<script>alert(1)</script>" onload='x' & ]]> \ufffd\ufffd\ufffd ünï`,
+    );
+    expect(all(root, "script")).toEqual([]);
+    const names = new Set(
+      all({ ...root, children: [root] }, "svg")
+        .concat(all(root, "text"))
+        .flatMap((e) => Object.keys(e.attributes)),
+    );
+    expect([...names].filter((name) => name.startsWith("on"))).toEqual([]);
+  });
+
+  it("has no number that is none, however far lines go", () => {
+    const wild = line("a", [1e300, 0, -1e300, 1e-300, 5]);
+    const empty = line("b", []);
+    for (const yScale of ["linear", "log"] as const) {
+      const yRange = [0.1, 10] as const;
+      const text = chartSvg(chart({ lines: [wild, empty], yScale, yRange }), WORDS, SIZE, LIGHT);
+      for (const path of all(parseXml(text), "path")) {
+        expect(path.attributes["d"]).toMatch(/^([MLhvZ](-?\d+(\.\d+)?,?)*)+$/);
+      }
+    }
+  });
+
+  it("says what is missing where there is nothing to draw", () => {
+    expect(texts(drawn({ lines: [], note: "nothing finite here" }))).toContain(
+      "nothing finite here",
+    );
+  });
+
+  it("makes room for the names of many runs", () => {
+    const many = Array.from({ length: 50 }, (_, i) => line(`experiment/run-${i}`, [1, 2]));
+    const root = drawn({ lines: many });
+    const height = Number(root.attributes["height"]);
+    const places = all(root, "text").filter((e) => e.text.startsWith("experiment"));
+    expect(places).toHaveLength(50);
+    for (const { attributes } of places) {
+      expect(Number(attributes["y"])).toBeLessThan(height);
+      expect(Number(attributes["x"])).toBeLessThan(600);
+    }
+    expect(
+      new Set(places.map(({ attributes }) => `${attributes["x"]},${attributes["y"]}`)).size,
+    ).toBe(50);
+  });
+});

@@ -1,0 +1,99 @@
+"""What a person takes along: files and what is copied, from real TensorBoard with its Content Security Policy."""
+
+from __future__ import annotations
+
+import csv
+import io
+import struct
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.browser.conftest import CHARTS, Dashboard
+
+PANELS = tuple(name.removeprefix("chart-") for name in CHARTS)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def taken(dashboard: Dashboard, panel: str, form: str) -> tuple[str, bytes]:
+    """Name and content of what is downloaded."""
+    dashboard.frame.get_by_test_id(f"export-{panel}").click()
+    with dashboard.page.expect_download() as download:
+        dashboard.frame.get_by_test_id(f"export-{form}").click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_is_taken_along_in_every_form(dashboard: Dashboard, board: str, panel: str) -> None:
+    dashboard.open(board)
+    files = {form: taken(dashboard, panel, form) for form in ("svg", "png", "csv")}
+    assert {form: name for form, (name, _) in files.items()} == {
+        form: f"gradclip-{panel}.{form}" for form in ("svg", "png", "csv")
+    }
+    root = ElementTree.fromstring(files["svg"][1].decode())
+    assert root.tag == f"{SVG}svg"
+    texts = " ".join(element.text or "" for element in root.iter(f"{SVG}text"))
+    assert "by_value" in texts
+    assert len(list(root.iter(f"{SVG}path"))) >= 2
+    assert not list(root.iter(f"{SVG}script"))
+    png = files["png"][1]
+    assert png.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", png[16:24])
+    assert (width, height) == (2 * int(root.get("width", "")), 2 * int(root.get("height", "")))
+    rows = list(csv.DictReader(io.StringIO(files["csv"][1].decode(), newline="")))
+    assert {row["run"] for row in rows} == (
+        {"by_value"} if panel == "distribution" else {"broken", "by_value", "clipped"}
+    )
+    assert len(rows) == 15_000 or panel == "distribution"
+
+
+def test_a_table_is_of_what_is_shown(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board, link="&p.gradclip.zoom=1000_1009&p.gradclip.runs=clipped")
+    _, content = taken(dashboard, "norm", "csv")
+    rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    assert [int(row["step"]) for row in rows] == list(range(1000, 1010))
+    assert list(rows[0])[3:] == ["norm_before", "norm_after", "threshold", "coefficient", "clipped"]
+
+
+def test_the_menu_is_one_for_the_keyboard_and_says_what_failed(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    focused = "() => document.activeElement.dataset.testid"
+    dashboard.frame.get_by_test_id("export-loss").focus()
+    dashboard.page.keyboard.press("Enter")
+    dashboard.frame.get_by_test_id("export-svg").wait_for()
+    seen = []
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"):
+        seen.append(dashboard.frame.evaluate(focused))
+        dashboard.page.keyboard.press(key)
+    assert seen == ["export-svg", "export-png", "export-csv", "export-svg"]
+    assert dashboard.frame.evaluate(focused) == "export-csv"
+    dashboard.page.route("**/csv?*", lambda route: route.fulfill(status=400, body="a table has at most 2,000,000 rows"))
+    dashboard.page.keyboard.press("Enter")
+    dashboard.frame.get_by_text("a table has at most 2,000,000 rows").wait_for()
+    dashboard.page.keyboard.press("Escape")
+    assert dashboard.frame.evaluate(focused) == "export-loss"
+    assert dashboard.frame.locator(".menu").count() == 0
+    assert any("400" in complaint for complaint in dashboard.complaints)  # the browser's own line about the answer
+    dashboard.complaints.clear()
+
+
+def test_values_of_the_health_table_are_copied_with_a_click_or_a_key(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    dashboard.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    clipboard = "() => navigator.clipboard.readText()"
+    row = dashboard.frame.locator("[data-testid=health-row][data-run=clipped]")
+    row.get_by_test_id("rule").click()
+    dashboard.frame.locator("[data-copied]").wait_for()
+    assert dashboard.frame.evaluate(clipboard) == "global norm ≤ 1"
+    dashboard.frame.locator(".copyable").focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
+        dashboard.page.keyboard.press(key)
+    dashboard.frame.get_by_text("Copied value ± 0.01").wait_for(state="attached")
+    assert dashboard.frame.evaluate(clipboard) == "value ± 0.01"
+    dashboard.frame.get_by_test_id("copy-health").click()
+    dashboard.frame.get_by_text("copied", exact=True).wait_for()
+    lines = [line.split("\t") for line in dashboard.frame.evaluate(clipboard).split("\n")]
+    assert [line[0] for line in lines] == ["run", "broken", "by_value", "clipped"]
+    assert {len(line) for line in lines} == {11}
+    assert float(lines[3][2]) == pytest.approx(0.98, abs=0.05)
