@@ -21,7 +21,7 @@ class Alert:
     `kind` is one of `ALERT_KINDS`; `severity` is `error`, `warning` or `info`; `message` is one sentence. Only a `lint`
     alert has a `finding`, its name in `lint.FINDINGS`, and a `remedy`, one sentence as well. The others may have
     `departures`: parameters in the order in which they left their past, each with how many steps before `step` it did
-    (see `trouble.TroubleMonitor`); `parameter` is the first of them. All but `nonfinite`, `regime` and `lint` are
+    (see `trouble.TroubleMonitor`); `parameter` is the first of them. All but `regime` and `lint` are
     episodes: they last from `start` to before `end` (None while they do), and `recovered` or not; `divergence`, `spike`
     and `explosion` have their `peak` at `peak_step`. What is told while it lasts is recorded again when it is over: of
     two alerts of a kind at a step the later one holds.

@@ -75,6 +75,10 @@ class ComputedAlerts:
                 self._go_on()
 
     def _tell(self, alert: Alert) -> None:
+        if alert.kind == "nonfinite" and alert.end is not None:  # told before, and over now
+            places = [place for place, told in enumerate(self._found) if told.kind == alert.kind]
+            self._found[places[-1]] = alert
+            return
         if alert.kind == "divergence":
             self._newest = len(self._found)
         episode = self._loss.episode

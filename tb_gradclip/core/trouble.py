@@ -56,10 +56,10 @@ class TroubleMonitor:
         kind, given = measured.rule.kind, measured.losses is not None
         for t, (row, nothing) in enumerate(zip(rows.tolist(), zero.tolist(), strict=True)):
             step, wall_time, loss, _, norm, _, _, clipped, nonfinite, skipped = row
-            found = self._nonfinite.observe(step, loss if given else None, 0.0 if nothing else norm, nonfinite, skipped)
-            if given:
-                found += self._loss.observe(step, loss)
-            lasting = self._explosion.observe(step, norm)
+            found = self._loss.observe(step, loss) if given else []
+            known = loss if given else None
+            lasting = self._nonfinite.observe(step, known, 0.0 if nothing else norm, nonfinite, skipped)
+            lasting += self._explosion.observe(step, norm)
             lasting += self._zero_step.observe(step, nothing)
             lasting += self._regime.observe(step, kind, norm, clipped, skipped)
             if given:
@@ -68,7 +68,7 @@ class TroubleMonitor:
             if vanished:
                 lasting += vanished.get(t, ())
             if lasting:
-                found += self._new(lasting)
+                found = self._new(lasting) + found
             if found:
                 self._shares.observe(measured.steps[seen : t + 1], measured.norms_before[seen : t + 1])
                 seen = t + 1
@@ -85,7 +85,8 @@ class TroubleMonitor:
         """Take everything that is still going on for complete."""
         self._finish_divergence()
         monitors = (self._explosion, self._zero_step, self._vanishing, self._whole, self._plateau)
-        self._new([monitor.alert for monitor in monitors if monitor.alert is not None])
+        lasting = [monitor.alert for monitor in monitors if monitor.alert is not None]
+        self._new(self._nonfinite.open + lasting)
 
     def over(self) -> list[Alert]:
         """Alerts that were told before and are complete now, each once."""
@@ -99,7 +100,7 @@ class TroubleMonitor:
             told = self._open.pop((alert.kind, alert.step), None)
             if told is not None:
                 known = {name: getattr(told, name) for name in ("wall_time", "parameter", "departures")}
-                self._over.append(replace(alert, **known))
+                self._over += [complete] if (complete := replace(alert, **known)) != told else []
             elif alert.end is None and not (alert.kind == "explosion" and self._diverges):
                 new.append(alert)
         return new

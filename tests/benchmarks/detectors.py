@@ -26,8 +26,8 @@ def ours() -> Detector:
     loss_monitor, nonfinite = LossMonitor(), NonfiniteMonitor()
 
     def observe(step: int, loss: float) -> list[str]:
-        found = nonfinite.observe(step, loss, 1.0, 0) + loss_monitor.observe(step, loss)
-        return [alert.kind for alert in found]
+        broken = [alert for alert in nonfinite.observe(step, loss, 1.0, 0) if alert.end is None]
+        return [alert.kind for alert in broken + loss_monitor.observe(step, loss)]
 
     return observe
 

@@ -220,6 +220,20 @@ def test_the_message_says_what_is_not_finite() -> None:
     assert alert.message == "gradient norm is infinite in 2 parameters"
 
 
+def test_what_is_not_finite_is_over_after_fifty_finite_steps_and_told_again_then() -> None:
+    monitor, bad = NonfiniteMonitor(), {40, 45, 94, 300}
+    found = [a for step in range(400) for a in monitor.observe(step, math.nan if step in bad else 1.0, 1.0, 0)]
+    assert [(alert.step, alert.start, alert.end, alert.recovered) for alert in found] == [
+        (40, 40, None, False),
+        (40, 40, 95, True),
+        (300, 300, None, False),
+        (300, 300, 301, True),
+    ]
+    assert monitor.open == []
+    monitor.observe(400, math.nan, 1.0, 0)
+    assert [alert.step for alert in monitor.open] == [400]
+
+
 def test_a_step_without_a_loss_is_judged_by_its_norm_alone() -> None:
     assert NonfiniteMonitor().observe(0, None, 1.0, 0) == []
 

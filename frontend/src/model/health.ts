@@ -124,15 +124,20 @@ export function alertTitle(kind: HealthAlert["kind"]): string {
 
 export interface Episode {
   readonly kind: string;
+  readonly start: number | null;
   readonly peak: number | null;
   readonly peak_step: number | null;
   readonly end: number | null;
   readonly recovered: boolean;
 }
 
-/** How a divergence went on; null for what is over when it is told. */
-export function episodeWords({ kind, peak, peak_step, end, recovered }: Episode): string | null {
-  if (kind !== "divergence" || peak === null || peak_step === null) return null;
+/** How it went on; null for what is over when it is told, and for what does not last. */
+export function episodeWords(episode: Episode): string | null {
+  const { kind, start, peak, peak_step, end, recovered } = episode;
+  if (kind === "spike" || start === null) return null;
+  if (peak === null || peak_step === null) {
+    return end === null ? "Not over so far" : `Over at step ${integer(end)}`;
+  }
   const ending =
     end === null
       ? "not back so far"

@@ -67,9 +67,10 @@ it("computedWords say what was computed from", () => {
   );
 });
 
-it("episodeWords tell how a divergence went on", () => {
+it("episodeWords tell how it went on", () => {
   const open = {
     kind: "divergence",
+    start: 1200,
     peak: 14.61,
     peak_step: 1207,
     end: null,
@@ -79,7 +80,10 @@ it("episodeWords tell how a divergence went on", () => {
   expect(episodeWords({ ...open, end: 1250, recovered: true })).toContain("back at step 1,250");
   expect(episodeWords({ ...open, end: 1700 })).toContain("taken for the new level at step 1,700");
   expect(episodeWords({ ...open, kind: "spike" })).toBeNull();
-  expect(episodeWords({ ...open, kind: "nonfinite", peak: null, peak_step: null })).toBeNull();
+  expect(episodeWords({ ...open, kind: "regime", start: null })).toBeNull();
+  const broken = { ...open, kind: "nonfinite", peak: null, peak_step: null };
+  expect(episodeWords(broken)).toBe("Not over so far");
+  expect(episodeWords({ ...broken, end: 1300, recovered: true })).toBe("Over at step 1,300");
 });
 
 it("blameWords name who went first, when, and who followed", () => {
