@@ -2,6 +2,7 @@
 
 import { finePercent, number, percent } from "./format";
 import { amount, type WindowTable } from "./heatmap";
+import type { Cell } from "./table";
 
 export interface ParameterRow {
   readonly name: string;
@@ -160,8 +161,8 @@ export const COLUMNS: readonly TableColumn[] = [
   },
 ];
 
-/** The rows as text with tabs, for a spreadsheet: numbers as they are, not as they are shown. */
-export function tabbed(rows: readonly ParameterRow[]): string {
+/** The rows to take along, below their headings: numbers as they are, not as they are shown. */
+export function parameterCells(rows: readonly ParameterRow[]): Cell[][] {
   const keys = [
     "name",
     "shape",
@@ -172,7 +173,7 @@ export function tabbed(rows: readonly ParameterRow[]): string {
     "clip_rate",
     "nonfinite",
   ] as const;
-  return [keys.join("\t"), ...rows.map((row) => keys.map((key) => row[key]).join("\t"))].join("\n");
+  return [[...keys], ...rows.map((row) => keys.map((key) => row[key]))];
 }
 
 /** Which of many rows of equal height must be there, a few more on either side, so that scrolling shows no gap. */

@@ -1,12 +1,17 @@
 // Which parameter did what: a heatmap of all over steps, a table, and the norm of the one that is picked.
 
 import { computed } from "@preact/signals";
+import { pageSvg } from "../charts/page_svg";
 import { QUANTITIES, QUANTITY_WORDS } from "../model/heatmap";
 import { integer, plural } from "../model/format";
-import { hasBroken, heat, palette, table, windows } from "../state/parameters";
-import { axis, focus, quantity } from "../state/signals";
+import { parameterCells } from "../model/parameter_table";
+import { csvText } from "../model/table";
+import { hasBroken, heat, palette, shownRows, table, windows } from "../state/parameters";
+import { axis, focus, quantity, theme } from "../state/signals";
 import { Choice } from "./choice";
+import { ExportMenu } from "./export_menu";
 import { HeatmapPlace } from "./heatmap_place";
+import { Help } from "./help";
 import { ParameterTable } from "./parameter_table";
 import { Picked } from "./picked";
 
@@ -34,6 +39,8 @@ export function Parameters() {
             value={quantity.value}
             onChange={(next) => (quantity.value = next)}
           />
+          {note === null && <ExportParameters />}
+          <Help of="parameters" />
         </span>
       </h2>
       {note !== null ? (
@@ -60,6 +67,19 @@ const subtitle = computed(() => {
   const steps = axis.value === "step" ? "" : ", over steps whatever the axis above";
   return `${QUANTITY_WORDS[quantity.value][1]}, ${run.name}${steps}`;
 });
+
+/** The heatmap as far as it is scrolled into view, and the rows of the table. */
+function ExportParameters() {
+  const picture = (): string => {
+    const drawn = document.querySelector("[data-testid=chart-parameters] canvas");
+    const ends = [heat.value?.ticks[0], heat.value?.ticks.at(-1)].map((tick) => tick?.label);
+    const lines = [subtitle.value, `colours from ${ends.join(" to ")}`];
+    return drawn ? pageSvg(drawn, { title: "Parameters", lines }, theme.value) : "";
+  };
+  const cells = (): Blob =>
+    new Blob([csvText(parameterCells(shownRows.value))], { type: "text/csv" });
+  return <ExportMenu name="parameters" label="Parameters" svg={picture} csv={cells} />;
+}
 
 function Legend() {
   const scale = heat.value;
