@@ -1,6 +1,6 @@
 // The table of parameters: what each did over the windows shown, sorted and searched.
 
-import { finePercent, number, percent } from "./format";
+import { finePercent, integer, number, percent } from "./format";
 import { amount, type WindowTable } from "./heatmap";
 import type { Cell } from "./table";
 
@@ -157,7 +157,7 @@ export const COLUMNS: readonly TableColumn[] = [
     key: "nonfinite",
     label: "NaN, Inf",
     title: "Steps in which its norm was NaN or infinite",
-    text: (r) => String(r.nonfinite),
+    text: (r) => integer(r.nonfinite),
   },
 ];
 

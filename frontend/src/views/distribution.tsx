@@ -147,6 +147,7 @@ function Pickers() {
     <>
       <RunPicker of="distribution" testId="distribution-run" />
       <select
+        title={pickedParameter.value ?? undefined}
         aria-label="Parameter of the distribution"
         data-testid="distribution-parameter"
         value={pickedParameter.value ?? ""}

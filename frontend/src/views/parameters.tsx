@@ -12,11 +12,13 @@ import { Choice } from "./choice";
 import { ExportMenu } from "./export_menu";
 import { HeatmapPlace } from "./heatmap_place";
 import { Help } from "./help";
+import { NOT_RECORDED } from "./notices";
 import { ParameterTable } from "./parameter_table";
 import { Picked } from "./picked";
 
 // A small summary, so that a new window does not render the whole card again.
 const stage = computed(() => {
+  if (!focus.value) return NOT_RECORDED;
   const shown = windows.value;
   if (shown && "error" in shown) return shown.error;
   if (!table.value) return "reading…";
@@ -32,13 +34,7 @@ export function Parameters() {
       <h2>
         Parameters <small data-testid="parameters-words">{subtitle.value}</small>
         <span class="tools">
-          <Choice
-            name="quantity"
-            label="What the heatmap shows"
-            options={QUANTITIES.map((one) => [one, QUANTITY_WORDS[one][0]] as const)}
-            value={quantity.value}
-            onChange={(next) => (quantity.value = next)}
-          />
+          {focus.value && <Quantities />}
           {note === null && <ExportParameters />}
           <Help of="parameters" />
         </span>
@@ -58,6 +54,18 @@ export function Parameters() {
       )}
       <Picked />
     </section>
+  );
+}
+
+function Quantities() {
+  return (
+    <Choice
+      name="quantity"
+      label="What the heatmap shows"
+      options={QUANTITIES.map((one) => [one, QUANTITY_WORDS[one][0]] as const)}
+      value={quantity.value}
+      onChange={(next) => (quantity.value = next)}
+    />
   );
 }
 

@@ -26,6 +26,7 @@ import {
 import { ExportMenu } from "./export_menu";
 import { Help } from "./help";
 import { MountChart } from "./mount_chart";
+import { NOT_RECORDED } from "./notices";
 import { RunPicker } from "./run_picker";
 
 export function WhatIf() {
@@ -112,6 +113,7 @@ function Clear() {
 
 /** Why there is nothing to draw; null where there is. */
 const emptyWords = computed<string | null>(() => {
+  if (!focus.value) return NOT_RECORDED;
   const shown = whatIf.value;
   if (shown && "error" in shown) return shown.error;
   const known = whatIfAnswer.value;
