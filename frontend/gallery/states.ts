@@ -2,6 +2,7 @@
 
 import type { Alert, Run } from "../src/api";
 import recorded from "../../tests/fixtures/http/runs.json";
+import scalars from "../../tests/fixtures/http/scalar_runs.json";
 import type { State } from "./answers";
 
 const RATE = { rate: 0.62, low: 0.52, high: 0.71, steps: 100 };
@@ -89,6 +90,16 @@ const TROUBLE = [
   alert(1000, "lint", "warning"),
 ].sort((a, b) => a.step - b.step);
 
+const TROUBLED = run("troubled", { alerts: TROUBLE, skipped_steps: 12 });
+const SEEDS = Array.from({ length: 50 }, (_, i) => run(`sweep/seed-${i}`));
+const scalarsOnly = (scalars.runs as unknown as readonly Run[]).filter((each) => !each.recorded);
+
+/** All that is asked for once the runs are known. */
+function everyRoute(does: "silent" | "fails"): State["broken"] {
+  const routes = ["series", "histogram", "histograms", "what_if", "parameters", "flight"];
+  return Object.fromEntries(routes.map((route) => [route, does]));
+}
+
 export const STATES: Readonly<Record<string, State>> = {
   empty: { runs: [] },
   loading: { runs: [], broken: { runs: "silent" } },
@@ -96,16 +107,21 @@ export const STATES: Readonly<Record<string, State>> = {
   unselected: { runs: THREE, link: "p.gradclip.runs=" },
   three: { runs: THREE },
   recorded: { runs: recorded.runs as unknown as readonly Run[] },
+  "scalars-only": { runs: scalarsOnly },
   zoomed: { runs: THREE, link: "p.gradclip.zoom=1000_1400&p.gradclip.smoothing=0.8" },
-  "series-loading": { runs: THREE, broken: { series: "silent", histogram: "silent" } },
-  "series-error": { runs: THREE, broken: { series: "fails", histogram: "fails" } },
+  "series-loading": { runs: THREE, broken: everyRoute("silent") },
+  "series-error": { runs: THREE, broken: everyRoute("fails") },
   "one-point": { runs: [run("new", ONE_STEP)] },
   "all-nan": { runs: [run("broken", { nonfinite_steps: 5000 })], value: () => NaN },
   "no-rule": { runs: [run("free", UNCLIPPED)] },
   "no-histograms": { runs: [run("lean", { histogram_steps: 0 })] },
   sampled: { runs: [run("long", { complete: false }), run("short")] },
-  "many-alerts": { runs: [run("troubled", { alerts: TROUBLE, skipped_steps: 12 }), run("calm")] },
+  "many-alerts": { runs: [TROUBLED, run("calm")] },
   names: { runs: NAMES.map((name) => run(name, { alerts: [alert(10, "spike", "warning")] })) },
+  "alert-selected": { runs: [TROUBLED], link: "p.gradclip.alert=4000%3Adivergence%3Atroubled" },
+  "parameter-picked": { runs: THREE, link: "p.gradclip.parameter=rnn.weight" },
+  threshold: { runs: THREE, link: "p.gradclip.threshold=1.7" },
+  grouped: { runs: SEEDS, link: "p.gradclip.group=seed-%5Cd%2B" },
   "parameters-500": { runs: [run("large", { parameters: PARAMETERS })] },
-  "runs-50": { runs: Array.from({ length: 50 }, (_, i) => run(`sweep/seed-${i}`)) },
+  "runs-50": { runs: SEEDS },
 };

@@ -1,3 +1,5 @@
+import { framedBody } from "./framed_body";
+
 export interface SeriesPart {
   readonly run: string;
   readonly column: string;
@@ -12,14 +14,8 @@ export function seriesBody(parts: readonly SeriesPart[]): ArrayBuffer {
     ...header,
     rows: values[0]?.length ?? 0,
   }));
-  const text = new TextEncoder().encode(JSON.stringify({ series }));
-  const start = Math.ceil((4 + text.length) / 8) * 8;
-  const numbers = parts.flatMap((part) => part.values.flat());
-  const body = new ArrayBuffer(start + numbers.length * 8);
-  const bytes = new Uint8Array(body).fill(32, 4, start);
-  bytes.set(text, 4);
-  const view = new DataView(body);
-  view.setUint32(0, start - 4, true);
-  numbers.forEach((value, i) => view.setFloat64(start + i * 8, value, true));
-  return body;
+  return framedBody(
+    { series },
+    parts.flatMap((part) => part.values.map((each) => Float64Array.from(each))),
+  );
 }

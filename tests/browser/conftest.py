@@ -79,6 +79,7 @@ class Dashboard:
 
     def hover(self, name: str, share: float) -> None:
         """Point at a place of a chart, given as a share of its width."""
+        self.chart(name).scroll_into_view_if_needed()
         box = self.chart(name).bounding_box()
         assert box is not None
         self.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2, steps=3)

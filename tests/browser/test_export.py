@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.browser.conftest import CHARTS, Dashboard
+from tests.browser.conftest import TIME_CHARTS, Dashboard
 
-PANELS = tuple(name.removeprefix("chart-") for name in CHARTS)
+ONE_RUN = ("distribution", "what-if", "parameters")
+PANELS = (*(name.removeprefix("chart-") for name in TIME_CHARTS), "throttle", *ONE_RUN)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -35,17 +36,19 @@ def test_a_panel_is_taken_along_in_every_form(dashboard: Dashboard, board: str, 
     assert root.tag == f"{SVG}svg"
     texts = " ".join(element.text or "" for element in root.iter(f"{SVG}text"))
     assert "by_value" in texts
-    assert len(list(root.iter(f"{SVG}path"))) >= 2
+    assert len(list(root.iter(f"{SVG}path"))) >= 2 or len(list(root.iter(f"{SVG}image"))) == 1
     assert not list(root.iter(f"{SVG}script"))
     png = files["png"][1]
     assert png.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", png[16:24])
     assert (width, height) == (2 * int(root.get("width", "")), 2 * int(root.get("height", "")))
     rows = list(csv.DictReader(io.StringIO(files["csv"][1].decode(), newline="")))
-    assert {row["run"] for row in rows} == (
-        {"by_value"} if panel == "distribution" else {"broken", "by_value", "clipped"}
-    )
-    assert len(rows) == 15_000 or panel == "distribution"
+    if panel == "parameters":
+        assert [row["name"] for row in rows] == ["embedding.weight", "rnn.weight", "head.weight"]
+        assert 0.9 < sum(float(row["share"]) for row in rows) < 1.1
+        return
+    assert {row["run"] for row in rows} == ({"by_value"} if panel in ONE_RUN else {"broken", "by_value", "clipped"})
+    assert len(rows) == 15_000 or panel in ONE_RUN
 
 
 def test_a_table_is_of_what_is_shown(dashboard: Dashboard, board: str) -> None:

@@ -70,6 +70,38 @@ def test_the_gallery_lists_every_state(page: Page, gallery: str) -> None:
     assert len(STATES) > 15
 
 
+PANELS = (
+    *("health", "chart-loss", "chart-norm", "chart-clip-rate", "chart-throttle", "chart-distribution"),
+    *("chart-histogram-map", "chart-what-if", "chart-parameters", "parameter-row", "chart-picked", "alerts"),
+)
+
+
+def test_every_panel_shows_what_is_made_up_for_it(page: Page, gallery: str) -> None:
+    page.goto(f"{gallery}?state=parameter-picked")
+    for panel in PANELS:
+        page.get_by_test_id(panel).first.wait_for()
+    assert page.locator(".card .hint:not(.tools .hint)").all_inner_texts() == [
+        "3",
+        "No alerts: nothing broke in 15,000 steps.",
+    ]
+    page.goto(f"{gallery}?state=alert-selected")
+    page.get_by_test_id("chart-blame").wait_for()
+
+
+def test_help_and_export_stand_at_the_same_place_of_every_panel(page: Page, gallery: str) -> None:
+    page.set_viewport_size({"width": 1300, "height": 900})
+    page.goto(f"{gallery}?state=three")
+    page.get_by_test_id("export-parameters").wait_for()
+    from_the_edge = """buttons => buttons.map(button =>
+        Math.round(button.closest(".card").getBoundingClientRect().right - button.getBoundingClientRect().right))"""
+    help_buttons = page.locator(".help-button")
+    assert help_buttons.count() == 9
+    assert len(set(help_buttons.evaluate_all(from_the_edge))) == 1
+    exports = page.locator(".export > button")
+    assert exports.count() == 7
+    assert len(set(exports.evaluate_all(from_the_edge))) == 1
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("state", STATES)
 def test_a_state_is_whole_at_every_width(page: Page, gallery: str, pictures: Path, state: str, theme: Any) -> None:

@@ -267,4 +267,5 @@ def test_new_steps_and_new_runs_leave_zoom_selection_and_colours_as_they_are(
         assert checked == ["clipped", "live"]
         now = colours(dashboard)
         assert {name: now[name] for name in before} == before
+        dashboard.leave()
     book.close()

@@ -244,7 +244,8 @@ def test_one_step_is_shown(dashboard: Dashboard, tmp_path: Path) -> None:
 
 def test_every_panel_explains_itself(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
-    for panel in ("health", "loss", "norm", "clip-rate", "distribution", "what-if"):
+    panels = ("health", "loss", "norm", "clip-rate", "throttle", "distribution", "what-if", "parameters", "alerts")
+    for panel in panels:
         button, text = (dashboard.frame.get_by_test_id(f"help-{panel}{end}") for end in ("", "-text"))
         assert not text.is_visible()
         button.focus()

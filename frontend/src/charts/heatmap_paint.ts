@@ -162,6 +162,10 @@ function shortened(context: CanvasRenderingContext2D, name: string, room: number
   return ELLIPSIS + name.slice(fits);
 }
 
+const GRAVITY: Readonly<Record<MarkerSeverity, number>> = { error: 0, warning: 1, info: 2 };
+/** Hundreds of lines would hide the cells: of those nearer to each other than this, the gravest is drawn. */
+const MARKERS_APART = 12;
+
 function paintMarkers(
   context: CanvasRenderingContext2D,
   { left, width, height }: HeatmapLayout,
@@ -169,14 +173,16 @@ function paintMarkers(
   theme: Theme,
 ): void {
   const colours = { error: theme.error, warning: theme.warning, info: theme.soft };
-  const drawn = new Set<number>();
   context.lineWidth = 1;
   context.setLineDash([3, 2]);
-  for (const { step, severity } of markers) {
+  const gravest = [...markers].sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
+  const drawn: number[] = [];
+  for (const { step, severity } of gravest) {
     const share = (step - xRange[0]) / (xRange[1] - xRange[0]);
     const x = Math.round(left + share * width) + 0.5;
-    if (share < 0 || share > 1 || drawn.has(x)) continue;
-    drawn.add(x);
+    if (share < 0 || share > 1) continue;
+    if (drawn.some((other) => Math.abs(other - x) < MARKERS_APART)) continue;
+    drawn.push(x);
     context.strokeStyle = colours[severity];
     context.beginPath();
     context.moveTo(x, 0);

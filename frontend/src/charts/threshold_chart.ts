@@ -20,10 +20,6 @@ export interface ThresholdData {
   readonly colour: string;
 }
 
-export interface ThresholdOptions extends SliderHandlers {
-  readonly height?: number;
-}
-
 const MARGIN = { left: 44, right: 14, top: 16, bottom: 24 } as const;
 const SHARES = [0, 0.25, 0.5, 0.75, 1];
 
@@ -32,14 +28,12 @@ export class ThresholdChart {
   private readonly area = document.createElement("div");
   private readonly slider: Slider;
   private readonly observer: ResizeObserver;
-  private readonly height: number;
 
   constructor(
     private readonly element: HTMLElement,
     private data: ThresholdData,
-    { height = 200, ...handlers }: ThresholdOptions,
+    handlers: SliderHandlers,
   ) {
-    this.height = height;
     this.area.className = "slider-area";
     Object.assign(this.area.style, {
       left: `${MARGIN.left}px`,
@@ -66,9 +60,10 @@ export class ThresholdChart {
   }
 
   private draw(): void {
-    const width = this.element.clientWidth;
+    // As tall as its place, which grows with the card beside it; the picture itself takes no room there.
+    const { clientWidth: width, clientHeight: height } = this.element;
     if (width === 0) return;
-    const { data, height } = this;
+    const { data } = this;
     this.picture.setAttribute("width", String(width));
     this.picture.setAttribute("height", String(height));
     this.picture.setAttribute("aria-label", data.label);

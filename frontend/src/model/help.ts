@@ -1,7 +1,15 @@
 // What the "?" of each panel says.
 
 export type HelpKey =
-  "health" | "loss" | "norm" | "clip-rate" | "distribution" | "what-if" | "parameters" | "alerts";
+  | "health"
+  | "loss"
+  | "norm"
+  | "clip-rate"
+  | "throttle"
+  | "distribution"
+  | "what-if"
+  | "parameters"
+  | "alerts";
 
 export interface HelpText {
   readonly title: string;
@@ -63,6 +71,17 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
       "band: Wilson's interval, (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n), z = 1.96",
     ],
   },
+  throttle: {
+    title: "Throttle",
+    shows: "The share of gradient length that clipping removed over the last steps.",
+    reading:
+      "At 0 % nothing is taken away. At 90 % the steps are a tenth as long as their gradients. A high clip rate with a low throttle means that clipping acts often but cuts little. Runs that do not clip have no line.",
+    remedy:
+      "A throttle that stays high makes the learning rate smaller than it says: raise the threshold, or leave it and lower the learning rate. One that rises while training goes on means that gradients grow.",
+    formulas: [
+      "throttle = 1 − Σ norm after / Σ norm before, over the chosen window; steps whose norm is not finite are left out",
+    ],
+  },
   distribution: {
     title: "Distribution",
     shows:
@@ -92,20 +111,25 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
   },
   parameters: {
     title: "Parameters",
-    shows: "How gradients were spread over the parameters, over the course of training.",
+    shows:
+      "What every parameter did over the course of training, in a heatmap and in a table of the same rows.",
     reading:
-      "Each row is a parameter and each column a stretch of steps. A darker cell has a larger share of the squared norm, so the shares of a column add up to all of it.",
+      "Each row is a parameter and each column a window of steps. The stronger a cell, the larger its share of the squared norm, its norm, its clip rate, or how often it was not finite, as chosen above. Press a row or a cell to pick a parameter: its norm appears below, and its gradients in the distribution. A heading sorts both by its column; the search keeps the rows that match.",
     remedy:
       "A row that suddenly takes most of the norm is where an explosion begins: clip that layer by its own norm, give it a lower learning rate or a normalisation. A row that stays empty has no gradient: check that it is trained.",
-    formulas: ["share = norm² of the parameter / Σ norm² of all parameters"],
+    formulas: [
+      "share = m² / Σ m² over all parameters, with m the mean norm before clipping in the window",
+      "clip rate = clipped steps / steps with a finite norm",
+    ],
   },
   alerts: {
     title: "Alerts",
-    shows: "Everything that was noticed in the selected runs, in the order of steps.",
+    shows:
+      "Everything that was noticed in the selected runs. Beside the list, the one that is selected: norms of its parameters at every step around it.",
     reading:
-      "Errors are what training does not survive by itself: numbers that are not finite, and losses that went up and stayed. Warnings came back or are about how clipping is set up.",
+      "Errors are what training does not survive by itself: numbers that are not finite, and losses that went up and stayed. Warnings came back or are about how clipping is set up. In the timeline each norm is told in multiples of its own median before.",
     remedy:
-      "Press an alert to see its steps. Start with the first error: the later ones often follow from it. The parameter that is named first is the one whose norm left its past earliest.",
+      "Press an alert to zoom to its steps. Start with the earliest error: the later ones often follow from it. The parameter that is named first is the one whose share of the norm left its past earliest; press it to see its distribution.",
     formulas: [],
   },
 };

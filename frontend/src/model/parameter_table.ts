@@ -1,7 +1,8 @@
 // The table of parameters: what each did over the windows shown, sorted and searched.
 
-import { finePercent, number, percent } from "./format";
+import { finePercent, integer, number, percent } from "./format";
 import { amount, type WindowTable } from "./heatmap";
+import type { Cell } from "./table";
 
 export interface ParameterRow {
   readonly name: string;
@@ -156,12 +157,12 @@ export const COLUMNS: readonly TableColumn[] = [
     key: "nonfinite",
     label: "NaN, Inf",
     title: "Steps in which its norm was NaN or infinite",
-    text: (r) => String(r.nonfinite),
+    text: (r) => integer(r.nonfinite),
   },
 ];
 
-/** The rows as text with tabs, for a spreadsheet: numbers as they are, not as they are shown. */
-export function tabbed(rows: readonly ParameterRow[]): string {
+/** The rows to take along, below their headings: numbers as they are, not as they are shown. */
+export function parameterCells(rows: readonly ParameterRow[]): Cell[][] {
   const keys = [
     "name",
     "shape",
@@ -172,7 +173,7 @@ export function tabbed(rows: readonly ParameterRow[]): string {
     "clip_rate",
     "nonfinite",
   ] as const;
-  return [keys.join("\t"), ...rows.map((row) => keys.map((key) => row[key]).join("\t"))].join("\n");
+  return [[...keys], ...rows.map((row) => keys.map((key) => row[key]))];
 }
 
 /** Which of many rows of equal height must be there, a few more on either side, so that scrolling shows no gap. */

@@ -2,6 +2,7 @@
 
 import { finePercent, integer, number, percent } from "./format";
 import { clamp, type Range } from "./ranges";
+import type { Cell } from "./table";
 
 export interface Outcome {
   readonly threshold: number;
@@ -101,6 +102,14 @@ export function exact(threshold: number): string {
 /** 1.42 clips 10 % of steps, throttle 2.9 %. */
 export function outcomeWords({ threshold, clip_rate, throttle }: Outcome): string {
   return `${exact(threshold)} clips ${percent(clip_rate)} of steps, throttle ${finePercent(throttle)}`;
+}
+
+/** A curve as a table: a row for each of its points, below the headings. */
+export function curveCells({ run, ...curve }: Curve & { readonly run: string }): Cell[][] {
+  const rows = curve.thresholds.map((threshold, i): Cell[] => {
+    return [run, threshold, curve.clip_rate[i] ?? NaN, curve.throttle[i] ?? NaN];
+  });
+  return [["run", "threshold", "clip_rate", "throttle"], ...rows];
 }
 
 export interface Covered {

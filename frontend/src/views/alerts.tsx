@@ -19,6 +19,7 @@ import { openAlerts } from "../state/cursor";
 import { selectedAlert, selectedRuns } from "../state/signals";
 import { Blame } from "./blame";
 import { Choice } from "./choice";
+import { Help } from "./help";
 
 export function Alerts() {
   const none = alertKinds.value.length === 0;
@@ -26,21 +27,11 @@ export function Alerts() {
     <section class="card alerts" aria-label="Alerts" data-testid="alerts">
       <h2>
         Alerts <small>what happened, and which parameters went first</small>
-        {!none && (
-          <span class="tools">
-            <Kinds />
-            <Choice
-              name="alert-order"
-              label="Order of the alerts"
-              options={[
-                ["newest", "newest"],
-                ["severity", "worst"],
-              ]}
-              value={alertOrder.value}
-              onChange={(order) => (alertOrder.value = order)}
-            />
-          </span>
-        )}
+        <span class="tools">
+          {!none && <Kinds />}
+          {!none && <Order />}
+          <Help of="alerts" />
+        </span>
       </h2>
       {none ? (
         <p class="hint" data-testid="no-alerts">
@@ -53,6 +44,21 @@ export function Alerts() {
         </div>
       )}
     </section>
+  );
+}
+
+function Order() {
+  return (
+    <Choice
+      name="alert-order"
+      label="Order of the alerts"
+      options={[
+        ["newest", "newest"],
+        ["severity", "worst"],
+      ]}
+      value={alertOrder.value}
+      onChange={(order) => (alertOrder.value = order)}
+    />
   );
 }
 

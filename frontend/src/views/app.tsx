@@ -35,12 +35,12 @@ export function App() {
             <h1 class="unseen">Gradient clipping</h1>
             <Health />
             <TimeCharts />
+            <Distribution />
             <div class="pairs">
-              <Distribution />
               <WhatIf />
-              <Parameters />
               <Suggestions />
             </div>
+            <Parameters />
             <Alerts />
           </>
         )}

@@ -78,8 +78,16 @@ function neighbour(
 ): HTMLTableCellElement | null {
   const rows = [...table.querySelectorAll<HTMLTableRowElement>("tbody tr")];
   if (!cell) return rows[0]?.cells[0] ?? null;
-  const row = rows[rows.indexOf(cell.parentElement as HTMLTableRowElement) + down];
-  return row?.cells[Math.min(cell.cellIndex + right, row.cells.length - 1)] ?? null;
+  const from = cell.parentElement as HTMLTableRowElement;
+  const row = rows[rows.indexOf(from) + down];
+  if (!row) return null;
+  const cells = shown(row);
+  return cells[Math.min(shown(from).indexOf(cell) + right, cells.length - 1)] ?? null;
+}
+
+/** Narrow pages leave columns out. */
+function shown(row: HTMLTableRowElement): HTMLTableCellElement[] {
+  return [...row.cells].filter((cell) => cell.offsetParent !== null);
 }
 
 function focus(cell: HTMLTableCellElement | null): void {

@@ -60,10 +60,14 @@ function Recorded() {
           <Help of="distribution" />
         </span>
       </h2>
-      {failed !== null && <p class="hint">{failed}</p>}
-      {histogram.value === null && <p class="hint">reading…</p>}
-      {shown && <Shown shown={shown} />}
-      <HistogramMapPanel />
+      <div class="beside">
+        <div>
+          {failed !== null && <p class="hint">{failed}</p>}
+          {histogram.value === null && <p class="hint">reading…</p>}
+          {shown && <Shown shown={shown} />}
+        </div>
+        <HistogramMapPanel />
+      </div>
     </section>
   );
 }
@@ -143,6 +147,7 @@ function Pickers() {
     <>
       <RunPicker of="distribution" testId="distribution-run" />
       <select
+        title={pickedParameter.value ?? undefined}
         aria-label="Parameter of the distribution"
         data-testid="distribution-parameter"
         value={pickedParameter.value ?? ""}

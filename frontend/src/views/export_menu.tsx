@@ -8,7 +8,7 @@ import { download, type Exported, type Format } from "../state/export";
 const FORMATS: readonly (readonly [Format, string, string])[] = [
   ["svg", "SVG", "a drawing, with axes and legend"],
   ["png", "PNG", "a picture, at twice the size"],
-  ["csv", "CSV", "every number, not only those drawn"],
+  ["csv", "CSV", "the numbers, with all their digits"],
 ];
 
 interface ExportMenuProps extends Exported {

@@ -2,13 +2,14 @@ import { useSignal, type Signal } from "@preact/signals";
 import type { ClipRate, Run } from "../api";
 import type { AlertItem } from "../model/chart";
 import { integer, percent, percentRange } from "../model/format";
+import { healthTable } from "../model/health_table";
 import { chips, computedWords, lintWords, type LintWords } from "../model/health";
 import { overheadWords, provenanceWords } from "../model/words";
 import { alertItems } from "../state/chart_data";
 import { colourOf } from "../state/points";
 import { openAlerts } from "../state/cursor";
 import { selectedRuns } from "../state/signals";
-import { CopyHealth } from "./copy_health";
+import { CopyTable } from "./copy_table";
 import { CopyableTable } from "./copyable_table";
 import { Help } from "./help";
 import { ScalarsOnly } from "./sidebar";
@@ -19,7 +20,7 @@ export function Health() {
       <h2>
         Health <small>what clipping did to each run</small>
         <span class="tools">
-          <CopyHealth />
+          <CopyTable testId="copy-health" cells={() => healthTable(selectedRuns.value)} />
           <Help of="health" />
         </span>
       </h2>

@@ -57,11 +57,13 @@ function Example() {
   );
 }
 
+export const NOT_RECORDED = "No gradients were recorded in the selected runs.";
+
 /** In place of what is drawn from gradients, while no selected run has any. */
 export function NotRecorded() {
   return (
     <div class="not-recorded" data-testid="not-recorded">
-      <p>No gradients were recorded in the selected runs.</p>
+      <p>{NOT_RECORDED}</p>
       <details>
         <summary>How to record them</summary>
         <Example />

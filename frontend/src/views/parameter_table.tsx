@@ -5,8 +5,8 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import {
   COLUMNS,
   nextSort,
+  parameterCells,
   rowsInView,
-  tabbed,
   type ParameterRow,
   type SortKey,
 } from "../model/parameter_table";
@@ -20,6 +20,7 @@ import {
   shownRows,
 } from "../state/parameters";
 import { pickedParameter } from "../state/signals";
+import { CopyTable } from "./copy_table";
 
 /** Every row is as tall, as the style sheet says too. */
 const ROW = 25;
@@ -63,12 +64,6 @@ export function ParameterTable() {
 }
 
 function Tools({ rows }: { readonly rows: readonly ParameterRow[] }) {
-  const copied = useSignal(false);
-  const copy = async (): Promise<void> => {
-    await navigator.clipboard.writeText(tabbed(rows));
-    copied.value = true;
-    setTimeout(() => (copied.value = false), 2000);
-  };
   const { error } = parameterFilter.value;
   return (
     <div class="table-tools">
@@ -86,16 +81,7 @@ function Tools({ rows }: { readonly rows: readonly ParameterRow[] }) {
       <span class="hint" role="status" data-testid="parameter-count">
         {integer(rows.length)}
       </span>
-      {window.isSecureContext && ( // elsewhere, as on another machine over HTTP, pages may not write the clipboard
-        <button
-          type="button"
-          class="quiet"
-          title="Copy the rows, for a spreadsheet"
-          onClick={() => void copy()}
-        >
-          {copied.value ? "copied" : "copy"}
-        </button>
-      )}
+      <CopyTable testId="copy-parameters" cells={() => parameterCells(rows)} />
     </div>
   );
 }

@@ -1,17 +1,24 @@
 // Which parameter did what: a heatmap of all over steps, a table, and the norm of the one that is picked.
 
 import { computed } from "@preact/signals";
+import { pageSvg } from "../charts/page_svg";
 import { QUANTITIES, QUANTITY_WORDS } from "../model/heatmap";
 import { integer, plural } from "../model/format";
-import { hasBroken, heat, palette, table, windows } from "../state/parameters";
-import { axis, focus, quantity } from "../state/signals";
+import { parameterCells } from "../model/parameter_table";
+import { csvText } from "../model/table";
+import { hasBroken, heat, palette, shownRows, table, windows } from "../state/parameters";
+import { axis, focus, quantity, theme } from "../state/signals";
 import { Choice } from "./choice";
+import { ExportMenu } from "./export_menu";
 import { HeatmapPlace } from "./heatmap_place";
+import { Help } from "./help";
+import { NOT_RECORDED } from "./notices";
 import { ParameterTable } from "./parameter_table";
 import { Picked } from "./picked";
 
 // A small summary, so that a new window does not render the whole card again.
 const stage = computed(() => {
+  if (!focus.value) return NOT_RECORDED;
   const shown = windows.value;
   if (shown && "error" in shown) return shown.error;
   if (!table.value) return "reading…";
@@ -27,13 +34,9 @@ export function Parameters() {
       <h2>
         Parameters <small data-testid="parameters-words">{subtitle.value}</small>
         <span class="tools">
-          <Choice
-            name="quantity"
-            label="What the heatmap shows"
-            options={QUANTITIES.map((one) => [one, QUANTITY_WORDS[one][0]] as const)}
-            value={quantity.value}
-            onChange={(next) => (quantity.value = next)}
-          />
+          {focus.value && <Quantities />}
+          {note === null && <ExportParameters />}
+          <Help of="parameters" />
         </span>
       </h2>
       {note !== null ? (
@@ -54,12 +57,37 @@ export function Parameters() {
   );
 }
 
+function Quantities() {
+  return (
+    <Choice
+      name="quantity"
+      label="What the heatmap shows"
+      options={QUANTITIES.map((one) => [one, QUANTITY_WORDS[one][0]] as const)}
+      value={quantity.value}
+      onChange={(next) => (quantity.value = next)}
+    />
+  );
+}
+
 const subtitle = computed(() => {
   const run = focus.value;
   if (!run) return "";
   const steps = axis.value === "step" ? "" : ", over steps whatever the axis above";
   return `${QUANTITY_WORDS[quantity.value][1]}, ${run.name}${steps}`;
 });
+
+/** The heatmap as far as it is scrolled into view, and the rows of the table. */
+function ExportParameters() {
+  const picture = (): string => {
+    const drawn = document.querySelector("[data-testid=chart-parameters] canvas");
+    const ends = [heat.value?.ticks[0], heat.value?.ticks.at(-1)].map((tick) => tick?.label);
+    const lines = [subtitle.value, `colours from ${ends.join(" to ")}`];
+    return drawn ? pageSvg(drawn, { title: "Parameters", lines }, theme.value) : "";
+  };
+  const cells = (): Blob =>
+    new Blob([csvText(parameterCells(shownRows.value))], { type: "text/csv" });
+  return <ExportMenu name="parameters" label="Parameters" svg={picture} csv={cells} />;
+}
 
 function Legend() {
   const scale = heat.value;

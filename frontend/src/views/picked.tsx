@@ -16,7 +16,7 @@ export function Picked() {
   return (
     <div class="picked" data-testid="picked" data-parameter={name}>
       <h2>
-        <span class="cut">
+        <span class="cut" title={name}>
           <bdi>{name}</bdi>
         </span>{" "}
         <small>norm before clipping: mean and, shaded, up to the largest</small>

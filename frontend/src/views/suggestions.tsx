@@ -103,7 +103,7 @@ function Code() {
         onChange={(next) => (codeChoice.value = next)}
       />
       <div class="code">
-        <pre id={CODE_ID} data-testid="code">
+        <pre id={CODE_ID} data-testid="code" tabIndex={0} role="group" aria-label="Code">
           {code}
         </pre>
         <Copy text={code} label="Copy the code" testId="copy-code" source={codeElement} />

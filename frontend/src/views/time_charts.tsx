@@ -109,6 +109,7 @@ function Throttle() {
         <GroupLegend />
         <span class="tools">
           <ExportTimeChart chart="throttle" />
+          <Help of="throttle" />
         </span>
       </h2>
       <Chart name="throttle" label="Throttle" data={throttleChart} height={112} />

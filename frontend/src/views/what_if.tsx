@@ -1,8 +1,17 @@
 // What another threshold would have done to the recorded gradients.
 
 import { computed, effect } from "@preact/signals";
+import { pageSvg } from "../charts/page_svg";
 import { ThresholdChart, type ThresholdData } from "../charts/threshold_chart";
-import { coverageWords, nudged, outcomeWords, ruleWords, thresholdAt } from "../model/what_if";
+import { csvText } from "../model/table";
+import {
+  coverageWords,
+  curveCells,
+  nudged,
+  outcomeWords,
+  ruleWords,
+  thresholdAt,
+} from "../model/what_if";
 import { colourOf } from "../state/points";
 import { focus, theme, threshold } from "../state/signals";
 import {
@@ -14,8 +23,10 @@ import {
   whatIfAnswer,
   whatIfRange,
 } from "../state/what_if";
+import { ExportMenu } from "./export_menu";
 import { Help } from "./help";
 import { MountChart } from "./mount_chart";
+import { NOT_RECORDED } from "./notices";
 import { RunPicker } from "./run_picker";
 
 export function WhatIf() {
@@ -29,6 +40,7 @@ export function WhatIf() {
         <span class="tools">
           <RunPicker of="what-if" testId="what-if-run" />
           <Clear />
+          {emptyWords.value === null && <ExportWhatIf />}
           <Help of="what-if" />
         </span>
       </h2>
@@ -66,6 +78,24 @@ function Contents() {
   );
 }
 
+function ExportWhatIf() {
+  const picture = (): string => {
+    const drawn = document.querySelector("[data-testid=chart-what-if] svg");
+    const [known, outcome] = [whatIfAnswer.value, shownOutcome.value];
+    const key = "solid: share of steps clipped, dashed: throttle";
+    const lines = [
+      known?.run ?? "",
+      [key, outcome && outcomeWords(outcome)].filter(Boolean).join("; "),
+    ];
+    return drawn ? pageSvg(drawn, { title: "Threshold what-if", lines }, theme.value) : "";
+  };
+  const cells = (): Blob => {
+    const known = whatIfAnswer.value;
+    return new Blob([known ? csvText(curveCells(known)) : ""], { type: "text/csv" });
+  };
+  return <ExportMenu name="what-if" label="Threshold what-if" svg={picture} csv={cells} />;
+}
+
 function Clear() {
   if (threshold.value === null) return null;
   return (
@@ -83,6 +113,7 @@ function Clear() {
 
 /** Why there is nothing to draw; null where there is. */
 const emptyWords = computed<string | null>(() => {
+  if (!focus.value) return NOT_RECORDED;
   const shown = whatIf.value;
   if (shown && "error" in shown) return shown.error;
   const known = whatIfAnswer.value;
@@ -126,7 +157,6 @@ function mountThresholds(element: HTMLElement): () => void {
     if (chart) chart.update(data.value);
     else {
       chart = new ThresholdChart(element, data.value, {
-        height: 236,
         onMove: (share) => move((_, range) => thresholdAt(share, range)),
         onStep: (presses) => move((at, range) => nudged(at, range, presses)),
         onReset: () => (threshold.value = null),

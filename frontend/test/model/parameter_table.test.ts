@@ -3,10 +3,10 @@ import {
   COLUMNS,
   MODEL_ORDER,
   nextSort,
+  parameterCells,
   parameterRows,
   rowsInView,
   sortedRows,
-  tabbed,
   type SortKey,
 } from "../../src/model/parameter_table";
 import { windowTable } from "../window_table";
@@ -93,12 +93,12 @@ it("pressing a heading three times goes back to the order of the model", () => {
   expect(nextSort(MODEL_ORDER, "name")).toEqual({ key: "name", descending: false });
 });
 
-it("copied rows have a line each and numbers as they are", () => {
-  const lines = tabbed(ROWS).split("\n");
-  expect(lines).toHaveLength(4);
-  expect(lines[0]?.split("\t")[4]).toBe("norm");
-  expect(lines[1]?.split("\t").slice(0, 2)).toEqual(["w", "1 × 2"]);
-  expect(Number(lines[1]?.split("\t")[3])).toBe(ROWS[0]?.share);
+it("rows taken along have a line each and numbers as they are", () => {
+  const cells = parameterCells(ROWS);
+  expect(cells).toHaveLength(4);
+  expect(cells[0]?.[4]).toBe("norm");
+  expect(cells[1]?.slice(0, 2)).toEqual(["w", "1 × 2"]);
+  expect(cells[1]?.[3]).toBe(ROWS[0]?.share);
 });
 
 it("rows in view cover the view wherever it is scrolled to, and are few", () => {

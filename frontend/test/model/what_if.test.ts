@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   axisRange,
   coverageWords,
+  curveCells,
   exact,
   nudged,
   outcomeAt,
@@ -171,4 +172,13 @@ describe("words", () => {
       expect(ruleWords(kind)).toMatch(/^This run .+\. Thresholds here are for the norm of all/);
     }
   });
+});
+
+it("a curve is taken along as a row for each of its points", () => {
+  const curve = { run: "a", thresholds: [0.5, 2], clip_rate: [1, 0], throttle: [0.75, 0] };
+  expect(curveCells(curve)).toEqual([
+    ["run", "threshold", "clip_rate", "throttle"],
+    ["a", 0.5, 1, 0.75],
+    ["a", 2, 0, 0],
+  ]);
 });

@@ -1,20 +1,23 @@
-// The whole health table, to paste into a spreadsheet.
+// A whole table, to paste into a spreadsheet.
 
 import { useSignal } from "@preact/signals";
-import { healthTable } from "../model/health_table";
-import { tsvText } from "../model/table";
+import { tsvText, type Cell } from "../model/table";
 import { explain } from "../state/explain";
-import { selectedRuns } from "../state/signals";
 import { copy } from "../take_away";
 
 /** Milliseconds for which the button says that it did it. */
 const SAY_FOR = 1500;
 
-export function CopyHealth() {
+interface CopyTableProps {
+  readonly testId: string;
+  readonly cells: () => readonly (readonly Cell[])[];
+}
+
+export function CopyTable({ testId, cells }: CopyTableProps) {
   const said = useSignal("");
   const take = async (): Promise<void> => {
     try {
-      await copy(tsvText(healthTable(selectedRuns.value)));
+      await copy(tsvText(cells()));
       said.value = "copied";
     } catch (error) {
       said.value = explain(error);
@@ -26,7 +29,7 @@ export function CopyHealth() {
       type="button"
       class="quiet"
       title="Tab-separated values, all digits, to paste into a spreadsheet"
-      data-testid="copy-health"
+      data-testid={testId}
       onClick={() => void take()}
     >
       <span role="status">{said.value || "copy as TSV"}</span>
