@@ -11,7 +11,7 @@ from demo.browser import launch
 from demo.serve import free_port, tensorboard
 
 PICTURE = Path(__file__).with_name("dashboard.png")
-SIZE = {"width": 1440, "height": 1240}
+SIZE = {"width": 1440, "height": 1400}
 VIEW = {"runs": "lstm/global_norm,lstm/unclipped,lstm/value", "focus": "lstm/global_norm", "step": "350"}
 CHARTS = ("chart-loss", "chart-norm", "chart-clip-rate", "chart-distribution")
 

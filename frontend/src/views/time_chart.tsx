@@ -1,8 +1,9 @@
 // One time chart in its place: fed from signals, its gestures told to the shared cursor and zoom.
 
 import { batch, effect, type ReadonlySignal } from "@preact/signals";
-import { TimeChart } from "../charts/time_chart";
+import { drawSoon, forget } from "../charts/frames";
 import type { GestureHandlers } from "../charts/gestures";
+import { TimeChart } from "../charts/time_chart";
 import type { ChartData } from "../model/chart";
 import {
   cursorStep,
@@ -60,7 +61,10 @@ function mountTimeChart(
     onWidth: (pixels) => (plotWidth.value = pixels),
   });
   const stops = [
-    effect(() => chart.update(data.value, theme.value)),
+    effect(() => {
+      const [now, colours] = [data.value, theme.value];
+      drawSoon(chart, () => chart.update(now, colours));
+    }),
     effect(() => chart.setCursor(cursor.value?.x ?? null)),
     effect(() => chart.setPin(pinX.value)),
     effect(() => chart.setLimit(name === "norm" ? chosenLimit.value : null)),
@@ -70,6 +74,7 @@ function mountTimeChart(
   ];
   return () => {
     for (const stop of stops) stop();
+    forget(chart);
     chart.destroy();
   };
 }
