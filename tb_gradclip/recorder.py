@@ -29,10 +29,11 @@ from tb_gradclip.core.cost import Cost
 from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.flight import Flight, FlightRecorder
 from tb_gradclip.core.lint import LintMonitor
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements, step_rows
 from tb_gradclip.core.rules import Outcome, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.core.schema import Parameter, RunRecord, StepsRecord, Window
+from tb_gradclip.core.schema import RunRecord, StepsRecord, Window
 from tb_gradclip.core.standout import Standout
 from tb_gradclip.core.trouble import TroubleMonitor
 from tb_gradclip.core.windows import RunWindow, WindowFolder

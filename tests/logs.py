@@ -10,9 +10,9 @@ import pytest
 
 from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import count
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
-from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import EventFile
 

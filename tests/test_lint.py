@@ -14,7 +14,7 @@ import pytest
 import tb_gradclip
 from tb_gradclip.cli import main
 from tb_gradclip.core.alert import Alert
-from tb_gradclip.core.schema import Parameter
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import EventFile
 from tests.benchmarks.synthetic import Training, record

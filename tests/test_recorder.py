@@ -18,10 +18,11 @@ import tb_gradclip
 from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import CODES
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import STEP_DTYPE, Measurements
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schedule import SHORTEST_WINDOW
-from tb_gradclip.core.schema import Parameter, Tag, decode_outline
+from tb_gradclip.core.schema import Tag, decode_outline
 from tb_gradclip.core.totals import Totals
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.events import event_files, read_events, read_shards

@@ -1,6 +1,7 @@
 // Answers about single parameters: windows of steps, and every step around an alert. Fetched through api.ts.
 
 import { get } from "./api";
+import { unpack } from "./framing";
 
 /** Statistics over W windows of steps; those of parameter p are at p·W up to (p + 1)·W. */
 export interface ParameterWindows {
@@ -62,14 +63,13 @@ type WindowsHeader = Pick<
 
 /** Views into the body, not copies. */
 export function decodeParameters(body: ArrayBuffer): ParameterWindows {
-  const { header, take } = unpack<WindowsHeader>("parameters", body, (h) => {
+  const { header, take } = unpack<WindowsHeader>(body, "parameters", (h) => {
     return h.windows * 32 + h.windows * h.parameters.length * 20;
   });
-  const edges = (): Float64Array =>
-    new Float64Array(body, take(header.windows * 8), header.windows);
+  const edges = (): Float64Array => take(Float64Array, header.windows);
   const cells = header.windows * header.parameters.length;
-  const floats = (): Float32Array => new Float32Array(body, take(cells * 4), cells);
-  const counts = (): Uint32Array => new Uint32Array(body, take(cells * 4), cells);
+  const floats = (): Float32Array => take(Float32Array, cells);
+  const counts = (): Uint32Array => take(Uint32Array, cells);
   return {
     ...header,
     first_step: edges(),
@@ -89,37 +89,11 @@ type FlightHeader = Pick<Flight, "run" | "step" | "parameters" | "left_out"> & {
 };
 
 export function decodeFlight(body: ArrayBuffer): Flight {
-  const { header, take } = unpack<FlightHeader>("flight", body, (h) => {
+  const { header, take } = unpack<FlightHeader>(body, "flight", (h) => {
     return h.rows * 8 + h.rows * h.parameters.length * 4;
   });
   const { rows, ...rest } = header;
-  const steps = new Float64Array(body, take(rows * 8), rows);
-  const norms = rest.parameters.map(() => new Float32Array(body, take(rows * 4), rows));
+  const steps = take(Float64Array, rows);
+  const norms = rest.parameters.map(() => take(Float32Array, rows));
   return { ...rest, steps, norms };
-}
-
-/** The header, and a function that gives where the next block of so many bytes starts. */
-function unpack<T>(
-  name: string,
-  body: ArrayBuffer,
-  size: (header: T) => number,
-): { readonly header: T; readonly take: (bytes: number) => number } {
-  if (body.byteLength < 4) throw new Error(`${name}: the body is shorter than its header length`);
-  const length = new DataView(body).getUint32(0, true);
-  let offset = 4 + length;
-  if (offset % 8 !== 0 || offset > body.byteLength) {
-    throw new Error(`${name}: a header of ${length} bytes does not fit the body`);
-  }
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 4, length))) as T;
-  if (offset + size(header) !== body.byteLength) {
-    throw new Error(`${name}: expected ${size(header)} bytes, got ${body.byteLength - offset}`);
-  }
-  return {
-    header,
-    take(bytes) {
-      const start = offset;
-      offset += bytes;
-      return start;
-    },
-  };
 }

@@ -1,5 +1,5 @@
-// Binary bodies of the HTTP API: a header in JSON, then float64 numbers. All arrays are views into the body, not copies:
-// the header is padded so that the numbers start on a multiple of 8.
+// Binary bodies of the HTTP API: a header in JSON, then numbers. All arrays are views into the body, not copies: the
+// header is padded so that the numbers start on a multiple of 8.
 
 import type { Column, Series } from "./api";
 import type { HistogramMap } from "./api_histograms";
@@ -16,10 +16,10 @@ interface SeriesHeader {
 
 export function decodeSeries(body: ArrayBuffer): Series[] {
   const { header, take } = unpack<SeriesHeader>(body, "series", ({ series }) =>
-    series.reduce((sum, s) => sum + s.rows * s.fields.length, 0),
+    series.reduce((sum, s) => sum + 8 * s.rows * s.fields.length, 0),
   );
   return header.series.map(({ run, column, total, fields, rows }) => {
-    const arrays = new Map(fields.map((field) => [field, take(rows)]));
+    const arrays = new Map(fields.map((field) => [field, take(Float64Array, rows)]));
     const required = requiring(arrays, `series: ${run} ${column}`);
     return {
       run,
@@ -47,10 +47,10 @@ export function decodeHistograms(body: ArrayBuffer): HistogramMap {
     return field === "before" || field === "after" ? steps * bins : steps;
   };
   const { header, take } = unpack<HistogramsHeader>(body, "histograms", (found) =>
-    found.fields.reduce((sum, field) => sum + length(field, found), 0),
+    found.fields.reduce((sum, field) => sum + 8 * length(field, found), 0),
   );
   const { run, parameter, total, steps, bins, fields } = header;
-  const arrays = new Map(fields.map((field) => [field, take(length(field, header))]));
+  const arrays = new Map(fields.map((field) => [field, take(Float64Array, length(field, header))]));
   const required = requiring(arrays, `histograms: ${run}`);
   return {
     ...{ run, parameter, total, steps, bins },
@@ -67,31 +67,41 @@ export function decodeHistograms(body: ArrayBuffer): HistogramMap {
   };
 }
 
-/** The header, and a function that gives the next so many numbers; throws where the body is not as long as told. */
-function unpack<T>(
+interface Numbers<A> {
+  new (body: ArrayBuffer, offset: number, amount: number): A;
+  readonly BYTES_PER_ELEMENT: number;
+}
+
+export interface Unpacked<T> {
+  readonly header: T;
+  /** The next so many numbers of a kind, a view into the body. */
+  readonly take: <A extends ArrayBufferView>(kind: Numbers<A>, amount: number) => A;
+}
+
+/** Throws where the body is not as long as its header says; `size` is that of the numbers, in bytes. */
+export function unpack<T>(
   body: ArrayBuffer,
   what: string,
-  count: (header: T) => number,
-): { readonly header: T; readonly take: (amount: number) => Float64Array } {
+  size: (header: T) => number,
+): Unpacked<T> {
   if (body.byteLength < 4) throw new Error(`${what}: the body is shorter than its header length`);
-  const headerLength = new DataView(body).getUint32(0, true);
-  const start = 4 + headerLength;
-  if (start % 8 !== 0 || start > body.byteLength) {
-    throw new Error(`${what}: a header of ${headerLength} bytes does not fit the body`);
+  const length = new DataView(body).getUint32(0, true);
+  let offset = 4 + length;
+  if (offset % 8 !== 0 || offset > body.byteLength) {
+    throw new Error(`${what}: a header of ${length} bytes does not fit the body`);
   }
-  const text = new TextDecoder().decode(new Uint8Array(body, 4, headerLength));
-  const header = JSON.parse(text) as T;
-  const numbers = count(header);
-  if (start + numbers * 8 !== body.byteLength) {
-    throw new Error(`${what}: expected ${numbers} numbers, got ${(body.byteLength - start) / 8}`);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(body, 4, length))) as T;
+  if (offset + size(header) !== body.byteLength) {
+    throw new Error(`${what}: expected ${size(header)} bytes, got ${body.byteLength - offset}`);
   }
-  let offset = start;
-  const take = (amount: number): Float64Array => {
-    const array = new Float64Array(body, offset, amount);
-    offset += amount * 8;
-    return array;
+  return {
+    header,
+    take: (kind, amount) => {
+      const array = new kind(body, offset, amount);
+      offset += amount * kind.BYTES_PER_ELEMENT;
+      return array;
+    },
   };
-  return { header, take };
 }
 
 function requiring(

@@ -52,7 +52,7 @@ describe("decodeSeries", () => {
 
   it("refuses a body that was cut off", () => {
     const body = seriesBody([{ ...LOSS, values: [[1], [2], [3]] }]);
-    expect(() => decodeSeries(body.slice(0, -8))).toThrow("expected 3 numbers, got 2");
+    expect(() => decodeSeries(body.slice(0, -8))).toThrow("expected 24 bytes, got 16");
     expect(() => decodeSeries(body.slice(0, 10))).toThrow("does not fit");
     expect(() => decodeSeries(new ArrayBuffer(2))).toThrow("shorter");
   });

@@ -15,6 +15,7 @@
 - `windows`     statistics of parameters over stretches of steps
 - `schedule`    how windows and histograms thin out as a run grows
 - `cost`        when the log is told what recording costs
+- `parameter`   a trained tensor
 - `schema`      the format on disk
 - `framing`     records as bytes
 - `growing`     arrays that grow at their end

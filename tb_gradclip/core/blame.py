@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core.monitors.loss import MAD_TO_SIGMA
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Floats
-from tb_gradclip.core.schema import Parameter
 
 BLOCK = 16
 """Steps that enter a parameter's past together: what is known of it then does not depend on how steps arrive."""

@@ -26,9 +26,8 @@ A reader that meets a schema newer than its own skips the record and says so onc
 from __future__ import annotations
 
 import json
-import math
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -38,6 +37,7 @@ from tb_gradclip.core import framing
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, Outline
 from tb_gradclip.core.flight import NORM_DTYPE, Flight
 from tb_gradclip.core.histogram import CODES, GradientHistogram
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.totals import Totals
@@ -81,26 +81,6 @@ class Tag(NamedTuple):
 def attempt_name(start: float) -> str:
     """Name of the attempt that starts at this time (seconds since 1970); names sort as their times do."""
     return f"{int(start * 1000):011x}"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A trained tensor: the name it has in the model, its shape and type (as NumPy writes it; "" where not known).
-
-    `gain`, of a weight of two or more dimensions, is sqrt(mean(w²) fan_in) when the run began: by what factor a layer
-    multiplies the size of its input. Usual initialisations have 0.5 to 2. None where it is not known.
-    """
-
-    name: str
-    shape: tuple[int, ...] = ()
-    dtype: str = field(default="", compare=False)  # a run that goes on in another type is the same run
-    gain: float | None = field(default=None, compare=False)
-
-
-def gain(norm: float, outputs: int) -> float | None:
-    """Gain of a weight with this norm that has so many outputs, sqrt(Σ w² / outputs); None if it is not finite."""
-    found = norm / math.sqrt(outputs) if outputs else math.nan
-    return found if math.isfinite(found) else None
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from tb_gradclip.core.monitors.plateau import PlateauMonitor
 from tb_gradclip.core.monitors.regime import RegimeMonitor
 from tb_gradclip.core.monitors.vanishing import VanishingMonitor, WholeVanishingMonitor
 from tb_gradclip.core.monitors.zero_step import ZeroStepMonitor, zeroed
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Outcome
-from tb_gradclip.core.schema import Parameter
 
 BLAMED = {"nonfinite", "divergence", "spike", "explosion", "zero_step"}
 """Kinds of alert that somebody may have begun."""

@@ -12,8 +12,8 @@ from keras import ops
 
 from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.collector import Collector
+from tb_gradclip.core.parameter import Parameter, gain
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.core.schema import Parameter, gain
 from tb_gradclip.keras.hooks import CLIP, Hooks, ignored, inner
 from tb_gradclip.keras.ring import StepRing
 from tb_gradclip.recorder import Recorder, check_settings

@@ -20,8 +20,9 @@ from tb_gradclip.core import framing, schema
 from tb_gradclip.core.alert import Alert, decode_alerts
 from tb_gradclip.core.flight import Flight
 from tb_gradclip.core.histogram import GradientHistogram
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Parameter, RunRecord, Tag, Window
+from tb_gradclip.core.schema import RunRecord, Tag, Window
 from tb_gradclip.core.what_if import WhatIf, recorded_norms
 from tb_gradclip.storage.events import Shard, event_files, read_shards
 from tb_gradclip.storage.history import History

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tb_gradclip.core.schema import Parameter, gain
+from tb_gradclip.core.parameter import Parameter, gain
 
 
 def parameters_of(variables: Sequence[Any]) -> list[Parameter]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tb_gradclip.core.schema import Parameter, gain
+from tb_gradclip.core.parameter import Parameter, gain
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
 from tb_gradclip.torch.processes import refuse_unreadable
 from tb_gradclip.torch.sharded import whole

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import CODES, EDGES, INFINITY, SIGN, ZERO
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
-from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import Sink
 from tests.benchmarks.contest import Floats

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator
 
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Parameter
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import EventFile
 from tests.browser.conftest import Dashboard

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tb_gradclip.core.blame import BLOCK, MOST, RATE, RECENT, Departure, ShareTracker, misfits
-from tb_gradclip.core.schema import Parameter
+from tb_gradclip.core.parameter import Parameter
 
 LAYERS = ("embedding", "rnn.weight", "rnn.bias", "head.weight", "head.bias")
 

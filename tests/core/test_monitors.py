@@ -17,9 +17,9 @@ from tb_gradclip.core.monitors.plateau import PlateauMonitor
 from tb_gradclip.core.monitors.regime import EDGES, INERT, WINDOW, RegimeMonitor
 from tb_gradclip.core.monitors.vanishing import STEPS, VanishingMonitor, WholeVanishingMonitor
 from tb_gradclip.core.monitors.zero_step import ZeroStepMonitor, zeroed
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Rule, outcome
-from tb_gradclip.core.schema import Parameter
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)
 

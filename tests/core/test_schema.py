@@ -13,9 +13,10 @@ from tb_gradclip.core import framing, schema
 from tb_gradclip.core.alert import Alert, decode_alerts, encode_alerts
 from tb_gradclip.core.charts.outline import Outliner
 from tb_gradclip.core.histogram import GradientHistogram, count
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Parameter, RunRecord, StepsRecord, Tag, Window
+from tb_gradclip.core.schema import RunRecord, StepsRecord, Tag, Window
 from tests.core.tables import table
 
 names = st.text(min_size=1, max_size=20)

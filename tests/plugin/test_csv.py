@@ -21,7 +21,7 @@ from tb_gradclip.storage import source as source_module
 from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.source import OutlinedSource, Recorded
 from tests.logs import BREAK, START, GrowingRun, write_run, write_runs, write_small_records
-from tests.plugin.test_routes import serve
+from tests.plugin.server import serve
 from tests.storage.test_provider import Watched
 
 COLUMNS = ("loss", "threshold", "norm_before", "norm_after", "coefficient", "clipped", "nonfinite")
@@ -133,28 +133,6 @@ def test_too_many_rows_are_refused_and_told(client: Client, monkeypatch: pytest.
     assert answer.status_code == 400
     assert "at most 9,999 rows, these would be 10,000: ask for fewer runs" in answer.text
     assert client.get("/csv?run=clipped&run=broken&column=loss&from=1").status_code == 200
-
-
-ERRORS = [
-    ("/csv?column=loss", 400, "`run` must come 1 to 100 times, got 0"),
-    ("/csv?run=clipped", 400, "`column` must be among loss"),
-    ("/csv?run=clipped&column=step", 400, "got ['step']"),
-    ("/csv?run=clipped&column=loss&axis=epoch", 400, "`axis` must be one of"),
-    ("/csv?run=clipped&column=loss&to=nan", 400, "`to` must be a number, got 'nan'"),
-    ("/csv?run=../../etc&column=loss", 404, "no gradclip data in run '../../etc'"),
-]
-
-
-@pytest.mark.parametrize(("path", "status", "message"), ERRORS, ids=[path for path, _, _ in ERRORS])
-def test_a_wrong_request_is_told_what_is_wrong(client: Client, path: str, status: int, message: str) -> None:
-    answer = client.get(path)
-    assert (answer.status_code, answer.mimetype) == (status, "text/plain")
-    assert message in answer.text
-
-
-@pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_nothing_but_get_is_answered(client: Client, method: str) -> None:
-    assert getattr(client, method)("/csv?run=clipped&column=loss").status_code == 405
 
 
 def recorded(logdir: Path, *, outlined: bool) -> tuple[Recorded, Watched]:

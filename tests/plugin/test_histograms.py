@@ -15,7 +15,7 @@ from tb_gradclip.core.histogram_map import MOST_BINS, histogram_map, thinned
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.storage.source import OutlinedSource
 from tests.logs import BREAK, GrowingRun, write_runs, write_small_records
-from tests.plugin.test_routes import serve
+from tests.plugin.server import serve
 from tests.plugin.wire import decode_histograms
 
 SIDES = ("before", "after")
@@ -96,20 +96,6 @@ def test_a_range_begins_with_the_step_that_still_holds_there(
 ) -> None:
     found = fetched(client, f"run=clipped&{query}")
     assert (found["step"].tolist(), found["total"]) == (steps, total)
-
-
-@pytest.mark.parametrize(
-    ("query", "status", "message"),
-    [
-        ("run=nobody", 404, "no gradclip data in run 'nobody'"),
-        ("run=clipped&parameter=x", 404, "unknown parameter 'x'; this run has embedding.weight"),
-        ("run=clipped&from=here", 400, "`from` must be a number, got 'here'"),
-        ("run=clipped&steps=121", 400, "`steps` must be a whole number from 1 to 120, got '121'"),
-    ],
-)
-def test_a_wrong_request_is_told_what_is_wrong(client: Client, query: str, status: int, message: str) -> None:
-    answer = client.get(f"/histograms?{query}")
-    assert (answer.status_code, message in answer.text) == (status, True), answer.text
 
 
 def test_of_a_long_run_no_more_is_read_than_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

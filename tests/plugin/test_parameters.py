@@ -14,8 +14,9 @@ from werkzeug.test import Client
 
 import tb_gradclip
 from tb_gradclip.core.flight import AFTER, BEFORE
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Parameter, Tag
+from tb_gradclip.core.schema import Tag
 from tb_gradclip.plugin import parameters
 from tb_gradclip.plugin.answers import KINDS
 from tb_gradclip.recorder import Recorder
@@ -25,7 +26,8 @@ from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.source import OutlinedSource, Recorded
 from tb_gradclip.storage.write import EventFile
 from tests.logs import BREAK, SPIKE, GrowingRun, measured, write_runs, write_small_records
-from tests.plugin.test_routes import FIXTURES, same, serve
+from tests.plugin.fixtures import check_fixtures
+from tests.plugin.server import serve
 from tests.plugin.wire import decode_flight, decode_windows
 from tests.storage.test_provider import Watched
 
@@ -266,37 +268,14 @@ def test_of_many_parameters_a_flight_shows_the_departed_and_the_largest(tmp_path
     assert rest == [p for p in np.argsort(-peak).tolist() if p != 30][: len(rest)]
 
 
-ERRORS = [
-    ("/parameters", 404, "no gradclip data in run ''"),
-    ("/parameters?run=nobody", 404, "no gradclip data in run 'nobody'"),
-    ("/parameters?run=clipped&from=here", 400, "`from` must be a number, got 'here'"),
-    ("/parameters?run=clipped&windows=401", 400, "`windows` must be a whole number from 1 to 400, got '401'"),
-    ("/flight?run=clipped", 400, "`step` must be a whole number"),
-    ("/flight?run=nobody&step=1", 404, "no gradclip data in run 'nobody'"),
-    ("/flight?run=clipped&step=17", 404, "no norms of single steps around step 17"),
-]
-
-
-@pytest.mark.parametrize(("path", "status", "message"), ERRORS, ids=[path for path, _, _ in ERRORS])
-def test_a_wrong_request_is_told_what_is_wrong(client: Client, path: str, status: int, message: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == status
-    assert message in answer.text
-
-
 def test_fixtures_of_the_front_end_are_what_the_server_sends(tmp_path: Path) -> None:
     """Rewritten when they differ, as those of the other routes are."""
     write_runs(tmp_path, 400)
     wide_run(tmp_path / "wide", 40, 160)
     client = serve(tmp_path)
-    sent = {
-        "parameters.bin": (decode_windows, client.get("/parameters?run=clipped&windows=10").data),
-        "flight.bin": (decode_flight, client.get("/flight?run=wide&step=156").data),
-    }
-    differs = []
-    for name, (decode, body) in sent.items():
-        path = FIXTURES / name
-        if not path.exists() or not same(decode(path.read_bytes()), decode(body)):
-            path.write_bytes(body)
-            differs.append(name)
-    assert not differs, f"the API changed; look at the new {differs} in {FIXTURES} and commit them"
+    check_fixtures(
+        {
+            "parameters.bin": (decode_windows, client.get("/parameters?run=clipped&windows=10").data),
+            "flight.bin": (decode_flight, client.get("/flight?run=wide&step=156").data),
+        }
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,20 +13,20 @@ from tensorboard.backend.event_processing.data_provider import MultiplexerDataPr
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.plugins.base_plugin import TBContext
 from werkzeug.test import Client, TestResponse
-from werkzeug.wrappers import Request, Response
 
 import tb_gradclip
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import Parameter
 from tb_gradclip.plugin.routes import GradClipPlugin
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import EventFile
 from tests.logs import BREAK, SPIKE, write_run, write_runs
+from tests.plugin.fixtures import as_json, check_fixtures
+from tests.plugin.server import serve
 from tests.plugin.wire import decode_histograms, decode_series
 from tests.test_recorder import measured, recorder
 
 Get = Callable[[str], TestResponse]
-FIXTURES = Path(__file__).parent.parent / "fixtures" / "http"
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +34,6 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("logs")
     write_runs(path)
     return path
-
-
-def serve(logdir: Path) -> Client:
-    """The plugin alone, on the Python loader: ten tensors a tag, its default, and every scalar."""
-    multiplexer = EventMultiplexer(tensor_size_guidance={"gradclip": 10, "scalars": 0})
-    multiplexer.AddRunsFromDirectory(str(logdir))
-    multiplexer.Reload()
-    plugin = GradClipPlugin(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(logdir))))
-    apps = plugin.get_plugin_apps()
-
-    @Request.application
-    def dispatch(request: Request) -> Response:
-        return Response.force_type(apps[request.path], request.environ)
-
-    return Client(dispatch)
 
 
 @pytest.fixture(scope="module")
@@ -185,36 +169,6 @@ def test_findings_are_not_crowded_out_by_newer_alerts(tmp_path: Path, monkeypatc
     assert [alert["kind"] for alert in run["alerts"]] == ["lint", "spike"]
 
 
-ERRORS = [
-    ("/series?column=loss", 400, "`run` must come 1 to 100 times, got 0"),
-    ("/series?run=clipped", 400, "`column` must be among loss"),
-    ("/series?run=clipped&column=weight", 400, "got ['weight']"),
-    ("/series?run=clipped&column=loss&points=5", 400, "`points` must be a whole number from 10 to 10000, got '5'"),
-    ("/series?run=clipped&column=loss&points=many", 400, "got 'many'"),
-    ("/series?run=clipped&column=loss&axis=epoch", 400, "`axis` must be one of step, relative, wall_time, got 'epoch'"),
-    ("/series?run=clipped&column=loss&from=here", 400, "`from` must be a number, got 'here'"),
-    ("/series?run=clipped&column=clip_rate&window=0", 400, "`window` must be a whole number"),
-    ("/series?run=nobody&column=loss", 404, "no gradclip data in run 'nobody'"),
-    ("/histogram?run=clipped", 400, "`step` must be a whole number"),
-    ("/histogram?run=clipped&step=0&parameter=x", 404, "unknown parameter 'x'; this run has embedding.weight"),
-    ("/histogram?run=../../etc&step=0", 404, "no gradclip data in run '../../etc'"),
-]
-
-
-@pytest.mark.parametrize(("path", "status", "message"), ERRORS, ids=[path for path, _, _ in ERRORS])
-def test_a_wrong_request_is_told_what_is_wrong(client: Client, path: str, status: int, message: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == status
-    assert message in answer.text
-    assert answer.mimetype == "text/plain"
-
-
-@pytest.mark.parametrize("path", ["/runs", "/series", "/histogram", "/histograms", "/index.js"])
-@pytest.mark.parametrize("method", ["post", "put", "delete"])
-def test_nothing_but_get_is_answered(client: Client, path: str, method: str) -> None:
-    assert getattr(client, method)(path).status_code == 405
-
-
 def test_the_dashboard_is_served(client: Client) -> None:
     answer = client.get("/index.js")
     assert answer.mimetype == "text/javascript"
@@ -250,31 +204,10 @@ def test_fixtures_of_the_front_end_are_what_the_server_sends(tmp_path: Path) -> 
         run["overhead"] = 0.004 if run["name"] == "clipped" else None
     series = client.get("/series?run=clipped&run=broken&column=loss&column=clip_rate&points=50").data
     histograms = client.get("/histograms?run=by_value&steps=5").data
-    differs = []
-    FIXTURES.mkdir(parents=True, exist_ok=True)
-    for name, value in sent.items():
-        text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-        path = FIXTURES / name
-        if not path.exists() or not same(json.loads(path.read_text()), value):
-            path.write_text(text)
-            differs.append(name)
-    path = FIXTURES / "series.bin"
-    if not path.exists() or not same(decode_series(path.read_bytes()), decode_series(series)):
-        path.write_bytes(series)
-        differs.append("series.bin")
-    path = FIXTURES / "histograms.bin"
-    if not path.exists() or not same(decode_histograms(path.read_bytes()), decode_histograms(histograms)):
-        path.write_bytes(histograms)
-        differs.append("histograms.bin")
-    assert not differs, f"the API changed; look at the new {differs} in {FIXTURES} and commit them"
-
-
-def same(old: Any, new: Any) -> bool:
-    """Whether two answers are equal but for the last bits of numbers, in which processors differ."""
-    if isinstance(old, dict):
-        return isinstance(new, dict) and list(old) == list(new) and all(same(old[key], new[key]) for key in old)
-    if isinstance(old, list):
-        return isinstance(new, list) and len(old) == len(new) and all(map(same, old, new))
-    if isinstance(old, float | np.ndarray):
-        return np.shape(old) == np.shape(new) and np.allclose(old, new, rtol=1e-12, atol=0, equal_nan=True)
-    return bool(old == new)
+    check_fixtures(
+        {
+            **{name: as_json(answer) for name, answer in sent.items()},
+            "series.bin": (decode_series, series),
+            "histograms.bin": (decode_histograms, histograms),
+        }
+    )

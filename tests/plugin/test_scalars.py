@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from tb_gradclip.core.rules import Rule
 from tb_gradclip.plugin.routes import GradClipPlugin
 from tests.logs import START as RECORDED_START
 from tests.logs import write_run
-from tests.plugin.test_routes import FIXTURES, same, serve
+from tests.plugin.fixtures import as_json, check_fixtures
+from tests.plugin.server import serve
 from tests.plugin.wire import decode_series
 from tests.scalars import BACK, DIVERGES, diverging_loss, healthy_loss, points, write_scalars
 from tests.test_recorder import measured, recorder
@@ -197,9 +197,7 @@ def test_scalars_that_cannot_be_read_hide_no_recorded_run(tmp_path: Path, monkey
 
 def test_fixture_of_the_front_end_is_what_the_server_sends(client: Client) -> None:
     """Rewritten when it differs, as those of `test_routes`."""
-    sent, path = client.get("/runs").json, FIXTURES / "scalar_runs.json"
+    sent = client.get("/runs").json
     for run in sent["runs"]:
         run["overhead"] = None
-    if not path.exists() or not same(json.loads(path.read_text()), sent):
-        path.write_text(json.dumps(sent, indent=1, ensure_ascii=False) + "\n")
-        pytest.fail(f"the API changed; look at the new {path.name} and commit it")
+    check_fixtures({"scalar_runs.json": as_json(sent)})

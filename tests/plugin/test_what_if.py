@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from tb_gradclip.core.zclip import ZClip
 from tb_gradclip.plugin.routes import GradClipPlugin
 from tb_gradclip.storage.read import Run
 from tests.logs import BREAK, SPIKE, GrowingRun, write_run, write_runs, write_small_records
-from tests.plugin.test_routes import FIXTURES, same, serve
+from tests.plugin.fixtures import as_json, check_fixtures
+from tests.plugin.server import serve
 from tests.test_recorder import measured, recorder
 
 
@@ -197,32 +197,7 @@ def test_the_answer_follows_a_run_that_grows(tmp_path: Path, monkeypatch: pytest
     assert answer == serve(tmp_path).get("/what_if?run=run&at=1").json
 
 
-ERRORS = [
-    ("/what_if", 404, "no gradclip data in run ''"),
-    ("/what_if?run=nobody", 404, "no gradclip data in run 'nobody'"),
-    ("/what_if?run=clipped&from=here", 400, "`from` must be a number, got 'here'"),
-    ("/what_if?run=clipped&points=5", 400, "`points` must be a whole number from 10 to 2000, got '5'"),
-    ("/what_if?run=clipped&at=", 400, "`at` must be a number, got ''"),
-    ("/what_if?run=clipped&at=-1", 400, "`at` must be a number above 0, got '-1'"),
-    ("/what_if?run=clipped&at=inf", 400, "`at` must be a number above 0, got 'inf'"),
-]
-
-
-@pytest.mark.parametrize(("path", "status", "message"), ERRORS, ids=[path for path, _, _ in ERRORS])
-def test_a_wrong_request_is_told_what_is_wrong(client: Client, path: str, status: int, message: str) -> None:
-    answer = client.get(path)
-    assert (answer.status_code, answer.mimetype) == (status, "text/plain")
-    assert message in answer.text
-
-
-def test_nothing_but_get_is_answered(client: Client) -> None:
-    assert client.post("/what_if?run=clipped").status_code == 405
-
-
 def test_the_fixture_of_the_front_end_is_what_the_server_sends(tmp_path: Path) -> None:
     write_runs(tmp_path, 400)
     answer = serve(tmp_path).get("/what_if?run=clipped&points=60&at=1.42").json
-    path = FIXTURES / "what_if.json"
-    if not path.exists() or not same(json.loads(path.read_text()), answer):
-        path.write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
-        pytest.fail(f"the API changed; look at the new {path} and commit it")
+    check_fixtures({"what_if.json": as_json(answer)})

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core.alert import Alert
+from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Floats
-from tb_gradclip.core.schema import Parameter
 
 STEPS = 64
 """Steps in a row that make it: a batch may leave anything out."""
