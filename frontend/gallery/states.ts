@@ -3,45 +3,26 @@
 import type { Alert, Run } from "../src/api";
 import recorded from "../../tests/fixtures/http/runs.json";
 import scalars from "../../tests/fixtures/http/scalar_runs.json";
+import { run as fixture } from "../test/state/fixtures";
 import type { State } from "./answers";
 
 const RATE = { rate: 0.62, low: 0.52, high: 0.71, steps: 100 };
 
 function run(name: string, changes: Partial<Run> = {}): Run {
-  return {
-    name,
-    recorded: true,
-    framework: "torch",
+  return fixture(name, {
     rule: { kind: "global_norm", threshold: 1, low: null, high: null, text: "global norm ≤ 1" },
     parameters: ["embedding.weight", "rnn.weight", "head.weight"],
-    dtypes: ["float32"],
-    replicas: 1,
-    gradients: "whole",
     steps: 5000,
-    first_step: 0,
     last_step: 4999,
     first_wall_time: 1767225600,
     last_wall_time: 1767228100,
-    complete: true,
     clip_rate: { ...RATE, steps: 5000 },
     recent_clip_rate: RATE,
     throttle: 0.24,
     overhead: 0.004,
-    nonfinite_steps: 0,
-    skipped_steps: 0,
     histogram_steps: 100,
-    loss: {
-      tag: null,
-      points: null,
-      first_step: null,
-      last_step: null,
-      first_wall_time: null,
-      last_wall_time: null,
-      choices: [],
-    },
-    alerts: [],
     ...changes,
-  };
+  });
 }
 
 function alert(step: number, kind: Alert["kind"], severity: Alert["severity"]): Alert {

@@ -37,6 +37,7 @@ from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 from demo.browser import launch
 from tb_gradclip.plugin.routes import BUNDLE
+from tests.benchmarks import in_page
 from tests.benchmarks.contest import Floats, number, parser, print_machine, print_table, size
 from tests.benchmarks.made import LongRun
 from tests.tensorboard import fetch, tensorboard
@@ -53,63 +54,6 @@ PLUGINS = {OURS: "gradclip", THEIRS: "timeseries"}
 ZOOM_KEYS = {OURS: "Control", THEIRS: "Alt"}
 FOUR_SCALARS = "?tagFilter=clip_rate%7Cnorm_%7Crecorded"
 LONGEST_FRAME = 50.0
-
-# Resolves, in the frame of the dashboard, with the time of the first frame whose loss chart has lines: a coloured
-# pixel, where axes and words are nearly grey.
-DRAWN = """
-() => new Promise(resolve => {
-  const look = () => {
-    const canvas = document.querySelector("[data-testid=chart-loss] canvas");
-    if (canvas && performance.getEntriesByType("resource").some(each => /series\\?/.test(each.name))) {
-      const {data} = canvas.getContext("2d").getImageData(0, canvas.height >> 2, canvas.width, canvas.height >> 1);
-      for (let i = 0; i < data.length; i += 4) {
-        const [r, g, b] = [data[i], data[i + 1], data[i + 2]];
-        if (data[i + 3] > 128 && Math.max(r, g, b) - Math.min(r, g, b) > 60) {
-          return resolve(performance.timeOrigin + performance.now());
-        }
-      }
-    }
-    requestAnimationFrame(look);
-  };
-  look();
-})
-"""
-
-ARRIVED = """
-() => performance.timeOrigin + Math.max(...performance.getEntriesByType("resource")
-  .filter(each => /timeSeries$/.test(each.name)).map(each => each.responseEnd))
-"""
-
-ALL_FOUR = """
-() => performance.getEntriesByType("resource").filter(each => /timeSeries$/.test(each.name) && each.responseEnd > 0)
-  .length >= 4
-"""
-
-CODE = """
-() => performance.timeOrigin
-  + performance.getEntriesByType("resource").find(each => /index.js/.test(each.name)).responseEnd
-"""
-
-CLICK = """
-plugin => {
-  const now = performance.timeOrigin + performance.now();
-  document.querySelector(`[data-plugin-id=${plugin}]`).click();
-  return now;
-}
-"""
-
-RECORD = """
-() => {
-  window.frameTimes = [];
-  let last = performance.now();
-  const note = now => {
-    window.frameTimes.push(now - last);
-    last = now;
-    window.noting = requestAnimationFrame(note);
-  };
-  window.noting = requestAnimationFrame(now => { last = now; window.noting = requestAnimationFrame(note); });
-}
-"""
 
 
 T = TypeVar("T")
@@ -170,8 +114,8 @@ def open_link(page: Page, address: str, name: str) -> float:
     """Milliseconds from opening a link to a tab to its first chart."""
     page.goto(f"{address}{FOUR_SCALARS}#{PLUGINS[name]}", wait_until="commit")
     if name == THEIRS:
-        page.wait_for_function(ALL_FOUR, timeout=60_000)
-    drawn = page.evaluate(ARRIVED) if name == THEIRS else our_frame(page).evaluate(DRAWN)
+        page.wait_for_function(in_page.ALL_FOUR, timeout=60_000)
+    drawn = page.evaluate(in_page.ARRIVED) if name == THEIRS else our_frame(page).evaluate(in_page.DRAWN)
     return float(drawn) - float(page.evaluate("() => performance.timeOrigin"))
 
 
@@ -179,9 +123,9 @@ def click_tab(page: Page, address: str) -> tuple[float, float]:
     """Milliseconds from the click on our tab to its first chart, and until its code was there."""
     page.goto(f"{address}{FOUR_SCALARS}#{PLUGINS[THEIRS]}")
     come_to_rest(page)
-    clicked = page.evaluate(CLICK, PLUGINS[OURS])
-    drawn = our_frame(page).evaluate(DRAWN)
-    return float(drawn) - float(clicked), float(our_frame(page).evaluate(CODE)) - float(clicked)
+    clicked = page.evaluate(in_page.CLICK, PLUGINS[OURS])
+    drawn = our_frame(page).evaluate(in_page.DRAWN)
+    return float(drawn) - float(clicked), float(our_frame(page).evaluate(in_page.CODE)) - float(clicked)
 
 
 def opened(browser: Browser, open_page: Callable[[Page], T], rounds: int) -> list[T]:
@@ -217,7 +161,7 @@ def moving(page: Page, frame: Frame, chart: str, seconds: float, zoom: str | Non
     page.wait_for_timeout(300)
     if zoom:
         page.keyboard.down(zoom)
-    frame.evaluate(RECORD)
+    frame.evaluate(in_page.RECORD)
     start, turn = time.monotonic(), 0
     while (passed := time.monotonic() - start) < seconds:
         if zoom:

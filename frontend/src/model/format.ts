@@ -44,6 +44,11 @@ export function percent(share: number | null): string {
   return `${percentDigits(share)}${NARROW_SPACE}%`;
 }
 
+/** The same with two digits from 1 % to 10 %: 2.9 %. */
+export function shortPercent(share: number | null): string {
+  return share !== null && Math.abs(share) < 0.01 ? percent(share) : finePercent(share);
+}
+
 /** The same with two digits below 10 %, however small it is: 2.9 %, 0.013 %, 2e-7 %; a model has many small shares. */
 export function finePercent(share: number | null): string {
   const size = share === null ? NaN : Math.abs(share) * 100;

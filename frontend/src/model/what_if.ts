@@ -1,6 +1,6 @@
 // What another threshold would have done, between the points of the curve that the server sent.
 
-import { finePercent, integer, number, percent } from "./format";
+import { integer, number, percent, shortPercent } from "./format";
 import { clamp, type Range } from "./ranges";
 import type { Cell } from "./table";
 
@@ -101,7 +101,7 @@ export function exact(threshold: number): string {
 
 /** 1.42 clips 10 % of steps, throttle 2.9 %. */
 export function outcomeWords({ threshold, clip_rate, throttle }: Outcome): string {
-  return `${exact(threshold)} clips ${percent(clip_rate)} of steps, throttle ${finePercent(throttle)}`;
+  return `${exact(threshold)} clips ${percent(clip_rate)} of steps, throttle ${shortPercent(throttle)}`;
 }
 
 /** A curve as a table: a row for each of its points, below the headings. */

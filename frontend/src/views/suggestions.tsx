@@ -1,6 +1,6 @@
 // Thresholds worth a try, and the code that clips there.
 
-import { finePercent, percent } from "../model/format";
+import { percent, shortPercent } from "../model/format";
 import { CODE_FOR } from "../model/snippets";
 import type { Suggestion } from "../model/suggestions";
 import { exact } from "../model/what_if";
@@ -60,7 +60,7 @@ function Row({ row }: { readonly row: Suggestion }) {
       <td>
         <b>{value}</b>
       </td>
-      <td>{finePercent(row.throttle)}</td>
+      <td>{shortPercent(row.throttle)}</td>
       <td>
         {row.offered && (
           <Copy
@@ -81,7 +81,7 @@ function ZClipWords() {
   return (
     <p class="words soft" data-testid="zclip-words">
       ZClip itself, which moves its limit along, would have clipped {percent(zclip.clip_rate)} of
-      steps, throttle {finePercent(zclip.throttle)}.
+      steps, throttle {shortPercent(zclip.throttle)}.
     </p>
   );
 }

@@ -3,6 +3,7 @@ import {
   count,
   duration,
   finePercent,
+  shortPercent,
   integer,
   moment,
   number,
@@ -81,6 +82,13 @@ it("power writes tick labels short", () => {
     "1e−4",
     "1e4",
     "1e6",
+  ]);
+});
+
+it("shortPercent has two digits from one to ten percent", () => {
+  const shares = [0, 2e-8, 0.004, 0.029, 0.0304, 0.0949, 0.0996, 0.19, -0.029, null];
+  expect(shares.map((share) => shortPercent(share).replace("\u202f", " "))).toEqual([
+    ...["0 %", "<0.1 %", "0.4 %", "2.9 %", "3 %", "9.5 %", "10 %", "19 %", "−2.9 %", "–"],
   ]);
 });
 
