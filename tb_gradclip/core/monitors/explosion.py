@@ -64,16 +64,18 @@ class ExplosionMonitor:
         high = self._seen >= YOUNG and x - self._mean > max(FACTOR, SIGMAS * sigma)
         if high or self._high:
             return self._judge(step, norm, high)
+        self._learn(x, sigma)
+        return []
+
+    def _learn(self, x: float, sigma: float) -> None:
         self._seen += 1
-        rate = max(RATE, 1.0 / (self._seen + PRIOR_STEPS))
-        bound = WINSOR * sigma if self._seen > 1 else math.inf
-        moved = min(max(x - self._mean, -bound), bound)
         if self._seen == 1:
             self._mean = x
-            return []
+            return
+        rate = max(RATE, 1.0 / (self._seen + PRIOR_STEPS))
+        moved = min(max(x - self._mean, -WINSOR * sigma), WINSOR * sigma)
         self._mean += rate * moved
         self._deviation += rate * (abs(moved) - self._deviation)
-        return []
 
     def _judge(self, step: int, norm: float, high: bool) -> list[Alert]:
         if not self._high:
