@@ -27,7 +27,7 @@ BLAMED = {"nonfinite", "divergence", "spike", "explosion", "zero_step"}
 
 
 class TroubleMonitor:
-    """Watches every step of a run that trains these parameters, in 5 microseconds a step.
+    """Watches every step of a run that trains these parameters, in 7 microseconds a step.
 
     Whom an alert blames: of what does not come from gradients (`plateau`, `regime`) nobody; of `vanishing` what its
     monitor says; else the parameters whose shares of the squared norm left their past (`blame.ShareTracker`). Where the

@@ -23,7 +23,7 @@ INERT = 1000
 
 
 class RegimeMonitor:
-    """Streaming detector of a change of the clip rate; O(1) time and memory, 0.3 microseconds a step.
+    """Streaming detector of a change of the clip rate; O(1) time and memory, 0.4 microseconds a step.
 
     The rate is that of the last 200 counted steps (those with a finite norm and an update). Its regime is the part of
     [0, 1] between the edges 5, 50 and 95 % in which it lies. A change is told when Wilson's 99 % interval of the rate
