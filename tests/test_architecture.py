@@ -134,6 +134,14 @@ def test_a_missing_framework_names_the_command_that_installs_it(module: str, fra
     assert f'pip install "tb_gradclip[{extra}]"' in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES} - {ROOT / PACKAGE}), ids=lambda f: f.name)
+def test_every_folder_says_what_is_in_it(folder: Path) -> None:
+    map_of_it = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    inside = files | {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert [name for name in sorted(inside) if f"`{name}`" not in map_of_it] == []
+
+
 def test_every_route_is_in_the_http_api() -> None:
     from tb_gradclip.plugin.routes import GradClipPlugin
 

@@ -10,6 +10,7 @@ accumulated and not clipped in a graph, and a `LossScaleOptimizer` under XLA.)
 - `autowatch`  every `fit` of a script that knows nothing of it, for `tb-gradclip run`
 - `hooks`      what stands before the methods of model and optimizer; `stateless`: the same on JAX
 - `ring`       the last steps on the device, and their way to the host
+- `schedule`   at which of them gradients are counted
 - `measures`   what is measured of a gradient
 """
 

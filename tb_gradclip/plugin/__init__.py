@@ -1,10 +1,13 @@
 """The TensorBoard tab.
 
-- `loader`   what TensorBoard finds and starts; nothing in it may raise
-- `routes`   HTTP, as `http_api.md` says
-- `answers`  runs to the JSON and numbers that routes send
-- `what_if`  the answer about other thresholds, and what is kept of it
+- `loader`             what TensorBoard finds and starts; nothing in it may raise
+- `routes`             HTTP, as `http_api.md` says
+- `shown`              what is shown of each run: what was recorded, an ordinary scalar as its loss, or both
+- `answers`            recorded runs to the JSON and numbers that routes send
+- `shown_answers`      the same of what is shown
 - `histogram_answers`  histograms of many steps to the map of them
-- `export`   every step of a range as CSV, a piece at a time
-- `static`   the dashboard, built from `frontend/`
+- `parameters`         windows and flights to what is sent of single parameters
+- `what_if`            the answer about other thresholds, and what is kept of it
+- `export`             every step of a range as CSV, a piece at a time
+- `static`             the dashboard, built from `frontend/`
 """

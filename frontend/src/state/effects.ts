@@ -9,7 +9,7 @@ import { watchTheme } from "../theme";
 import { distributionStep } from "./cursor";
 import { explain } from "./explain";
 import { keepHistogramMap } from "./histogram_map";
-import { keepFlight, keepWindows } from "./parameter_effects";
+import { keepFlight, keepWindows } from "./parameter_effect";
 import { clips } from "./rate_charts";
 import { applySettings, settings } from "./settings";
 import { keepWhatIf } from "./what_if_effect";
