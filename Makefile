@@ -11,11 +11,12 @@ REQUIREMENTS := pyproject.toml setup.py constraints.txt
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*')
 BUNDLE := tb_gradclip/plugin/static
 
-.PHONY: help demo test setup check build screenshot clean
+.PHONY: help demo test soak setup check build screenshot clean
 
 help:
 	@echo "make demo        train the demo runs and look at them in TensorBoard (PORT=6006 LOGDIR=runs/demo)"
 	@echo "make test        every test and check, as CI runs them"
+	@echo "make soak        the tests of tests/trust in their long form, which takes hours"
 	@echo "make setup       only install what development needs, into .venv"
 	@echo "make check       lint and types, Python and front end"
 	@echo "make build       build the dashboard into $(BUNDLE)"
@@ -31,6 +32,9 @@ test: check .venv/browser.stamp build
 	  { echo "$(BUNDLE) is not what frontend/ builds to. Commit what 'make build' made."; exit 1; }; fi
 	$(NPM) test
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
+soak: .venv/browser.stamp
+	$(BIN)/python -m pytest --long -v tests/trust
 
 setup: .venv/dev.stamp frontend/node_modules/.stamp .venv/browser.stamp
 

@@ -9,6 +9,25 @@ settings.register_profile("machines differ", deadline=None)  # how long an examp
 settings.load_profile("machines differ")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--long", action="store_true", help="the long form of the tests that have one: hours rather than seconds"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long form takes what it takes: hours, in the longest of them."""
+    if config.getoption("long"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(4 * 3600))
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether this is `make soak`; a test that asks for it does the same in a short form otherwise."""
+    return bool(request.config.getoption("long"))
+
+
 @pytest.fixture
 def recorded_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave it to `flush` to record, on the thread whose operations are counted."""
