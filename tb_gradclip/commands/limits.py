@@ -35,7 +35,7 @@ class Reason(NamedTuple):
 def fill(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options that set limits."""
     limits = parser.add_argument_group(
-        "limits", "without any, and without --baseline: no alert of severity error, which are divergence and nonfinite"
+        "limits", "without any, and without --baseline: no alert of severity error: divergence, nonfinite, zero_step"
     )
     part: dict[str, Any] = {"type": share, "metavar": "X"}
     limits.add_argument("--max-clip-rate", **part, help="largest share of steps that are clipped, 0 to 1")

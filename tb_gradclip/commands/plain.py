@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 
@@ -30,8 +31,12 @@ def simple(text: str) -> str:
 def say(*lines: str) -> None:
     """Print lines; what the encoding of the terminal lacks becomes `?`. Lines that come from logs must be `inert`."""
     encoding = sys.stdout.encoding or "utf-8"
-    for line in lines:
-        print(line.encode(encoding, "replace").decode(encoding))
+    try:
+        for line in lines:
+            print(line.encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read it has seen enough; the exit status stays what it is
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(message: object) -> None:

@@ -59,7 +59,7 @@ def carry_out(options: argparse.Namespace) -> int:
     runs = found.runs(options.logdir, options.run)
     if options.json:
         told = [report_json(run) for run in runs]
-        print(json.dumps({"schema": SCHEMA, "runs": told}, indent=1, allow_nan=False))
+        say(json.dumps({"schema": SCHEMA, "runs": told}, indent=1, allow_nan=False))
         return 0 if told else 2
     printed = _on_terminal(runs) if sys.stdout.isatty() else _plainly(runs)
     return 0 if printed else 2

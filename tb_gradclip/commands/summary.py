@@ -23,7 +23,7 @@ HEADINGS = ("run", "rule", "steps", "last loss", "clip rate, last 100", "run tot
 def cells(run: Run, told: dict[str, Any]) -> tuple[str, ...]:
     """One run as cells under `HEADINGS`, from `figures.figures`."""
     words = health.health_words(told, run.alerts)
-    row = (run.name, rule_words(run), steps_words(run), last_loss_words(run))
+    row: tuple[str, ...] = (run.name, rule_words(run), steps_words(run), last_loss_words(run))
     row += tuple(words[name] for name in ("clip_rate", "total", "throttle", "alerts", "lint"))
     return tuple(inert(simple(cell)) for cell in row)
 
@@ -101,7 +101,7 @@ def sparkline(values: Floats, width: int, limits: tuple[float, float] | None = N
     """Values as bars, one for each of `width` equal parts of them, or for each value if there are fewer.
 
     A bar is the largest finite value of its part, between the smallest and the largest of all bars. × says that the
-    part has no finite value but an infinite one, a blank that it has only NaN. Bars that are all the same are the lowest.
+    part has no finite value but an infinite one, a blank that it has only NaN. Bars of one height are the lowest.
 
     Args:
       values: shape [n].
