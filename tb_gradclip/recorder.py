@@ -234,7 +234,8 @@ class Recorder:
         alerts.sort(key=lambda alert: alert.step)
         if self._on_alert is not None:
             self._unheard += alerts
-        self._write_alerts(self._trouble.over() + alerts, int(rows["step"][-1]), float(rows["wall_time"][-1]))
+        # What is over comes after what was told, be it in the same batch: of two alerts the later one holds.
+        self._write_alerts(alerts + self._trouble.over(), int(rows["step"][-1]), float(rows["wall_time"][-1]))
 
     def _write_alerts(self, alerts: list[Alert], step: int, wall_time: float) -> None:
         if alerts:

@@ -28,11 +28,11 @@ class Training(NamedTuple):
         return slice(update - every, update)
 
 
-def training(updates: int = 4000, seed: int = 0) -> Training:
+def training(updates: int = 2000, seed: int = 0) -> Training:
     """A loss that diverges for a while, with norms that are larger then."""
-    losses = np.repeat(diverging_loss(updates // 2, seed), 2)[:updates]
+    losses = diverging_loss(updates, seed)
     norms = np.exp(np.random.default_rng(seed).normal(0, 0.3, updates))
-    norms[2 * DIVERGES : 2 * DIVERGES + 400] *= 8
+    norms[DIVERGES : DIVERGES + 200] *= 8
     return Training(losses, norms)
 
 
