@@ -11,7 +11,7 @@ Which loop, which call:
 - a script that knows nothing of this, PyTorch or Keras: `tb-gradclip run --logdir DIR script.py`
 
 Alerts: `tb_gradclip.Webhook`, `tb_gradclip.Checkpoint`, `tb_gradclip.DivergenceError`.
-Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays.
+Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays; `tb-gradclip report`, `check` and `import` in a terminal.
 
 Inside:
 
@@ -24,7 +24,8 @@ Inside:
 - `lightning`, `transformers`   trainers on PyTorch, watched
 - `launch`   a script that is run as it is; `observation`: what the frameworks' parts in that share
 - `plugin`   the TensorBoard tab and its HTTP API
-- `cli`   the command line; `report`: runs in the terminal
+- `imports`   runs from logs that others wrote
+- `cli`, `commands`   the command line, and its subcommands
 """
 
 from typing import TYPE_CHECKING, Any

@@ -21,6 +21,7 @@ A number that is missing or not finite is null.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import sys
@@ -104,6 +105,8 @@ def _on_terminal(runs: Iterable[Run]) -> int:
     """Print a few lines for each run. Returns how many there are."""
     from rich.console import Console
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may lack the signs of a sparkline
     console, count = Console(highlight=False, markup=False, emoji=False), 0
     for run in runs:
         if count:
