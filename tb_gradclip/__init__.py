@@ -11,7 +11,7 @@ Which loop, which call:
 - a script that knows nothing of this, PyTorch or Keras: `tb-gradclip run --logdir DIR script.py`
 
 Alerts: `tb_gradclip.Webhook`, `tb_gradclip.Checkpoint`, `tb_gradclip.DivergenceError`.
-Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays; `tb-gradclip report`, `check` and `import` in a terminal.
+Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays; in a terminal: `tb-gradclip --help`.
 
 Inside:
 

@@ -10,6 +10,7 @@ NORMS = {
     "step": "norms of single steps",
     "last": "norms of the last step of each logging window",
     "mean": "norms are means over each logging window",
+    "running": "norms are means since the epoch began",
     "logged": "norms as they were logged",
 }
 """What a norm is that of, by the name it has on disk; `logged` where the format does not say."""

@@ -5,7 +5,8 @@ r"""Text logs of fairseq, `--log-format` simple or json, with or without hydra.
     [2021-03-01 10:00:00,123][train_inner][INFO] - {"epoch": 1, ...}
 
 `gnorm` is the norm before clipping, and like `loss` (in bits, for most criteria) a mean over the updates since the line
-before, rounded to three decimals. What says `train_gnorm` is a mean over the epoch and left out. A log that begins
+before, rounded to three decimals. Before version 0.9, whose lines first say `train_inner`, it is one since the epoch
+began. What says `train_gnorm` is a mean over the epoch and left out. A log that begins
 with its settings names `clip_norm`.
 
 Source: `fairseq/trainer.py` (`log_scalar("gnorm", ...)`), `fairseq_cli/train.py` (`get_smoothed_values`) and
@@ -41,14 +42,15 @@ def read(path: Path, given: Names) -> Series:
     """The run in such a log."""
     names = {"step": "num_updates", "loss": given.loss or "loss", "norm": given.norm or "gnorm", "time": "wall"}
     settings: list[float] = []
+    early: list[int] = []
     with path.open(encoding="utf-8", errors="replace") as file:
-        found = rows.table(_rows(file, names, settings), path.stat().st_mtime)
+        found = rows.table(_rows(file, names, settings, early), path.stat().st_mtime)
     if given.loss is not None and not found.given.any():
         raise WrongSourceError(f"--loss names {given.loss!r}, which is in no line with a norm")
-    covers = "step" if found.consecutive else "mean"
+    covers = ("running", "logged") if early else ("step", "step") if found.consecutive else ("mean", "mean")
     return Series(
         path.stem,
-        Imported("fairseq", path.name, covers, covers, before_clipping=True, times=found.has_times),
+        Imported("fairseq", path.name, *covers, before_clipping=True, times=found.has_times),
         *(found.steps, found.norms, found.losses, found.given, found.thresholds, found.times),
         max_norm=settings[0] if settings else None,
         framework="torch",
@@ -57,7 +59,8 @@ def read(path: Path, given: Names) -> Series:
     )
 
 
-def _rows(lines: Iterable[str], names: dict[str, str], settings: list[float]) -> Iterator[rows.Row]:
+def _rows(lines: Iterable[str], names: dict[str, str], settings: list[float], early: list[int]) -> Iterator[rows.Row]:
+    """Rows of lines; notes the setting of `clip_norm`, and the numbers of lines of an early version."""
     for number, line in enumerate(lines, 1):
         if not settings and (setting := _CLIP_NORM.search(line)):
             settings.append(float(setting.group(1)))
@@ -69,6 +72,8 @@ def _rows(lines: Iterable[str], names: dict[str, str], settings: list[float]) ->
             row["time"] = rows.seconds(date.group(1))
         if "step" not in row:
             raise WrongSourceError(f"line {number} names no `num_updates`")
+        if "train_inner" not in line:
+            early.append(number)
         yield row
 
 

@@ -65,7 +65,7 @@ def _rows(lines: Iterable[str], given: Names, settings: list[float]) -> Iterator
         names = {"loss": _loss(given, values), "norm": given.norm or NORM}
         row: rows.Row = {"step": float(step), **rows.taken(values, names, f"line {number}")}
         made = step - (last or 0) if last is None or step > last else 1
-        clock, last = clock + made * (rows.number(values[ELAPSED], f"line {number}") or 0.0) / 1000, step
+        clock, last = clock + made * (rows.number(values.get(ELAPSED), f"line {number}") or 0.0) / 1000, step
         date = _DATE.search(line)
         row["time"] = rows.seconds(date.group(1)) if date else clock
         if (rows.number(values.get(SKIPPED), f"line {number}") or 0.0) >= made:

@@ -111,6 +111,8 @@ def test_logs_of_fairseq_before_it_told_the_number_of_updates(tmp_path: Path) ->
     assert found.steps["step"].tolist() == [600, 700]
     assert found.steps["norm_before"].tolist() == [1.1, 1.2]
     assert found.rule.threshold == 25
+    assert found.imported is not None
+    assert found.imported.norm == "running"
 
 
 @pytest.mark.parametrize("dated", [True, False])
