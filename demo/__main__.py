@@ -13,19 +13,17 @@ from pathlib import Path
 import numpy as np
 
 import tb_gradclip
+from demo.experiments import EXPERIMENTS
 from demo.serve import free_port, tensorboard
-
-NEEDS = {"lstm": "torch", "digits": "tensorflow", "regression": "keras"}
-"""Experiments in the order they are trained, and the package each is made with."""
 
 
 def main() -> int:
     """Carry out the command line; returns the exit status."""
     options = arguments()
-    names = [options.only] if options.only else list(NEEDS)
+    names = [options.only] if options.only else list(EXPERIMENTS)
     try:
         for name in names:
-            train(name, options.logdir, options.again)
+            train(name, options)
         summarise(options.logdir, names)
         if options.serve:
             serve(options.logdir, options.port)
@@ -40,25 +38,32 @@ def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
     parser.add_argument("--logdir", type=Path, default=Path("runs/demo"), help="where to record (%(default)s)")
-    parser.add_argument("--only", choices=NEEDS, help="train only this experiment")
+    parser.add_argument("--only", choices=EXPERIMENTS, help="train only this experiment")
     parser.add_argument("--again", action="store_true", help="train also what has been trained before")
     parser.add_argument("--port", type=int, default=6006, help="TensorBoard's port, or the next free one (%(default)s)")
     parser.add_argument("--no-serve", dest="serve", action="store_false", help="train, but do not start TensorBoard")
-    return parser.parse_args()
+    parser.add_argument("--data", help="with --only: the data of an experiment that can be given other than its own")
+    options = parser.parse_args()
+    if options.data is not None and not (options.only and EXPERIMENTS[options.only].has_data):
+        having = ", ".join(name for name, experiment in EXPERIMENTS.items() if experiment.has_data)
+        parser.error(f"--data goes with --only and one of {having}, got --only {options.only}")
+    return options
 
 
-def train(name: str, logdir: Path, again: bool) -> None:
+def train(name: str, options: argparse.Namespace) -> None:
     """Train one experiment in a process of its own, for PyTorch and TensorFlow are best kept apart."""
-    done = logdir / name / "trained"
-    if done.exists() and not again:
-        print(f"{name}: trained before; use --again to train it again.")
+    package, look, _ = EXPERIMENTS[name]
+    done = options.logdir / name / "trained"
+    if done.exists() and not options.again:
+        print(f"{name}: trained before; use --again to train it again.\nWhat to look at. {look}")
         return
-    if importlib.util.find_spec(NEEDS[name]) is None:
-        print(f"{name}: left out, because {NEEDS[name]} is not installed.")
+    if importlib.util.find_spec(package) is None:
+        print(f"{name}: left out, because {package} is not installed.")
         return
     # TensorFlow is told to keep its start-up messages to itself, and both to leave a GPU alone: the models are small.
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [sys.executable, "-m", f"demo.{name}", str(logdir)]
+    data = [] if options.data is None else ["--data", options.data]
+    command = [sys.executable, "-m", f"demo.{name}", str(options.logdir), *data]
     print(f"{name}: training", flush=True)
     subprocess.run(command, check=True, env={**os.environ, **quiet})
     done.touch()

@@ -6,7 +6,6 @@ loss is much the same as without.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 from tqdm import tqdm
 
+from demo.options import experiment
 from tb_gradclip.tensorflow import ClipWriter
 
 RUNS = ("unclipped", "clip_by_value", "clip_by_norm")
@@ -65,5 +65,4 @@ def train(logdir: Path, run: str, steps: int = STEPS) -> None:
 
 
 if __name__ == "__main__":
-    for name in RUNS:
-        train(Path(sys.argv[1]), name)
+    experiment(train, RUNS)

@@ -7,7 +7,6 @@ everything learned, sooner or later for good. Clipped, the same learning rate do
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -15,6 +14,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from demo.options import experiment
+from tb_gradclip import Alert
 from tb_gradclip.torch import ClipWriter
 
 RUNS = ("unclipped", "global_norm", "value")
@@ -59,7 +60,11 @@ def train(logdir: Path, run: str, steps: int = STEPS) -> None:
     optimizer = torch.optim.SGD(model.parameters(), PEAK_LEARNING_RATE)
     warm_up = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / WARM_UP_STEPS))
 
-    with ClipWriter(logdir / "lstm" / run, model) as writer:
+    def notify(alert: Alert) -> None:
+        """Say at once that the loss jumped, above the progress bar."""
+        tqdm.write(f"lstm/{run}: step {alert.step}: {alert.message}")
+
+    with ClipWriter(logdir / "lstm" / run, model, on_alert=[(("spike", "divergence", "nonfinite"), notify)]) as writer:
         for _ in tqdm(range(steps), f"lstm/{run}", disable=None):
             inputs, targets = batch()
             loss = nn.functional.cross_entropy(model(inputs).transpose(1, 2), targets)
@@ -75,5 +80,4 @@ def train(logdir: Path, run: str, steps: int = STEPS) -> None:
 
 
 if __name__ == "__main__":
-    for name in RUNS:
-        train(Path(sys.argv[1]), name)
+    experiment(train, RUNS)

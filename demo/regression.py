@@ -1,28 +1,36 @@
-"""Regression in Keras on inputs of very uneven size: the loss becomes NaN within a few steps, unless `fit` clips.
+"""Regression in Keras on inputs raised to a power, until the loss without clipping is NaN; there also with clipping.
 
-The target is linear in inputs that are normally distributed. The network gets them raised to the third power, as
-heavy-tailed as data that nobody has scaled: now and then one example gives a gradient thousands of times as large as
-the others do. At power 1 the same network trains without clipping.
+The target is linear in inputs that are normally distributed. Raised to the third power they are as heavy-tailed as data
+that nobody has scaled: now and then one example gives a gradient thousands of times as large as the others do.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from sklearn.datasets import make_regression
-from tqdm import tqdm
 
+from demo.options import experiment
+from demo.progress import Progress
 from tb_gradclip.keras import ClipCallback
 
-RUNS: dict[str, dict[str, float]] = {
-    "unclipped": {},
-    "clipnorm_1": {"clipnorm": 1.0},
-    "clipvalue_3": {"clipvalue": 3.0},
+
+class Setting(NamedTuple):
+    """The power that inputs are raised to, and what the optimizer is told to clip."""
+
+    power: int
+    clipping: dict[str, float]
+
+
+RUNS = {
+    "power_1": Setting(1, {}),
+    "power_2": Setting(2, {}),
+    "unclipped": Setting(3, {}),
+    "clipnorm_1": Setting(3, {"clipnorm": 1.0}),
+    "clipvalue_3": Setting(3, {"clipvalue": 3.0}),
 }
-POWER = 3
 EPOCHS = 5
 BATCH = 64
 
@@ -30,12 +38,13 @@ BATCH = 64
 def train(logdir: Path, run: str, epochs: int = EPOCHS) -> None:
     """Train one of `RUNS` from scratch and record it in `logdir`/regression/`run`."""
     keras.utils.set_random_seed(1)
+    power, clipping = RUNS[run]
     inputs, targets = make_regression(n_samples=10_000, n_features=30, noise=0.1, random_state=1)
     model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(32, activation="relu"), keras.layers.Dense(1)])
-    optimizer = keras.optimizers.SGD(learning_rate=1e-3, momentum=0.9, **RUNS[run])
+    optimizer: Any = keras.optimizers.SGD(learning_rate=1e-3, momentum=0.9, **clipping)
     model.compile(optimizer, loss="mean_squared_error")
     model.fit(
-        inputs**POWER,
+        inputs**power,
         targets,
         batch_size=BATCH,
         epochs=epochs,
@@ -44,26 +53,5 @@ def train(logdir: Path, run: str, epochs: int = EPOCHS) -> None:
     )
 
 
-class Progress(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """A progress bar over all batches of all epochs."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Draw it."""
-        self.bar = tqdm(desc=self.name, total=self.params["epochs"] * self.params["steps"], disable=None)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Move it on."""
-        self.bar.update()
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Leave it complete."""
-        self.bar.close()
-
-
 if __name__ == "__main__":
-    for name in RUNS:
-        train(Path(sys.argv[1]), name)
+    experiment(train, RUNS)

@@ -10,7 +10,7 @@ Which loop, which call:
 - Keras `fit`, on TensorFlow (`MirroredStrategy` too), PyTorch or JAX: `tb_gradclip.keras.ClipCallback`
 - a script that knows nothing of this, PyTorch or Keras: `tb-gradclip run --logdir DIR script.py`
 
-Alerts: `tb_gradclip.Webhook`, `tb_gradclip.Checkpoint`, `tb_gradclip.DivergenceError`.
+Alerts: `tb_gradclip.Alert`, `tb_gradclip.Webhook`, `tb_gradclip.Checkpoint`, `tb_gradclip.DivergenceError`.
 Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays; in a terminal: `tb-gradclip --help`.
 
 Inside:
@@ -32,14 +32,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tb_gradclip.actions import Checkpoint, DivergenceError
+    from tb_gradclip.core.alert import Alert
     from tb_gradclip.storage.read import Run
     from tb_gradclip.storage.runs import read
     from tb_gradclip.webhook import Webhook
 
-__all__ = ["Checkpoint", "DivergenceError", "Run", "Webhook", "__version__", "read"]
+__all__ = ["Alert", "Checkpoint", "DivergenceError", "Run", "Webhook", "__version__", "read"]
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Alert": "tb_gradclip.core.alert",
     "Checkpoint": "tb_gradclip.actions",
     "DivergenceError": "tb_gradclip.actions",
     "Run": "tb_gradclip.storage.read",

@@ -25,11 +25,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def tensorboard(logdir: Path, *options: str) -> Iterator[str]:
-    """Start TensorBoard on a directory; gives its address once it answers, with a trailing slash."""
+def tensorboard(logdir: Path, *options: str, python: str | Path = sys.executable) -> Iterator[str]:
+    """Start TensorBoard, one Python's, on a directory; gives its address once it answers, with a trailing slash."""
     port = free_port()
     prefix = next((o.removeprefix("--path_prefix=") for o in options if o.startswith("--path_prefix=")), "")
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
+    command = [str(python), "-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
     log = logdir.parent / f"tensorboard-{port}.log"
     with log.open("w") as output:
         process = subprocess.Popen([*command, "--reload_interval", "1", *options], stdout=output, stderr=output)

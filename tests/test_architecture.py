@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "cli": {"commands"},
     "__main__": {"cli"},
-    "__init__": {"actions", "storage.read", "storage.runs", "webhook"},
+    "__init__": {"actions", "core.alert", "storage.read", "storage.runs", "webhook"},
 }
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "lightning", "pytorch_lightning", "transformers"}
 MAY_IMPORT_FRAMEWORK = {
@@ -94,7 +94,7 @@ def test_two_files_know_that_several_processes_train() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "demo").glob("*.py")), ids=lambda path: path.name)
 def test_the_demo_uses_public_names_only(path: Path) -> None:
     public = re.compile(
-        r"tb_gradclip(\.(torch|tensorflow|keras|lightning|transformers)\.(ClipWriter|ClipCallback|watch)|\.read|\.(Checkpoint|DivergenceError|Webhook)|$)"
+        r"tb_gradclip(\.(torch|tensorflow|keras|lightning|transformers)\.(ClipWriter|ClipCallback|watch)|\.read|\.(Alert|Checkpoint|DivergenceError|Webhook)|$)"
     )
     for name in imports(path):
         assert not name.startswith(PACKAGE) or public.match(name), f"{path} imports {name}"

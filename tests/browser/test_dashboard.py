@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import Request
 
 from tb_gradclip.core.rules import Rule
 from tests.browser.conftest import CHARTS, TIME_CHARTS, Dashboard
@@ -32,6 +34,24 @@ def test_the_tab_opens_with_every_run_and_every_chart_drawn(dashboard: Dashboard
         ink = dashboard.chart(name).evaluate(INK)
         assert ink > (5 if name == "chart-distribution" else 1000), f"{name} is blank"
     assert "3 of 3" in dashboard.frame.get_by_test_id("completeness").inner_text()
+
+
+@pytest.mark.parametrize("width", [1440, 600])
+def test_the_loss_is_asked_for_first_and_no_line_twice(dashboard: Dashboard, board: str, width: int) -> None:
+    asked: list[dict[str, list[str]]] = []
+
+    def note(request: Request) -> None:
+        if "/series?" in request.url:
+            asked.append(parse_qs(urlsplit(request.url).query))
+
+    dashboard.page.on("request", note)
+    dashboard.page.set_viewport_size({"width": width, "height": 1300})
+    dashboard.open(board)
+    first, rest = asked
+    assert first["column"] == ["loss"]
+    assert "loss" not in rest["column"]
+    assert first["run"] == rest["run"] == ["broken", "by_value", "clipped"]
+    assert first["points"] == rest["points"]
 
 
 def test_health_says_what_clipping_did(dashboard: Dashboard, board: str) -> None:

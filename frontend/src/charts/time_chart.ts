@@ -35,6 +35,11 @@ const ROOM_FOR_LINES = 6;
 /** An axis without values would say something about none. */
 const NO_TICKS: Pick<Scale, "ticks"> = { ticks: () => [] };
 
+/** Width that the plot area of a chart has in an element, in CSS pixels; zero while TensorBoard hides the frame. */
+export function plotWidthIn(element: HTMLElement): number {
+  return Math.max(0, element.clientWidth - INSETS.left - INSETS.right);
+}
+
 export class TimeChart {
   private readonly plot: Plot;
   private readonly picture = block("picture");
@@ -51,6 +56,7 @@ export class TimeChart {
   private cursor: number | null = null;
   private pin: number | null = null;
   private limit: Limit | null = null;
+  private drawnWidth = 0;
   private laidOut: readonly Marker<AlertItem>[] = [];
 
   constructor(
@@ -126,20 +132,21 @@ export class TimeChart {
     this.element.replaceChildren();
   }
 
-  /** Width of the plot area in CSS pixels; zero while TensorBoard hides the frame. */
   private get width(): number {
-    return Math.max(0, this.element.clientWidth - INSETS.left - INSETS.right);
+    return plotWidthIn(this.element);
   }
 
   private fit(): void {
     if (this.width === 0) return;
-    this.plot.resize(this.element.clientWidth, this.height);
     this.options.onWidth?.(this.width);
+    if (this.width === this.drawnWidth) return;
+    this.plot.resize(this.element.clientWidth, this.height);
     this.draw();
   }
 
   private draw(): void {
     if (this.width === 0) return;
+    this.drawnWidth = this.width;
     const { data, theme } = this;
     const x = SCALES[data.xScale];
     const y = SCALES[data.yScale];

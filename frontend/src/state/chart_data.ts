@@ -17,8 +17,17 @@ import { gaps } from "../model/lines";
 import { smooth } from "../model/smoothing";
 import { drawnGroups } from "./group_lines";
 import { thresholds, zclipLines } from "./norm_limits";
-import { colourOf, envelopes, lossIsLog, normIsLog, place, points, type Points } from "./points";
-import { axis, selectedRuns, shownRange, smoothing, spans, theme, unread } from "./signals";
+import {
+  colourOf,
+  envelopes,
+  lossIsLog,
+  normIsLog,
+  place,
+  points,
+  type Points,
+  unread,
+} from "./points";
+import { axis, selectedRuns, shownRange, smoothing, spans, theme } from "./signals";
 
 type Drawn = Pick<ChartData, "lines" | "bands">;
 
@@ -26,7 +35,11 @@ export const lossChart = computed<ChartData>(() => {
   const log = lossIsLog.value;
   const { lines, bands } = drawnGroups("loss") ?? lossesOfRuns();
   const most = spans.value.loss === "most";
-  return { ...frame("loss", lines, { log, most, note: lossNote, bands }), bands, thresholds: [] };
+  return {
+    ...frame("loss", lines, { log, most, note: lossNote, bands, marksGaps: true }),
+    bands,
+    thresholds: [],
+  };
 });
 
 function lossesOfRuns(): Drawn {
@@ -48,6 +61,7 @@ export const normChart = computed<ChartData>(() => {
     note: () => NOTHING_FINITE,
     bands,
     also: limits.map((limit) => limit.value),
+    marksGaps: true,
   };
   return { ...frame("norm_before", lines, style), bands, thresholds: limits };
 });
@@ -105,12 +119,14 @@ interface FrameStyle {
   readonly bands?: readonly Band[];
   /** Thresholds, ascending. */
   readonly also?: readonly number[];
+  /** Whether values that are not finite are marked. */
+  readonly marksGaps?: boolean;
 }
 
 export function frame(
-  gapColumn: Column | null,
+  column: Column,
   lines: readonly Line[],
-  { log, most = false, note, bands = [], also = [] }: FrameStyle,
+  { log, most = false, note, bands = [], also = [], marksGaps = false }: FrameStyle,
 ): Omit<ChartData, "bands" | "thresholds"> {
   const xRange = shownRange.value;
   const sides = bands.flatMap(({ x, low, high, colour }) => [
@@ -121,11 +137,11 @@ export function frame(
   const yRange = verticalRange(drawn, xRange, log, also, most);
   return {
     lines,
-    gaps: gapColumn === null ? [] : gapsOf(gapColumn),
+    gaps: marksGaps ? gapsOf(column) : [],
     beyond: beyondRange(drawn, xRange, yRange),
     alerts: alertItems.value,
     xRange,
-    note: hasValues(lines, xRange) ? null : (unread.value ?? note()),
+    note: hasValues(lines, xRange) ? null : (unread(column) ?? note()),
     yRange,
     xScale: axis.value,
     yScale: log ? "log" : "linear",

@@ -1,5 +1,6 @@
 // The distributions of all steps that are in view, fetched once somebody looks there.
 
+import { isOpening } from "./points";
 import { computed, effect, signal } from "@preact/signals";
 import { fetchHistograms, type HistogramMap } from "../api_histograms";
 import { stepAt } from "./cursor";
@@ -26,7 +27,7 @@ export const stepsInView = computed<readonly [number, number] | null>(() => {
 
 const wanted = computed(() => {
   const run = focus.value;
-  if (!mapInView.value || !run || run.histogram_steps < 2) return null;
+  if (!mapInView.value || !run || isOpening.value || run.histogram_steps < 2) return null;
   const request = { run: run.name, parameter: parameter.value, range: stepsInView.value };
   return { ...request, key: JSON.stringify([request, run.histogram_steps]) };
 });

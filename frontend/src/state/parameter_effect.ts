@@ -5,6 +5,7 @@ import type { Run } from "../api";
 import { fetchFlight, fetchParameters } from "../api_parameters";
 import { flight, noTimeline, openAlert } from "./alerts";
 import { explain } from "./explain";
+import { isOpening } from "./points";
 import { heatRange, heatRow, windows } from "./parameters";
 import { focus, recoveries, zoom } from "./signals";
 
@@ -28,7 +29,7 @@ function requestOf(run: Run): string {
 export function keepWindows(): (() => void) | undefined {
   void recoveries.value;
   const run = focus.value;
-  if (!run) return;
+  if (!run || isOpening.value) return;
   if (run.parameters.length === 0) {
     windows.value = {
       error: "This run has scalars only: norms of single parameters were not recorded.",

@@ -5,7 +5,7 @@ import type { Axis, Column, Run, Series } from "../api";
 import { envelope, type Envelope } from "../model/envelope";
 import { reordered, sortingOrder } from "../model/lines";
 import { extent, prefersLog } from "../model/ranges";
-import { axis, colours, scales, selectedRuns, series, theme } from "./signals";
+import { axis, colours, failure, scales, selectedRuns, series, theme, UNFINISHED } from "./signals";
 
 export interface Points {
   readonly x: Float64Array;
@@ -25,12 +25,25 @@ export const points = computed<ReadonlyMap<string, RunLines>>(() => {
   for (const run of selectedRuns.value) {
     const lines = new Map<Column, Points>();
     for (const [column, one] of series.value.get(run.name)?.columns ?? []) {
-      lines.set(column, onAxis(one, run, axis.value));
+      lines.set(column, placed(one, run, axis.value));
     }
     result.set(run.name, lines);
   }
   return result;
 });
+
+/** What to say while none of the selected runs has a line of this column; null once one has. */
+export function unread(column: Column): string | null {
+  if (selectedRuns.value.some((run) => series.value.get(run.name)?.columns.has(column)))
+    return null;
+  return failure.value === null ? "reading…" : "could not be read";
+}
+
+/** Whether no run has all of its lines yet: what else there is to show and to ask for waits until one has. */
+export const isOpening = computed(
+  () =>
+    failure.value === null && ![...series.value.values()].some((run) => run.request !== UNFINISHED),
+);
 
 export function colourOf(run: Pick<Run, "name">): string {
   return colours.value.get(run.name) ?? theme.value.faint;
@@ -59,8 +72,32 @@ function envelopesOf(column: Column, log: boolean): Envelopes {
   const result = new Map<string, Envelope>();
   for (const [name, lines] of points.value) {
     const one = lines.get(column);
-    if (one?.reduced) result.set(name, envelope(one.x, one.y, log));
+    if (one?.reduced) result.set(name, envelopeOf(one, log));
   }
+  return result;
+}
+
+/** Lines that did not change keep their rows and bands while others arrive. */
+const placedLines = new WeakMap<Series, { readonly key: string; readonly points: Points }>();
+const envelopesOfLines = new WeakMap<
+  Points,
+  { readonly log: boolean; readonly envelope: Envelope }
+>();
+
+function placed(one: Series, run: Run, on: Axis): Points {
+  const key = on === "relative" ? `${on} ${run.first_wall_time}` : on;
+  const known = placedLines.get(one);
+  if (known?.key === key) return known.points;
+  const result = onAxis(one, run, on);
+  placedLines.set(one, { key, points: result });
+  return result;
+}
+
+function envelopeOf(one: Points, log: boolean): Envelope {
+  const known = envelopesOfLines.get(one);
+  if (known?.log === log) return known.envelope;
+  const result = envelope(one.x, one.y, log);
+  envelopesOfLines.set(one, { log, envelope: result });
   return result;
 }
 

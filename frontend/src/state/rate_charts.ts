@@ -23,7 +23,7 @@ export const windowWords = computed(() =>
 export const clipRateChart = computed<ChartData>(() => {
   const { lines, bands } = drawnGroups("clip_rate") ?? clipRates();
   return {
-    ...frame(null, lines, STYLE),
+    ...frame("clip_rate", lines, STYLE),
     bands,
     thresholds: [],
     beyond: [],
@@ -49,7 +49,7 @@ export const throttleChart = computed<ChartData>(() => {
   };
   const { lines, bands } = drawnGroups("throttle") ?? own();
   return {
-    ...frame(null, lines, STYLE),
+    ...frame("throttle", lines, STYLE),
     bands,
     thresholds: [],
     beyond: [],

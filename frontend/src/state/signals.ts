@@ -18,6 +18,9 @@ export type ChartName = "loss" | "norm" | "clip-rate" | "throttle";
 /** Charts that say themselves what is under the cursor. */
 export type OwnChart = "parameters" | "picked" | "blame";
 
+/** The request of lines that are not all there yet. */
+export const UNFINISHED = "";
+
 /** Lines of one run, and the request that they answer. */
 export interface RunSeries {
   readonly request: string;
@@ -162,12 +165,6 @@ export const focus = computed<Run | null>(() => {
     candidates[0] ??
     null
   );
-});
-
-/** What to say while none of the selected runs has any line; null once one has. */
-export const unread = computed(() => {
-  if (selectedRuns.value.some((run) => series.value.has(run.name))) return null;
-  return failure.value === null ? "reading…" : "could not be read";
 });
 
 /** The parameter that was picked, if the run shown has it. */

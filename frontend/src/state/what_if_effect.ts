@@ -3,6 +3,7 @@
 import { untracked } from "@preact/signals";
 import { fetchWhatIf } from "../api_what_if";
 import { explain } from "./explain";
+import { isOpening } from "./points";
 import { focus, recoveries, threshold } from "./signals";
 import { shownThreshold, whatIf, whatIfRange } from "./what_if";
 
@@ -13,7 +14,7 @@ export function keepWhatIf(): (() => void) | undefined {
   void recoveries.value;
   const run = focus.value;
   const range = whatIfRange.value;
-  if (!run) return;
+  if (!run || isOpening.value) return;
   // Where nothing was chosen the handle stands where the answer puts it: a second question tells that exactly.
   const at = threshold.value ?? shownThreshold.value;
   const request = [run.name, run.steps, run.last_step, range?.join(":") ?? "", at ?? ""].join("|");

@@ -1,4 +1,5 @@
 import { computed } from "@preact/signals";
+import { isOpening } from "../state/points";
 import { failure, runs, selectedRuns } from "../state/signals";
 import { Alerts } from "./alerts";
 import { Distribution } from "./distribution";
@@ -16,6 +17,21 @@ const stage = computed(() => {
   if (runs.value.length === 0) return "empty";
   return selectedRuns.value.length === 0 ? "unselected" : "ready";
 });
+
+/** What lies below the charts, for which these do not wait. */
+function Panels() {
+  return (
+    <>
+      <Distribution />
+      <div class="pairs">
+        <WhatIf />
+        <Suggestions />
+      </div>
+      <Parameters />
+      <Alerts />
+    </>
+  );
+}
 
 export function App() {
   const now = stage.value;
@@ -35,13 +51,7 @@ export function App() {
             <h1 class="unseen">Gradient clipping</h1>
             <Health />
             <TimeCharts />
-            <Distribution />
-            <div class="pairs">
-              <WhatIf />
-              <Suggestions />
-            </div>
-            <Parameters />
-            <Alerts />
+            {!isOpening.value && <Panels />}
           </>
         )}
       </main>

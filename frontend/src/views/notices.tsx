@@ -1,9 +1,11 @@
 // What is shown instead of charts, or above them, when something is missing.
 
 import { useSignal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { plotWidthIn } from "../charts/time_chart";
 import { plural } from "../model/format";
 import { loadRuns } from "../state/effects";
-import { failure, recordedRuns } from "../state/signals";
+import { failure, plotWidth, recordedRuns } from "../state/signals";
 
 const EXAMPLE = `from tb_gradclip.torch import ClipWriter
 
@@ -16,11 +18,25 @@ for x, y in loader:
     optimizer.step()
     writer.step(loss)`;
 
+/** The page without anything in it. The width of its chart is known before the runs are, which asks for lines early. */
 export function Loading() {
+  const chart = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (chart.current) plotWidth.value = plotWidthIn(chart.current);
+  }, []);
   return (
-    <div class="notice" role="status" data-testid="loading">
-      <div class="spinner" />
-      <p>Reading runs…</p>
+    <div class="app">
+      <aside />
+      <main>
+        <section class="card">
+          <div ref={chart}>
+            <div class="notice" role="status" data-testid="loading">
+              <div class="spinner" />
+              <p>Reading runs…</p>
+            </div>
+          </div>
+        </section>
+      </main>
     </div>
   );
 }

@@ -50,7 +50,8 @@ function mountTimeChart(
   data: ReadonlySignal<ChartData>,
   height: number,
 ): () => void {
-  const chart = new TimeChart(element, data.peek(), theme.peek(), {
+  let drawn = { data: data.peek(), colours: theme.peek() };
+  const chart = new TimeChart(element, drawn.data, drawn.colours, {
     height,
     label,
     gestures: gesturesOf(name),
@@ -62,8 +63,10 @@ function mountTimeChart(
   });
   const stops = [
     effect(() => {
-      const [now, colours] = [data.value, theme.value];
-      drawSoon(chart, () => chart.update(now, colours));
+      const next = { data: data.value, colours: theme.value };
+      if (next.data === drawn.data && next.colours === drawn.colours) return;
+      drawn = next;
+      drawSoon(chart, () => chart.update(next.data, next.colours));
     }),
     effect(() => chart.setCursor(cursor.value?.x ?? null)),
     effect(() => chart.setPin(pinX.value)),

@@ -1,0 +1,153 @@
+// Fetches the lines of the selected runs, in as many points as the charts are wide.
+
+import { untracked } from "@preact/signals";
+import { fetchSeries, type Column, type Run, type Series } from "../api";
+import { extent } from "../model/ranges";
+import { explain } from "./explain";
+import { clips } from "./rate_charts";
+import {
+  axis,
+  failure,
+  lossTag,
+  plotWidth,
+  recoveries,
+  selectedRuns,
+  series,
+  UNFINISHED,
+  window as clipRateWindow,
+  zoom,
+  type RunSeries,
+} from "./signals";
+
+const FIRST: readonly Column[] = ["loss"];
+const REST: readonly Column[] = ["norm_before", "norm_after", "threshold", "clip_rate"];
+const SETTLE_FOR = 120;
+const MOST_FOR_PAINTING = 250;
+/** Names of runs travel in the address, whose length servers limit. */
+const RUNS_PER_REQUEST = 25;
+
+interface Wanted {
+  readonly run: Run;
+  readonly request: string;
+}
+
+/** What a run's lines must answer to be up to date. */
+function requestOf(run: Run): string {
+  return [
+    axis.value,
+    clipRateWindow.value,
+    zoom.value?.join(":") ?? "",
+    pointCount(),
+    run.steps,
+    run.last_step,
+    run.alerts.length,
+    run.loss.tag,
+    run.loss.points,
+    run.loss.last_wall_time,
+  ].join("|");
+}
+
+/**
+ * Two for each pixel, a smallest and a largest value; in whole steps of 100 pixels, so that dragging the window's
+ * edge does not refetch all the time.
+ */
+function pointCount(): number {
+  return Math.min(10_000, Math.max(1, Math.ceil(plotWidth.value / 100)) * 200);
+}
+
+export function keepSeries(): (() => void) | undefined {
+  void recoveries.value;
+  if (plotWidth.value === 0) return;
+  const known = untracked(() => series.value);
+  const wanted = selectedRuns.value.map((run) => ({ run, request: requestOf(run) }));
+  const missing = wanted.filter(({ run, request }) => known.get(run.name)?.request !== request);
+  if (missing.length === 0) return;
+  const abort = new AbortController();
+  const isFirst = missing.some(({ run }) => !known.has(run.name));
+  const timer = setTimeout(
+    () => void load(missing, isFirst, abort.signal),
+    isFirst ? 0 : SETTLE_FOR,
+  );
+  return () => {
+    clearTimeout(timer);
+    abort.abort();
+  };
+}
+
+/**
+ * Runs that have no lines yet get that of the loss before all others: it is on top, a sixth of the work, and is painted
+ * while nothing else is asked for.
+ */
+async function load(
+  missing: readonly Wanted[],
+  isFirst: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const rest = missing.some(({ run }) => clips(run)) ? [...REST, "throttle" as const] : REST;
+  const asked = isFirst ? [FIRST, rest] : [[...FIRST, ...rest]];
+  try {
+    for (const columns of asked) {
+      const isLast = columns === asked[asked.length - 1];
+      for (let i = 0; i < missing.length; i += RUNS_PER_REQUEST) {
+        await loadLines(missing.slice(i, i + RUNS_PER_REQUEST), columns, isLast, signal);
+        if (signal.aborted) return;
+      }
+      if (!isLast) await painted();
+    }
+  } catch (error) {
+    if (!signal.aborted) failure.value = explain(error);
+  }
+}
+
+/** Resolves two frames later, when what is known now is on the screen; soon, where nothing is painted. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, MOST_FOR_PAINTING);
+    requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
+  });
+}
+
+async function loadLines(
+  missing: readonly Wanted[],
+  columns: readonly Column[],
+  isLast: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const range = zoom.peek();
+  const query = {
+    runs: missing.map(({ run }) => run.name),
+    columns,
+    points: untracked(pointCount),
+    axis: axis.peek(),
+    window: clipRateWindow.peek(),
+    loss: lossTag.peek(),
+    range,
+  };
+  const answer = await fetchSeries(query, signal);
+  if (signal.aborted) return;
+  const next = new Map(series.peek());
+  for (const { run, request } of missing) {
+    const own = answer.filter((one) => one.run === run.name);
+    next.set(run.name, {
+      ...withLines(next.get(run.name), own, range === null),
+      request: isLast ? request : UNFINISHED,
+    });
+  }
+  series.value = next;
+}
+
+/** What is known of a run, with these lines in place of older ones. */
+function withLines(
+  previous: RunSeries | undefined,
+  lines: readonly Series[],
+  whole: boolean,
+): Omit<RunSeries, "request"> {
+  const loss = lines.find((one) => one.column === "loss");
+  return {
+    columns: new Map([
+      ...(previous?.columns ?? []),
+      ...lines.map((one) => [one.column, one] as const),
+    ]),
+    lossRange: loss && (whole || !previous) ? extent([loss.value]) : (previous?.lossRange ?? null),
+  };
+}
