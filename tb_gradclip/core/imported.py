@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +52,16 @@ class Imported:
         return f"imported from {self.source} ({self.format}): {'; '.join(parts)}"
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any] | None) -> Imported | None:
-        """What `vars` of one gave, fields of a newer version ignored; None for None."""
+    def from_json(cls, fields: Any) -> Imported | None:
+        """What `vars` of one gave, fields of a newer version ignored; None for None. `ValueError` for anything else."""
         if fields is None:
             return None
-        return cls(**{name: value for name, value in fields.items() if name in cls.__dataclass_fields__})
+        if not isinstance(fields, dict) or not {"format", "source"} <= fields.keys():
+            raise ValueError(f"`imported` must have a `format` and a `source`, got {str(fields)[:40]!r}.")
+        known = {name: value for name, value in fields.items() if name in cls.__dataclass_fields__}
+        for name, value in known.items():
+            if type(value).__name__ != cls.__dataclass_fields__[name].type:
+                raise ValueError(
+                    f"`imported`: `{name}` must be {cls.__dataclass_fields__[name].type}, got {value!r:.40}."
+                )
+        return cls(**known)

@@ -171,3 +171,10 @@ def test_what_a_run_was_made_from_comes_back(imported: Imported | None) -> None:
     if imported is not None:
         newer = framing.pack({**header, "imported": {**header["imported"], "unknown": 1}})
         assert schema.decode_run(newer) == run
+
+
+@pytest.mark.parametrize("broken", [[], "csv", 1, {}, {"format": "CSV"}, {"format": 1, "source": "a"}])
+def test_what_says_nothing_of_an_import_is_refused(broken: object) -> None:
+    header, _ = framing.unpack(schema.encode_run(RunRecord("torch", "torch 2", (), Rule("none"))))
+    with pytest.raises(ValueError, match="`imported`"):
+        schema.decode_run(framing.pack({**header, "imported": broken}))
