@@ -11,7 +11,7 @@ Which loop, which call:
 - a script that knows nothing of this, PyTorch or Keras: `tb-gradclip run --logdir DIR script.py`
 
 Alerts: `tb_gradclip.Alert`, `tb_gradclip.Webhook`, `tb_gradclip.Checkpoint`, `tb_gradclip.DivergenceError`.
-Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays.
+Afterwards: `tb_gradclip.read(logdir)` gives runs as NumPy arrays; in a terminal: `tb-gradclip --help`.
 
 Inside:
 
@@ -24,7 +24,8 @@ Inside:
 - `lightning`, `transformers`   trainers on PyTorch, watched
 - `launch`   a script that is run as it is; `observation`: what the frameworks' parts in that share
 - `plugin`   the TensorBoard tab and its HTTP API
-- `cli`   the command line; `report`: runs in the terminal
+- `imports`   runs from logs that others wrote
+- `cli`, `commands`   the command line, and its subcommands
 """
 
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tb_gradclip.actions import Checkpoint, DivergenceError
     from tb_gradclip.core.alert import Alert
-    from tb_gradclip.storage.read import Run, read
+    from tb_gradclip.storage.read import Run
+    from tb_gradclip.storage.runs import read
     from tb_gradclip.webhook import Webhook
 
 __all__ = ["Alert", "Checkpoint", "DivergenceError", "Run", "Webhook", "__version__", "read"]
@@ -44,7 +46,7 @@ _HOMES = {
     "DivergenceError": "tb_gradclip.actions",
     "Run": "tb_gradclip.storage.read",
     "Webhook": "tb_gradclip.webhook",
-    "read": "tb_gradclip.storage.read",
+    "read": "tb_gradclip.storage.runs",
 }
 
 

@@ -280,3 +280,14 @@ def test_a_divergence_is_told_at_once_and_recorded_again_when_it_is_over(tmp_pat
     assert first.peak == pytest.approx(losses[210], rel=1e-6)
     assert (second.step, second.start, second.end, second.recovered) == (heard[1].step, 400, None, False)
     assert second.peak == pytest.approx(losses[400:].max(), rel=1e-6)
+
+
+@pytest.mark.parametrize("batch", [10, 1000])
+def test_what_begins_and_ends_in_one_batch_is_recorded_as_it_ended(tmp_path: Path, batch: int) -> None:
+    losses = [2.0] * 200 + [20.0] * 30 + [2.0] * 770
+    book = recorder(tmp_path)
+    for first in range(0, 1000, batch):
+        book.add_steps(measured(first, losses[first : first + batch]))
+    book.close()
+    (alert,) = (alert for alert in tb_gradclip.read(tmp_path)["."].alerts if alert.kind == "divergence")
+    assert (alert.start, alert.end, alert.recovered) == (200, 230, True)

@@ -13,6 +13,7 @@ from tb_gradclip.core import framing, schema
 from tb_gradclip.core.alert import Alert, decode_alerts, encode_alerts
 from tb_gradclip.core.charts.outline import Outliner
 from tb_gradclip.core.histogram import GradientHistogram, count
+from tb_gradclip.core.imported import Imported
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
@@ -156,3 +157,17 @@ def test_tags_of_others_are_not_taken_for_ours(other: str) -> None:
 @pytest.mark.parametrize(("content", "version"), [(b"", 0), (b"[]", 0), (b'{"schema": 3}', 3)])
 def test_the_version_is_read_from_plugin_content(content: bytes, version: int) -> None:
     assert schema.content_version(content) == version
+
+
+@pytest.mark.parametrize(
+    "imported", [None, Imported("CSV", "log.csv", "last", "mean", before_clipping=True, times=False)]
+)
+def test_what_a_run_was_made_from_comes_back(imported: Imported | None) -> None:
+    run = RunRecord("torch", "torch 2", (Parameter("w", (2, 3)),), Rule("none"), imported=imported)
+    frame = schema.encode_run(run)
+    assert schema.decode_run(frame) == run
+    header, _ = framing.unpack(frame)
+    assert ("imported" in header) == (imported is not None)  # an older reader finds nothing it does not know
+    if imported is not None:
+        newer = framing.pack({**header, "imported": {**header["imported"], "unknown": 1}})
+        assert schema.decode_run(newer) == run

@@ -212,7 +212,7 @@ function Smoothing() {
 
 function Completeness() {
   const selected = selectedRuns.value.length > 0 ? selectedRuns.value : (runs.value ?? []);
-  const shown = selected.filter((run) => run.recorded);
+  const shown = selected.filter((run) => run.recorded && !run.imported);
   if (shown.length === 0) return null;
   const complete = shown.filter((run) => run.complete).length;
   return (
