@@ -1,4 +1,4 @@
-"""Gradient clipping in the terminal: record a training script, report on runs, check them, import logs of others."""
+"""Gradient clipping in the terminal: record, report, check, import, and find out what is wrong."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ COMMANDS = {
     "report": ("report", "what clipping did to each run"),
     "check": ("check", "whether runs keep to limits; exit status 1 if one does not"),
     "import": ("import_logs", "a run from a log of Hugging Face, fairseq, Megatron-LM, TensorBoard, CSV or JSON lines"),
+    "doctor": ("doctor", "why the tab is missing or empty, and what to do"),
 }
 """Module in `commands` and purpose of each."""
 
@@ -20,8 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (this program's own by default).
 
     Returns:
-      Exit status: 0; 1 if `check` found a reason; 2 if there is nothing to look at, to run or to import, or if the
-      command line is wrong. A script that ends with an exit status or an exception of its own ends `run` too.
+      Exit status: 0; 1 if `check` found a reason or `doctor` a problem; 2 if there is nothing to look at, to run or to
+      import, or if the command line is wrong. A script that ends with an exit status or an exception of its own ends
+      `run` too.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     asked = next((word for word in given if not word.startswith("-")), None)

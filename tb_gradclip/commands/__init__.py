@@ -6,6 +6,7 @@
 - `report`       runs in the terminal, or as JSON
 - `check`        whether runs keep to limits, for CI of training code
 - `import_logs`  runs made from logs that we did not write
+- `doctor`       why the tab is missing or empty
 
 What they share:
 
@@ -14,4 +15,6 @@ What they share:
 - `summary`      a run in a terminal: words and sparklines
 - `limits`       limits that `check` holds a run to
 - `baseline`     what `check` compares of two runs
+- `finding`      something that `doctor` found
+- `installation`, `recordings`, `servers`   where it looks: packages, logs, and every TensorBoard that runs
 """
