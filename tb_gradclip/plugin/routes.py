@@ -129,7 +129,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
     @_route
     def _csv(self, request: wrappers.Request) -> wrappers.Response:
         names, wanted = _names(request), _wanted(request)
-        runs = self._named(request, names)
+        runs = self._shown(request, names)
         count = export.row_count(runs, wanted)
         if count > export.MOST_ROWS:
             most = f"at most {export.MOST_ROWS:,} rows"

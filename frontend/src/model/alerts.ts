@@ -15,7 +15,8 @@ export interface Listable {
   readonly finding: string | null;
 }
 
-export type AlertOrder = "newest" | "severity";
+export const ALERT_ORDERS = ["newest", "severity"] as const;
+export type AlertOrder = (typeof ALERT_ORDERS)[number];
 
 const RANK: Readonly<Record<MarkerSeverity, number>> = { error: 0, warning: 1, info: 2 };
 

@@ -3,11 +3,12 @@
 import { computed, signal } from "@preact/signals";
 import type { Alert } from "../api";
 import type { Flight } from "../api_parameters";
-import { alertKey, isSame, kindCounts, listedAlerts, type AlertOrder } from "../model/alerts";
+import { alertKey, isSame, kindCounts, listedAlerts } from "../model/alerts";
 import { blameLines, whyNoFlight, type BlameLine } from "../model/blame";
 import { verticalRange, type AlertItem, type ChartData } from "../model/chart";
 import { colour } from "../model/colours";
 import { ALERT_KINDS, alertLabel } from "../model/health";
+import { DEFAULTS } from "../model/link";
 import { gaps, nearestRow } from "../model/lines";
 import { alertItems } from "./chart_data";
 import { colourOf, place } from "./points";
@@ -29,8 +30,8 @@ export interface FlightFailure extends Pick<Flight, "run" | "step"> {
 /** Alerts that are listed at first, and how many more each press brings. */
 export const ALERTS_A_PAGE = 200;
 
-export const alertKind = signal<string | null>(null);
-export const alertOrder = signal<AlertOrder>("newest");
+export const alertKind = signal(DEFAULTS.alertKind);
+export const alertOrder = signal(DEFAULTS.alertOrder);
 export const alertsShown = signal(ALERTS_A_PAGE);
 /** Norms around the selected alert, or why there are none; null while they are read. */
 export const flight = signal<Flight | FlightFailure | null>(null);
