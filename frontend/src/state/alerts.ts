@@ -1,7 +1,7 @@
 // The list of alerts, the one that is selected and its timeline.
 
 import { computed, signal } from "@preact/signals";
-import type { Alert } from "../api";
+import type { Alert, Stretch } from "../api";
 import type { Flight } from "../api_parameters";
 import { alertKey, isSame, kindCounts, listedAlerts } from "../model/alerts";
 import { blameLines, whyNoFlight, type BlameLine } from "../model/blame";
@@ -13,7 +13,7 @@ import { gaps, nearestRow } from "../model/lines";
 import { alertItems } from "./chart_data";
 import { colourOf, place } from "./points";
 import { cursorStep } from "./cursor";
-import { axis, selectedAlert, selectedRuns, theme } from "./signals";
+import { axis, cursor, focus, pinnedStep, selectedAlert, selectedRuns, theme } from "./signals";
 
 export interface ListedAlert extends Alert {
   readonly run: string;
@@ -67,6 +67,14 @@ export const listedNow = computed(() => {
 export const openAlert = computed<ListedAlert | null>(
   () => allAlerts.value.find((alert) => isSame(selectedAlert.value, alertKey(alert))) ?? null,
 );
+
+/** Steps of the selected alert's episode, while its distribution is wanted: its own step may have none. */
+export const wantedWithin = computed<Stretch | null>(() => {
+  const alert = openAlert.value;
+  if (!alert || alert.start === null || cursor.value !== null) return null;
+  if (pinnedStep.value !== alert.step || focus.value?.name !== alert.run) return null;
+  return [alert.start, alert.end === null ? null : alert.end - 1];
+});
 
 /** Why the selected alert cannot have a timeline; null if it may. */
 export const noTimeline = computed(() => openAlert.value && whyNoFlight(openAlert.value));

@@ -24,8 +24,10 @@ export function ExportMenu({ label, ...exported }: ExportMenuProps) {
     if (!place.current?.contains(event.relatedTarget as Node | null)) open.value = false;
   };
   const close = (): void => {
+    // A file may be ready after somebody has closed the menu and gone elsewhere: the focus stays there.
+    const within = place.current?.contains(document.activeElement) === true;
     open.value = false;
-    button.current?.focus();
+    if (within) button.current?.focus();
   };
   return (
     <span class="export" ref={place} onFocusOut={leave}>
