@@ -28,7 +28,7 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
     shows:
       "A line for each selected run: its rule, how often it clipped, how much that removed, what went wrong, and what recording costs.",
     reading:
-      "A clip rate of a few percent means that clipping acts on outliers. Near 100 % it sets the size of every step, together with the learning rate. At 0 % it does nothing. ± is half of the 95 % interval.",
+      "A clip rate of a few percent means that clipping acts on outliers. Near 100 % it sets the size of every step, together with the learning rate. At 0 % it does nothing. The small range beside it is its 95 % interval.",
     remedy:
       "Press a chip under Alerts to zoom to what happened, and one under Lint to read what is set up wrongly and what to change.",
     formulas: [

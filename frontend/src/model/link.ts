@@ -113,12 +113,12 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
   const window = finite(link.get("window"));
   const smoothing = finite(link.get("smoothing"));
   const threshold = finite(link.get("threshold"));
-  const runs = link.get("runs");
+  const [step, runs] = [finite(link.get("step")), link.get("runs")];
   return {
     runs: runs === undefined ? null : new Set(runs.split(",").filter(Boolean).map(decode)),
     search: link.get("search") ?? DEFAULTS.search,
     axis: axis ?? DEFAULTS.axis,
-    window: window !== null && window >= 1 ? Math.floor(window) : DEFAULTS.window,
+    window: window !== null && window >= 1 ? Math.min(Math.floor(window), 1e9) : DEFAULTS.window,
     smoothing: smoothing !== null && smoothing >= 0 && smoothing < 1 ? smoothing : 0,
     group: link.get("group") ?? DEFAULTS.group,
     scales: panels((panel) =>
@@ -128,9 +128,9 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
       oneOf(["full", "most"], link.get(`${panel}_range`), DEFAULTS.spans[panel]),
     ),
     zoom,
-    step: finite(link.get("step")),
+    step: step !== null && step >= 0 && Number.isSafeInteger(step) ? step : null,
     focus: link.get("focus") ?? null,
-    threshold: threshold !== null && threshold > 0 ? threshold : null,
+    threshold: threshold !== null && isNorm(threshold) ? threshold : null,
     loss: link.get("loss") || null,
     parameter: link.get("parameter") ?? null,
     quantity: QUANTITIES.find((one) => one === link.get("quantity")) ?? DEFAULTS.quantity,
@@ -161,6 +161,11 @@ const SORTS: readonly Sort[] = SORT_KEYS.flatMap((key) =>
 /** `norm` from the least on, `-norm` from the most. */
 function sortText({ key, descending }: Sort): string {
   return `${descending ? "-" : ""}${key}`;
+}
+
+/** Further out a ratio of two such numbers would be none. */
+function isNorm(value: number): boolean {
+  return value >= 1e-150 && value <= 1e150;
 }
 
 /** `612:divergence:lstm/unclipped`; a run's name may have colons itself. */

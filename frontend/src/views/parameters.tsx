@@ -28,6 +28,12 @@ const stage = computed(() => {
   return `No complete window of steps here: one has ${last < 4096 ? "16" : "16 or more"} steps.`;
 });
 
+/** About what the rows take once they are read, so that the page does not move then. */
+const room = computed(() => {
+  const rows = windows.value === null ? (focus.value?.parameters.length ?? 0) : 0;
+  return rows === 0 ? "" : `${Math.min(rows * 25, 318) + 60}px`;
+});
+
 export function Parameters() {
   const note = stage.value;
   return (
@@ -41,7 +47,7 @@ export function Parameters() {
         </span>
       </h2>
       {note !== null ? (
-        <p class="hint" data-testid="parameters-note">
+        <p class="hint" style={{ minHeight: room.value }} data-testid="parameters-note">
           {note}
         </p>
       ) : (

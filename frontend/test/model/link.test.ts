@@ -60,6 +60,16 @@ it("nonsense in a link counts as absent", () => {
   expect(decodeSettings(nonsense)).toEqual(DEFAULTS);
 });
 
+it("numbers that no route would take count as absent, and a window of any length is one of the whole run", () => {
+  const nonsense = { step: ["-5", "3.5", "1e300"], threshold: ["5e-324", "1e300", "Infinity"] };
+  for (const [key, values] of Object.entries(nonsense)) {
+    for (const value of values) {
+      expect(decodeSettings(new Map([[key, value]])), `${key} ${value}`).toEqual(DEFAULTS);
+    }
+  }
+  expect(decodeSettings(new Map([["window", "1e308"]])).window).toBe(1e9);
+});
+
 it("every order of the parameters comes back", () => {
   for (const key of SORT_KEYS) {
     for (const descending of [false, true]) {
