@@ -100,6 +100,7 @@ function drawTitle(pen: SvgPen, { title, dashes }: ChartWords, theme: Theme, wid
   pen.fillStyle = theme.ink;
   pen.fillText(title, 14, 21);
   let x = 14 + pen.measureText(title).width + GAP;
+  pen.font = font(11);
   for (const { label: text, dash } of dashes) {
     const room = 30 + pen.measureText(text).width;
     if (x + room > width) return;

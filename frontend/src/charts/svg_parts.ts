@@ -59,6 +59,7 @@ export interface Ramp {
 /** Colours side by side with their amounts below; where it ends. */
 export function ramp(pen: SvgPen, shown: Ramp, x: number, y: number, theme: Theme): number {
   label(pen, shown.title, x, y + RAMP.height, theme.soft);
+  pen.font = font(11);
   const left = x + pen.measureText(shown.title).width + 12;
   const each = RAMP.width / shown.colours.length;
   pen.save();

@@ -57,7 +57,10 @@ function Recorded() {
   const shown = answer.value;
   const failed = histogram.value && "error" in histogram.value ? histogram.value.error : null;
   return (
-    <section class="card distribution" aria-label="Distribution">
+    <section
+      class={`card distribution ${failed === null ? "roomy" : ""}`}
+      aria-label="Distribution"
+    >
       <h2>
         Distribution{" "}
         <small data-testid="distribution-step">{shown ? `step ${integer(shown.step)}` : ""}</small>
