@@ -64,6 +64,27 @@ def test_a_panel_is_taken_along_in_every_form(dashboard: Dashboard, board: str, 
     assert len(rows) == 15_000 or panel in ONE_RUN
 
 
+INSIDE = """selector => { const { left, top, right, bottom } = document.querySelector(selector).getBoundingClientRect();
+  return left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight; }"""
+
+
+def test_menus_and_tooltips_stay_in_a_narrow_window(dashboard: Dashboard, board: str) -> None:
+    dashboard.page.set_viewport_size({"width": 300, "height": 900})
+    dashboard.open(board)
+    for panel in PANELS:
+        button = dashboard.frame.get_by_test_id(f"export-{panel}")
+        if panel == "distribution-over-time":
+            dashboard.chart("chart-histogram-map").scroll_into_view_if_needed()
+        button.scroll_into_view_if_needed()
+        button.click()
+        assert dashboard.frame.evaluate(INSIDE, ".menu"), panel
+        dashboard.page.keyboard.press("Escape")
+    for chart in ("chart-loss", "chart-throttle"):
+        dashboard.hover(chart, 0.7)
+        dashboard.frame.get_by_test_id("tooltip").wait_for()
+        assert dashboard.frame.evaluate(INSIDE, "[data-testid=tooltip]"), chart
+
+
 def test_a_table_is_of_what_is_shown(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board, link="&p.gradclip.zoom=1000_1009&p.gradclip.runs=clipped")
     _, content = taken(dashboard, "norm", "csv")
