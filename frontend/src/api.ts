@@ -195,14 +195,21 @@ export async function fetchCsv(query: SeriesQuery): Promise<Blob> {
   return (await get(`csv?${seriesArguments(query)}`)).blob();
 }
 
+/** From a first to a last step, both included; the last one is null if it is not known yet. */
+export type Stretch = readonly [first: number, last: number | null];
+
+/** The one at or before the step, or the nearest within a stretch if that has any. */
 export async function fetchHistogram(
   run: string,
   step: number,
   parameter: string | null,
+  within: Stretch | null,
   signal?: AbortSignal,
 ): Promise<Histogram> {
   const query = new URLSearchParams({ run, step: String(step) });
   if (parameter !== null) query.set("parameter", parameter);
+  if (within) query.set("from", String(within[0]));
+  if (within && within[1] !== null) query.set("to", String(within[1]));
   return (await (await get(`histogram?${query}`, signal)).json()) as Histogram;
 }
 

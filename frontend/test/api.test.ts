@@ -111,10 +111,18 @@ describe("requests", () => {
 
   it("name a parameter only when one is picked", async () => {
     const fetched = answer(Response.json({ step: 600 }));
-    await fetchHistogram("a/b", 612, null).catch(() => undefined);
+    await fetchHistogram("a/b", 612, null, null).catch(() => undefined);
     expect(fetched).toHaveBeenLastCalledWith("histogram?run=a%2Fb&step=612", {});
-    await fetchHistogram("a", 0, "w 1").catch(() => undefined);
+    await fetchHistogram("a", 0, "w 1", null).catch(() => undefined);
     expect(fetched).toHaveBeenLastCalledWith("histogram?run=a&step=0&parameter=w+1", {});
+  });
+
+  it("ask for a histogram within a stretch whose end may not be known yet", async () => {
+    const fetched = answer(Response.json({ step: 600 }));
+    await fetchHistogram("a", 612, null, [600, 640]).catch(() => undefined);
+    expect(fetched).toHaveBeenLastCalledWith("histogram?run=a&step=612&from=600&to=640", {});
+    await fetchHistogram("a", 612, null, [0, null]).catch(() => undefined);
+    expect(fetched).toHaveBeenLastCalledWith("histogram?run=a&step=612&from=0", {});
   });
 
   it("fail with the server's own words", async () => {

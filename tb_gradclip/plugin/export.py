@@ -1,4 +1,7 @@
-"""Every recorded step of a range as CSV, a piece at a time: however long runs are, few rows are in memory at once."""
+"""Every recorded step of a range as CSV, a piece at a time: however long runs are, few rows are in memory at once.
+
+Where the loss is an ordinary scalar, the table has a row for each of its points too.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.charts.columns import Rows
 from tb_gradclip.core.charts.lines import View
+from tb_gradclip.core.computed import POINT_DTYPE
+from tb_gradclip.plugin.shown import Shown
 from tb_gradclip.storage.source import Recorded
 
 MOST_ROWS = 2_000_000
@@ -44,20 +50,91 @@ def text(value: str) -> str:
     return f"'{value}" if value.startswith(FORMULA) else value
 
 
-def row_count(runs: Sequence[Recorded], wanted: Wanted) -> int:
-    """How many rows the table of these runs has; of each long run to within a few hundred."""
-    return sum(_count(run, *_steps(run, wanted)) for run in runs)
+Piece = list[list[Any]]
+"""Rows of a table by column: run, step, wall time, and those that are wanted."""
 
 
-def csv_pieces(runs: Sequence[Recorded], wanted: Wanted) -> Iterator[bytes]:
+def row_count(runs: Sequence[Shown], wanted: Wanted) -> int:
+    """How many rows the table of these runs has; of each long run to within a few hundred.
+
+    Where a recorded run has a scalar for its loss, rows at steps that have both count twice.
+    """
+    recorded = [shown.recorded for shown in runs if shown.recorded is not None]
+    points = sum(len(_points(shown, wanted)) for shown in runs)
+    return points + sum(_count(run, *_steps(run, wanted)) for run in recorded)
+
+
+def csv_pieces(runs: Sequence[Shown], wanted: Wanted) -> Iterator[bytes]:
     """The table as RFC 4180 has it, UTF-8: a row for each run and step, runs one after the other, steps ascending.
 
-    Numbers have all their digits and are `nan`, `inf` and `-inf` where they are not finite.
+    Steps are those recorded and, if the loss is wanted and is a scalar's, those of its points. What a step does not
+    have is `nan`. Numbers have all their digits and are `nan`, `inf` and `-inf` where they are not finite.
     """
     yield _encoded([header(wanted.columns)])
-    for run in runs:
+    for shown in runs:
+        pieces = _recorded(shown.recorded, wanted)
+        for piece in pieces if shown.curve is None else _with_points(shown, pieces, wanted):
+            yield _encoded(zip(*piece, strict=True))
+
+
+def _recorded(run: Recorded | None, wanted: Wanted) -> Iterator[Piece]:
+    """The steps of a run whose gradients were recorded; none of another."""
+    if run is not None:
         for first, last in _ranges(run, *_steps(run, wanted)):
-            yield _encoded(zip(*_cells(run, wanted, first, last), strict=True))
+            yield _cells(run, wanted, first, last)
+
+
+def _points(shown: Shown, wanted: Wanted) -> NDArray[np.void]:
+    """Points of the scalar that is the loss, in the range; none where the loss is not wanted, or is not a scalar."""
+    if shown.curve is None or "loss" not in wanted.columns:
+        return np.empty(0, POINT_DTYPE)
+    points = shown.curve.points
+    at = points["step"] if wanted.axis == "step" else np.maximum.accumulate(points["wall_time"])
+    at = at - shown.origin if wanted.axis == "relative" else at
+    return points[(at >= wanted.bounds[0]) & (at <= wanted.bounds[1])]
+
+
+def _with_points(shown: Shown, pieces: Iterator[Piece], wanted: Wanted) -> Iterator[Piece]:
+    """The same with a scalar for the loss: its points, and rows of their own for those at no recorded step."""
+    left = _points(shown, wanted)
+    for piece in pieces:
+        reached = int(np.searchsorted(left["step"], piece[1][-1] if piece[1] else -np.inf, side="right"))
+        yield _merged(shown, piece, left[:reached], wanted)
+        left = left[reached:]
+    if len(left):
+        yield _merged(shown, [[] for _ in header(wanted.columns)], left, wanted)
+
+
+def _merged(shown: Shown, piece: Piece, points: NDArray[np.void], wanted: Wanted) -> Piece:
+    """A piece with rows for these points between its own; its losses are those of the whole curve."""
+    assert shown.curve is not None
+    own = np.array(piece[1], np.int64)
+    steps = np.union1d(own, points["step"])
+    times = _placed(np.searchsorted(steps, points["step"]), points["wall_time"].tolist(), [np.nan] * len(steps))
+    places = np.searchsorted(steps, own)
+    named = zip(header(wanted.columns)[3:], piece[3:], strict=True)
+    return [
+        [text(shown.name)] * len(steps),
+        steps.tolist(),
+        _placed(places, piece[2], times),
+        *(
+            _losses(shown.curve.points, steps) if name == "loss" else _placed(places, column, [np.nan] * len(steps))
+            for name, column in named
+        ),
+    ]
+
+
+def _placed(places: NDArray[np.intp], values: list[Any], among: list[Any]) -> list[Any]:
+    for place, value in zip(places.tolist(), values, strict=True):
+        among[place] = value
+    return among
+
+
+def _losses(points: NDArray[np.void], steps: NDArray[np.int64]) -> list[float]:
+    """The curve's value at each step; NaN where it has no point."""
+    places = np.minimum(np.searchsorted(points["step"], steps), len(points) - 1)
+    losses: list[float] = np.where(points["step"][places] == steps, points["loss"][places], np.nan).tolist()
+    return losses
 
 
 def header(columns: Sequence[str]) -> list[str]:
@@ -72,7 +149,7 @@ def _encoded(rows: Any) -> bytes:
     return buffer.getvalue().encode("utf-8", "replace")
 
 
-def _cells(run: Recorded, wanted: Wanted, first: int, last: int) -> list[list[Any]]:
+def _cells(run: Recorded, wanted: Wanted, first: int, last: int) -> Piece:
     """Columns of the table, between two steps."""
     view = View("step", (first, last), 4 * (last - first + 3))
     rows = _line(run, "loss", view, wanted.window).rows

@@ -1,4 +1,4 @@
-"""The histograms of many steps to what the route `histograms` sends: a map of magnitudes over steps."""
+"""Which histogram the route `histogram` sends, and those of many steps as `histograms` does: a map of magnitudes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ from tb_gradclip.storage.read import Histograms, Run
 
 MOST_STEPS = 120
 """Steps of a map: each is read, unpacked and binned, of a long run also fetched."""
+
+
+def nearest(histograms: Histograms, step: int, bounds: tuple[float, float]) -> GradientHistogram:
+    """The one that lies nearest to `step` among those from the first to the last of the `bounds`, both included.
+
+    Of two as near it is the later. Where there is none, it is the last one at or before `step`, or the first of all.
+    """
+    steps = histograms.steps
+    within = np.flatnonzero((steps >= bounds[0]) & (steps <= bounds[1]))
+    if not len(within):
+        return histograms.at(step)
+    distance = np.abs(steps[within].astype(float) - step)
+    return histograms[int(within[np.flatnonzero(distance == distance.min())[-1]])]
 
 
 def map_body(run: Run, bounds: tuple[float, float], parameter: str | None, most: int = MOST_STEPS) -> bytes:

@@ -130,7 +130,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
     @_route
     def _csv(self, request: wrappers.Request) -> wrappers.Response:
         names, wanted = _names(request), _wanted(request)
-        runs = self._named(request, names)
+        runs = self._shown(request, names)
         count = export.row_count(runs, wanted)
         if count > export.MOST_ROWS:
             most = f"at most {export.MOST_ROWS:,} rows"
@@ -143,10 +143,13 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
     def _histogram(self, request: wrappers.Request) -> Answer:
         run = self._named(request, [request.args.get("run", "")])[0].run
         step = _whole(request, "step", None, 0, 2**63 - 1)
+        within = "from" in request.args or "to" in request.args
+        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
         if not len(run.histograms):
             raise errors.NotFoundError(f"run {run.name!r} has no histograms yet")
         try:
-            return _json(answers.histogram_json(run, run.histograms.at(step), request.args.get("parameter")))
+            found = histogram_answers.nearest(run.histograms, step, bounds) if within else run.histograms.at(step)
+            return _json(answers.histogram_json(run, found, request.args.get("parameter")))
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
 

@@ -54,6 +54,8 @@ def test_a_selected_alert_zooms_every_chart_and_opens_its_timeline(dashboard: Da
     dashboard.chart("chart-blame").wait_for()
     dashboard.page.wait_for_timeout(1000)
     assert f"{SPIKE // 50 * 50:,}" in dashboard.frame.get_by_test_id("distribution-step").inner_text()
+    distance = dashboard.frame.get_by_test_id("distribution-distance").inner_text()
+    assert distance == f"{SPIKE % 50} steps before the selected alert began"
     left, right = shown(dashboard)
     assert SPIKE - 64 <= left < SPIKE < right <= SPIKE + 32
     assert "rnn.weight left its past" in dashboard.frame.get_by_test_id("blame-order").inner_text()
@@ -162,3 +164,23 @@ def test_of_many_alerts_two_hundred_are_listed_and_late_ones_say_why_they_have_n
         assert any("404" in complaint for complaint in dashboard.complaints)  # the browser tells of that answer
         dashboard.page.goto("about:blank")
         dashboard.complaints.clear()
+
+
+def test_a_distribution_that_was_counted_after_the_alert_is_shown_and_says_how_far(
+    dashboard: Dashboard, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "logs" / "broken", 1000, Rule("none"), breaks_at=510)  # one distribution every 50 steps
+    with tensorboard(tmp_path / "logs") as address:
+        dashboard.open(address, runs=1)
+        entry(dashboard, "nonfinite").click()
+        step, distance = (dashboard.frame.get_by_test_id(f"distribution-{name}") for name in ("step", "distance"))
+        dashboard.frame.get_by_text("40 steps after the selected alert, while it lasted", exact=True).wait_for()
+        assert step.inner_text() == "step 550"
+        assert "NaN 0\nInf 0" not in dashboard.frame.get_by_test_id("tally").inner_text()
+        dashboard.frame.get_by_label("Previous recorded step").click()
+        dashboard.frame.get_by_text("10 steps before the selected alert began", exact=True).wait_for()
+        assert step.inner_text() == "step 500"
+        dashboard.frame.get_by_test_id("close-alert").click()
+        dashboard.page.wait_for_timeout(300)
+        assert distance.inner_text() == ""
+        dashboard.leave()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from playwright.sync_api import Locator
 from tb_gradclip.core.rules import Rule
 from tests.browser.conftest import Dashboard
 from tests.browser.test_dashboard import INK
+from tests.browser.test_export import taken
 from tests.logs import write_run
 from tests.scalars import DIVERGES, diverging_loss, healthy_loss, points, write_scalars
 from tests.tensorboard import LOADERS, tensorboard
@@ -110,6 +113,15 @@ def test_another_scalar_changes_curve_and_markers_and_a_link_keeps_it(dashboard:
     dashboard.page.wait_for_timeout(1500)
     assert len(markers(dashboard)) == 1
     assert "val" not in dashboard.page.evaluate("location.hash")
+
+
+def test_losses_that_are_scalars_are_taken_along_as_a_table(dashboard: Dashboard, plain: str) -> None:
+    open_scalars(dashboard, plain, "&p.gradclip.zoom=100_199")
+    _, content = taken(dashboard, "loss", "csv")
+    rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    assert {row["run"] for row in rows} == set(RUNS)
+    assert all(100 <= int(row["step"]) <= 199 and float(row["loss"]) > 0 for row in rows)
+    assert list(rows[0]) == ["run", "step", "wall_time", "loss"]
 
 
 def test_recorded_runs_and_others_are_side_by_side(dashboard: Dashboard, tmp_path: Path) -> None:

@@ -133,6 +133,45 @@ def test_control_and_the_wheel_zoom_around_the_pointer_and_a_plain_wheel_scrolls
     assert visible_steps(dashboard) == pytest.approx(whole, rel=0.02)
 
 
+@pytest.mark.parametrize("key", ["Control", "Alt", "Meta"])
+def test_each_of_the_keys_zooms_with_the_wheel(dashboard: Dashboard, board: str, key: str) -> None:
+    dashboard.open(board)
+    dashboard.hover("chart-norm", 0.5)
+    dashboard.page.keyboard.down(key)
+    dashboard.page.mouse.wheel(0, -300)
+    dashboard.page.keyboard.up(key)
+    until(dashboard, lambda: "p.gradclip.zoom" in dashboard.page.url)
+    assert dashboard.frame.get_by_test_id("wheel-hint").count() == 0
+
+
+def test_who_points_at_a_chart_and_turns_the_wheel_is_told_once_which_key_zooms(
+    dashboard: Dashboard, board: str
+) -> None:
+    dashboard.open(board)
+    hint = dashboard.frame.get_by_test_id("wheel-hint")
+    for share in (0.5, 0.52):
+        dashboard.hover("chart-loss", share)
+    dashboard.page.mouse.wheel(0, 40)
+    hint.wait_for()
+    assert hint.inner_text() in ("Ctrl + wheel zooms", "\u2318 + wheel zooms")
+    hint.wait_for(state="detached")
+    for share in (0.5, 0.52):
+        dashboard.hover("chart-norm", share)
+    dashboard.page.mouse.wheel(0, 40)
+    dashboard.page.wait_for_timeout(300)
+    assert hint.count() == 0
+
+
+def test_a_page_that_is_scrolled_past_charts_says_nothing(dashboard: Dashboard, board: str) -> None:
+    dashboard.page.set_viewport_size({"width": 1440, "height": 500})
+    dashboard.open(board)
+    dashboard.page.mouse.move(900, 470)  # over the table of runs, or what is above the charts
+    for _ in range(20):
+        dashboard.page.mouse.wheel(0, 120)
+        dashboard.page.wait_for_timeout(60)
+        assert dashboard.frame.get_by_test_id("wheel-hint").count() == 0
+
+
 def test_arrow_keys_move_the_cursor_of_every_chart_and_shift_ten_times_as_far(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
     dashboard.chart("chart-norm").focus()

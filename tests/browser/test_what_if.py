@@ -168,6 +168,41 @@ def test_a_link_brings_the_threshold_back(dashboard: Dashboard, board: str) -> N
     assert chosen(handle) == threshold
 
 
+def test_a_link_brings_back_what_was_chosen_in_every_panel(dashboard: Dashboard, board: str) -> None:
+    open_run(dashboard, board)
+    dashboard.frame.get_by_test_id("zclip").click()
+    dashboard.frame.get_by_text("Keras", exact=True).click()
+    dashboard.frame.get_by_test_id("parameter-search").fill("weight")
+    dashboard.frame.get_by_test_id("sort-norm").click()
+    dashboard.frame.get_by_test_id("alert-kind").select_option("spike")
+    dashboard.frame.get_by_text("worst", exact=True).click()
+    dashboard.page.wait_for_timeout(600)
+
+    def chosen() -> list[str | None]:
+        frame = dashboard.frame
+        sorted_by = frame.get_by_test_id("parameters").locator("th[aria-sort]")
+        return [
+            frame.get_by_test_id("zclip").get_attribute("aria-pressed"),
+            frame.get_by_test_id("code").inner_text(),
+            frame.get_by_test_id("parameter-search").input_value(),
+            *(part for th in sorted_by.all() for part in (th.inner_text(), th.get_attribute("aria-sort"))),
+            frame.get_by_test_id("alert-kind").input_value(),
+            str(frame.locator("input[name=alert-order]").nth(1).is_checked()),
+        ]
+
+    before, link = chosen(), dashboard.page.url
+    assert before[0] == "true"
+    assert "keras" in (before[1] or "")
+    assert before[-2:] == ["spike", "True"]
+    dashboard.leave()
+    dashboard.page.goto(link)
+    dashboard.page.wait_for_selector("iframe[src*=gradclip]")
+    dashboard.page.wait_for_timeout(300)
+    dashboard.frame.get_by_test_id("parameter-row").first.wait_for()
+    dashboard.frame.get_by_test_id("code").wait_for()
+    assert chosen() == before
+
+
 def test_the_answer_is_about_the_steps_in_view(dashboard: Dashboard, board: str) -> None:
     open_run(dashboard, board)
     steps = dashboard.frame.get_by_test_id("what-if-steps")

@@ -16,13 +16,16 @@ from tb_gradclip.core import rates
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.plugin import export
 from tb_gradclip.plugin.answers import KINDS
+from tb_gradclip.plugin.shown import Shown
 from tb_gradclip.storage import provider as provider_module
 from tb_gradclip.storage import source as source_module
 from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.source import OutlinedSource, Recorded
 from tests.logs import BREAK, START, GrowingRun, write_run, write_runs, write_small_records
 from tests.plugin.server import serve
+from tests.scalars import points, write_scalars
 from tests.storage.test_provider import Watched
+from tests.test_recorder import measured, recorder
 
 COLUMNS = ("loss", "threshold", "norm_before", "norm_after", "coefficient", "clipped", "nonfinite")
 WHOLE = (-np.inf, np.inf)
@@ -120,6 +123,72 @@ def test_names_of_runs_are_no_formulas_and_break_nothing(tmp_path: Path) -> None
     assert [name.startswith("'") for name in names] == [True] * 5 + [False] * 2 + [True, False, False]
 
 
+@pytest.fixture(scope="module")
+def scalars(tmp_path_factory: pytest.TempPathFactory) -> Client:
+    """Nothing but a scalar, both a recorded loss and a scalar, and recorded without a loss but with a scalar."""
+    logdir = tmp_path_factory.mktemp("csv_scalars")
+    write_scalars(logdir / "plain", {"train/loss": POINTS, "lr": points([0.1])})
+    write_run(logdir / "both", 100, Rule("global_norm", 1.0))
+    write_scalars(logdir / "both", {"train/loss": POINTS})
+    book = recorder(logdir / "no_loss")
+    book.add_steps(measured(0, [float("nan")] * 100))
+    book.close()
+    write_scalars(logdir / "no_loss", {"train/loss": POINTS})
+    return serve(logdir)
+
+
+POINTS = [(step, value) for step, value in points([0.5, *range(1, 60)], every=3) if step != 30] + [(150, 9.25)]
+
+
+def test_a_run_of_nothing_but_scalars_has_the_points_of_its_loss(scalars: Client) -> None:
+    answer = scalars.get("/csv?run=plain&column=loss&column=norm_before&column=clipped&column=clip_rate")
+    assert answer.status_code == 200
+    rows = table(answer.text)
+    assert [(int(row["step"]), float(row["loss"])) for row in rows] == [(s, float(v)) for s, v in POINTS]
+    assert numbers(rows, "wall_time").tolist() == [START + step / 2 for step, _ in POINTS]
+    assert {row[name] for row in rows for name in ("norm_before", "clipped", "clip_rate", "clip_rate_low")} == {"nan"}
+
+
+@pytest.mark.parametrize(
+    ("query", "steps"),
+    [
+        ("from=5&to=12", [6, 9, 12]),
+        ("from=3&to=4.6&axis=relative", [6, 9]),
+        (f"from={START + 20}&axis=wall_time", [*range(42, 60, 3), 150]),
+        ("from=200", []),
+    ],
+)
+def test_a_range_of_a_run_of_scalars_has_its_own_points(scalars: Client, query: str, steps: list[int]) -> None:
+    rows = table(scalars.get(f"/csv?run=plain&column=loss&{query}").text)
+    assert numbers(rows, "step").tolist() == steps
+
+
+def test_other_columns_of_a_run_of_scalars_have_no_rows(scalars: Client) -> None:
+    text = scalars.get("/csv?run=plain&run=both&column=norm_before").text
+    assert {row["run"] for row in table(text)} == {"both"}
+    assert scalars.get("/csv?run=plain&column=norm_before").text == "run,step,wall_time,norm_before\r\n"
+
+
+@pytest.mark.parametrize("at_once", [10, 1 << 16])
+def test_a_scalar_for_the_loss_stands_beside_what_was_recorded(
+    scalars: Client, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(export, "ROWS_AT_ONCE", at_once)
+    columns = "column=norm_before&column=loss&column=clipped"
+    for run, query in (("no_loss", ""), ("both", "&loss=train/loss")):
+        rows = table(scalars.get(f"/csv?run={run}&{columns}{query}").text)
+        assert numbers(rows, "step").tolist() == [*range(100), 150]
+        found = {int(row["step"]): float(row["loss"]) for row in rows if row["loss"] != "nan"}
+        assert found == {step: float(value) for step, value in POINTS}
+        assert (rows[-1]["norm_before"], rows[-1]["clipped"], rows[-1]["wall_time"]) == ("nan", "nan", str(START + 75))
+        without = table(scalars.get(f"/csv?run={run}&column=norm_before&column=clipped").text)
+        for name in ("norm_before", "clipped", "wall_time"):
+            assert [row[name] for row in rows[:-1]] == [row[name] for row in without]
+    own = table(scalars.get(f"/csv?run=both&{columns}").text)
+    assert len(own) == 100
+    assert np.isfinite(numbers(own, "loss")).all()
+
+
 def test_it_is_a_download_under_a_name_of_ours(client: Client) -> None:
     answer = client.get("/csv?run=clipped&column=loss")
     assert answer.mimetype == "text/csv"
@@ -147,6 +216,10 @@ def recorded(logdir: Path, *, outlined: bool) -> tuple[Recorded, Watched]:
     return found, watched
 
 
+def shown(run: Recorded) -> Shown:
+    return Shown(run.run.name, run, None, ())
+
+
 @pytest.mark.parametrize(
     ("axis", "bounds"),
     [("step", WHOLE), ("step", (6_900, 7_200)), ("relative", (100.2, 9_800)), ("wall_time", (START + 3_500, np.inf))],
@@ -165,13 +238,15 @@ def test_a_long_run_is_read_a_piece_at_a_time(
     wanted = export.Wanted((*COLUMNS, "clip_rate", "throttle"), axis, bounds, 100)
     watched.read.clear()
     most, pieces = 0, []
-    for piece in export.csv_pieces([outlined], wanted):
+    for piece in export.csv_pieces([shown(outlined)], wanted):
         pieces.append(piece)
         most = max(most, len(watched.read))
         watched.read.clear()
-    mine, theirs = (table(text.decode()) for text in (b"".join(pieces), b"".join(export.csv_pieces([whole], wanted))))
-    assert len(mine) == export.row_count([whole], wanted)
-    assert abs(export.row_count([outlined], wanted) - len(mine)) <= 512
+    mine, theirs = (
+        table(text.decode()) for text in (b"".join(pieces), b"".join(export.csv_pieces([shown(whole)], wanted)))
+    )
+    assert len(mine) == export.row_count([shown(whole)], wanted)
+    assert abs(export.row_count([shown(outlined)], wanted) - len(mine)) <= 512
     for name in ("step", "wall_time", *COLUMNS):
         assert [row[name] for row in mine] == [row[name] for row in theirs]
     for name in ("clip_rate", "clip_rate_low", "clip_rate_high", "throttle"):

@@ -22,6 +22,7 @@ ERRORS = [
     ("/series?run=clipped&column=clip_rate&window=0", 400, "`window` must be a whole number"),
     ("/series?run=nobody&column=loss", 404, "no gradclip data in run 'nobody'"),
     ("/histogram?run=clipped", 400, "`step` must be a whole number"),
+    ("/histogram?run=clipped&step=0&from=x", 400, "`from` must be a number, got 'x'"),
     ("/histogram?run=clipped&step=0&parameter=x", 404, "unknown parameter 'x'; this run has embedding.weight"),
     ("/histogram?run=../../etc&step=0", 404, "no gradclip data in run '../../etc'"),
     ("/csv?column=loss", 400, "`run` must come 1 to 100 times, got 0"),

@@ -138,6 +138,24 @@ def test_the_window_of_the_clip_rate_is_the_one_asked_for(client: Client, logdir
     assert line["value"][-1] == steps["clipped"][-20:].mean()
 
 
+@pytest.mark.parametrize(
+    ("query", "step"),
+    [
+        ("step=149&from=149&to=160", 150),  # the one before lies outside
+        ("step=151&from=120&to=260", 150),
+        ("step=175&from=120&to=260", 200),  # as near as 150: the later
+        ("step=190&from=0&to=160", 150),
+        ("step=149&from=149", 150),
+        ("step=149&to=120", 100),
+        ("step=149&from=110&to=140", 100),  # none: as without
+        ("step=149&from=9000", 100),
+        ("step=149&from=160&to=140", 100),
+    ],
+)
+def test_a_histogram_within_a_stretch_is_the_nearest_recorded_there(client: Client, query: str, step: int) -> None:
+    assert client.get(f"/histogram?run=clipped&{query}").json["step"] == step
+
+
 def test_a_histogram_is_the_last_one_at_or_before_the_step(client: Client) -> None:
     answer = client.get("/histogram?run=clipped&step=149").json
     assert (answer["previous_step"], answer["step"], answer["next_step"]) == (50, 100, 150)

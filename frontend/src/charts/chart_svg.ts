@@ -1,13 +1,14 @@
 // A time chart as an SVG document: what the canvas draws, and what only the page around it says: title, runs, dashes.
 
-import type { AlertItem, ChartData, Line } from "../model/chart";
+import type { AlertItem, ChartData, Limit, Line } from "../model/chart";
 import { layoutMarkers, type Marker } from "../model/markers";
 import { SCALES } from "../model/scales";
 import type { Theme } from "../theme";
-import { across, down, FONT_FAMILY, paintOver, paintUnder, severityColour } from "./paint";
+import { across, down, paintOver, paintUnder, severityColour } from "./paint";
 import type { Area } from "./plot";
 import { drawLines } from "./svg_lines";
-import { markup, SvgPen } from "./svg_pen";
+import { documentOf, font, label, stroke } from "./svg_parts";
+import { SvgPen, type Pen } from "./svg_pen";
 
 export interface ChartWords {
   readonly title: string;
@@ -15,6 +16,8 @@ export interface ChartWords {
   readonly axis: string;
   /** What lines drawn in some way are. */
   readonly dashes: readonly { readonly label: string; readonly dash: readonly number[] }[];
+  /** A threshold that is tried out. */
+  readonly limit?: Limit | null;
 }
 
 export interface SvgSize {
@@ -54,19 +57,14 @@ export function chartSvg(data: ChartData, words: ChartWords, size: SvgSize, them
   paintUnder(pen, area, data);
   drawLines(pen, area, data);
   paintOver(pen, area, data, theme, markers);
+  if (words.limit) drawLimit(pen, area, data, words.limit, theme);
   drawMarkers(pen, area, markers, theme);
   for (const { name, colour, x, row } of entries) {
     pen.fillStyle = colour;
     pen.fillRect(x, bottom + row * ROW, SWATCH, SWATCH);
     label(pen, name, x + SWATCH + 6, bottom + row * ROW + 9, theme.ink);
   }
-  return document_(size.width, height, words.title, pen.content);
-}
-
-function document_(width: number, height: number, title: string, content: string): string {
-  const attributes = { xmlns: "http://www.w3.org/2000/svg", width, height, role: "img" };
-  const viewBox = `0 0 ${width} ${height}`;
-  return markup("svg", { ...attributes, viewBox, "aria-label": title }, content);
+  return documentOf(size.width, height, words.title, pen.content);
 }
 
 interface Entry {
@@ -102,6 +100,7 @@ function drawTitle(pen: SvgPen, { title, dashes }: ChartWords, theme: Theme, wid
   pen.fillStyle = theme.ink;
   pen.fillText(title, 14, 21);
   let x = 14 + pen.measureText(title).width + GAP;
+  pen.font = font(11);
   for (const { label: text, dash } of dashes) {
     const room = 30 + pen.measureText(text).width;
     if (x + room > width) return;
@@ -136,6 +135,14 @@ function drawAxes(
   label(pen, axis, area.left + area.width, bottom + 32, theme.soft, "right");
 }
 
+/** As the line that is dragged on the screen; left out where it lies beyond the range. */
+function drawLimit(pen: Pen, area: Area, data: ChartData, limit: Limit, theme: Theme): void {
+  const [y, right] = [down(area, data, limit.value), area.left + area.width];
+  if (!(y >= area.top && y <= area.top + area.height)) return;
+  stroke(pen, theme.accent, 2, [4, 3], [area.left, y], [right, y]);
+  label(pen, limit.label, right - 4, y - 4, theme.accent, "right");
+}
+
 function drawMarkers(
   pen: SvgPen,
   area: Area,
@@ -153,43 +160,4 @@ function drawMarkers(
     pen.fill();
     if (labelled) label(pen, text, x + 9, area.top - 4, theme.soft);
   }
-}
-
-function stroke(
-  pen: SvgPen,
-  colour: string,
-  width: number,
-  dash: readonly number[],
-  from: readonly [number, number],
-  to: readonly [number, number],
-): void {
-  pen.save();
-  pen.strokeStyle = colour;
-  pen.lineWidth = width;
-  pen.setLineDash(dash);
-  pen.beginPath();
-  pen.moveTo(...from);
-  pen.lineTo(...to);
-  pen.stroke();
-  pen.restore();
-}
-
-function label(
-  pen: SvgPen,
-  text: string,
-  x: number,
-  y: number,
-  colour: string,
-  align: CanvasTextAlign = "left",
-): void {
-  pen.save();
-  pen.font = font(11);
-  pen.textAlign = align;
-  pen.fillStyle = colour;
-  pen.fillText(text, x, y);
-  pen.restore();
-}
-
-function font(size: number, weight = ""): string {
-  return `${weight} ${size}px ${FONT_FAMILY}`.trim();
 }

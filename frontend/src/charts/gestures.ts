@@ -1,6 +1,7 @@
 // Pointer and keyboard on a plot area, told in shares of its width from 0 (left) to 1 (right).
 
 import { clamp } from "../model/ranges";
+import { tellOfKey } from "./wheel_hint";
 
 export interface GestureHandlers {
   /** The pointer is at this place, or has left. */
@@ -8,8 +9,8 @@ export interface GestureHandlers {
   readonly press: (share: number) => void;
   readonly select: (from: number, to: number) => void;
   readonly reset: () => void;
-  /** Zoom around a place; a factor below 1 comes closer. */
-  readonly zoom: (share: number, factor: number) => void;
+  /** Zoom around a place; a factor below 1 comes closer. Null where there is nothing to zoom. */
+  readonly zoom: ((share: number, factor: number) => void) | null;
   /** Returns whether it moved: where it did not, the page may scroll. */
   readonly pan: (share: number) => boolean;
   /** Arrow keys, in pixels. */
@@ -23,6 +24,10 @@ const ARROWS: Readonly<Record<string, number>> = { ArrowLeft: -1, ArrowRight: 1 
 export class Gestures {
   private readonly stop = new AbortController();
   private dragFrom: number | null = null;
+  /** Where the pointer came in: there it stays while the page is scrolled under it. */
+  private entered: readonly [number, number] | null = null;
+  /** Whether it was moved since. */
+  private pointed = false;
 
   /** Listens on `area` to the pointer and on `keys` to the keyboard; `selection` shows what is dragged over. */
   constructor(
@@ -37,6 +42,7 @@ export class Gestures {
     area.addEventListener("pointermove", (event) => this.move(event), options);
     area.addEventListener("pointerup", (event) => this.up(event), options);
     area.addEventListener("pointercancel", () => this.endDrag(), options);
+    area.addEventListener("pointerenter", (event) => this.enter(event), options);
     area.addEventListener("pointerleave", () => this.leave(), options);
     area.addEventListener("dblclick", () => handlers.reset(), options);
     area.addEventListener("wheel", (event) => this.wheel(event), { ...options, passive: false });
@@ -54,6 +60,7 @@ export class Gestures {
   }
 
   private move(event: PointerEvent): void {
+    this.pointed ||= event.clientX !== this.entered?.[0] || event.clientY !== this.entered[1];
     if (this.dragFrom === null && isOnButton(event)) return;
     const share = this.shareOf(event);
     this.showSelection(share);
@@ -69,19 +76,26 @@ export class Gestures {
     this.endDrag();
   }
 
+  private enter(event: PointerEvent): void {
+    this.entered = [event.clientX, event.clientY];
+    this.pointed = false;
+  }
+
   private leave(): void {
     if (this.dragFrom === null) this.handlers.hover(null);
   }
 
-  /** A plain wheel scrolls the page. Ctrl and wheel, which is also what pinching a touchpad sends, zooms. */
+  /**
+   * A plain wheel scrolls the page. With Ctrl, which is also what pinching a touchpad sends, Cmd or Alt it zooms.
+   */
   private wheel(event: WheelEvent): void {
     const { zoom, pan } = this.handlers;
-    if (event.ctrlKey || event.metaKey) {
+    if (event.ctrlKey || event.metaKey || event.altKey) {
       event.preventDefault();
-      zoom(this.shareOf(event), Math.exp(event.deltaY * 0.004));
+      zoom?.(this.shareOf(event), Math.exp(event.deltaY * 0.004));
     } else if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
       if (pan(event.deltaX / Math.max(this.area.clientWidth, 1))) event.preventDefault();
-    }
+    } else if (zoom && this.pointed) tellOfKey(this.area, event);
   }
 
   private key(event: KeyboardEvent): void {

@@ -5,6 +5,8 @@ import type { MarkerSeverity } from "../model/markers";
 import type { Range } from "../model/ranges";
 import { SCALES } from "../model/scales";
 import type { Theme } from "../theme";
+import { FONT_FAMILY } from "./paint";
+import type { Pen } from "./svg_pen";
 
 export interface HeatmapData {
   /** Of the rows, from top to bottom, and the place of each among the cells. */
@@ -34,11 +36,28 @@ export interface HeatmapLayout {
   readonly scrolled: number;
 }
 
-export const FONT = 'px Roboto, system-ui, "Segoe UI", Helvetica, Arial, sans-serif';
+export const FONT = `px ${FONT_FAMILY}`;
 const ELLIPSIS = "…";
 
 export function paintHeatmap(
-  context: CanvasRenderingContext2D,
+  context: Pen,
+  layout: HeatmapLayout,
+  data: HeatmapData,
+  theme: Theme,
+): void {
+  context.save();
+  context.beginPath();
+  context.rect(0, 0, layout.left + layout.width, layout.height);
+  context.clip();
+  paintRows(context, layout, data, theme);
+  paintMarkers(context, layout, data, theme);
+  context.restore();
+  paintSteps(context, layout, data.xRange, theme);
+}
+
+/** Cells and names of the rows scrolled to. */
+export function paintRows(
+  context: Pen,
   layout: HeatmapLayout,
   data: HeatmapData,
   theme: Theme,
@@ -47,33 +66,13 @@ export function paintHeatmap(
   const from = Math.floor(scrolled / rowHeight);
   const to = Math.min(data.names.length, Math.ceil((scrolled + height) / rowHeight));
   const spans = layOutWindows(layout, data);
-  context.save();
-  context.beginPath();
-  context.rect(0, 0, layout.left + layout.width, height);
-  context.clip();
   for (let row = from; row < to; row++) {
     const top = row * rowHeight - scrolled;
-    paintRow(
-      context,
-      spans,
-      data,
-      (data.places[row] ?? 0) * data.windows,
-      top,
-      rowHeight - 1,
-      theme,
-    );
-    paintName(
-      context,
-      layout,
-      data.names[row] ?? "",
-      top + rowHeight / 2,
-      row === data.picked,
-      theme,
-    );
+    const cells = (data.places[row] ?? 0) * data.windows;
+    const name = data.names[row] ?? "";
+    paintRow(context, spans, data, cells, top, rowHeight - 1, theme);
+    paintName(context, layout, name, top + rowHeight / 2, row === data.picked, theme);
   }
-  paintMarkers(context, layout, data, theme);
-  context.restore();
-  paintSteps(context, layout, data.xRange, theme);
 }
 
 /** Left and right edge of every window in the range, in pixels, half a step beyond its first and last. */
@@ -94,7 +93,7 @@ function layOutWindows(
 
 /** Neighbours of one level are one rectangle. */
 function paintRow(
-  context: CanvasRenderingContext2D,
+  context: Pen,
   spans: ReturnType<typeof layOutWindows>,
   { levels, palette }: HeatmapData,
   start: number,
@@ -119,8 +118,8 @@ function paintRow(
 }
 
 /** Striped: not one of the amounts, whatever the eyes. */
-function paintBroken(
-  context: CanvasRenderingContext2D,
+export function paintBroken(
+  context: Pen,
   left: number,
   top: number,
   width: number,
@@ -136,7 +135,7 @@ function paintBroken(
 }
 
 function paintName(
-  context: CanvasRenderingContext2D,
+  context: Pen,
   { left }: HeatmapLayout,
   name: string,
   middle: number,
@@ -151,7 +150,7 @@ function paintName(
 }
 
 /** The end of a name tells parameters apart, so the start is cut. */
-function shortened(context: CanvasRenderingContext2D, name: string, room: number): string {
+function shortened(context: Pen, name: string, room: number): string {
   if (context.measureText(name).width <= room) return name;
   let [fits, cut] = [name.length, 0];
   while (fits - cut > 1) {
@@ -166,8 +165,8 @@ const GRAVITY: Readonly<Record<MarkerSeverity, number>> = { error: 0, warning: 1
 /** Hundreds of lines would hide the cells: of those nearer to each other than this, the gravest is drawn. */
 const MARKERS_APART = 12;
 
-function paintMarkers(
-  context: CanvasRenderingContext2D,
+export function paintMarkers(
+  context: Pen,
   { left, width, height }: HeatmapLayout,
   { markers, xRange }: HeatmapData,
   theme: Theme,
@@ -192,8 +191,8 @@ function paintMarkers(
   context.setLineDash([]);
 }
 
-function paintSteps(
-  context: CanvasRenderingContext2D,
+export function paintSteps(
+  context: Pen,
   { left, width, height }: HeatmapLayout,
   xRange: Range,
   theme: Theme,

@@ -12,7 +12,7 @@ import {
 } from "../model/histogram_map";
 import { clamp, type Range } from "../model/ranges";
 import type { Theme } from "../theme";
-import { mapAxes, paintMap, type MapArea } from "./histogram_map_paint";
+import { mapAxes, paintCells, paintGround, paintMarks, type MapArea } from "./histogram_map_paint";
 
 export interface HistogramMapData {
   readonly map: MapData & {
@@ -35,7 +35,9 @@ export interface HistogramMapOptions {
   readonly onStep: (columns: number) => void;
 }
 
-const SIDES: readonly Side[] = ["before", "after"];
+export const SIDES: readonly Side[] = ["before", "after"];
+/** Of each map. */
+export const HEIGHT = 190;
 const LEFT = 52;
 const BETWEEN = 16;
 const RIGHT = 12;
@@ -58,7 +60,7 @@ export class HistogramMapChart {
     private data: HistogramMapData,
     private readonly options: HistogramMapOptions,
   ) {
-    this.height = options.height ?? 190;
+    this.height = options.height ?? HEIGHT;
     this.canvas.setAttribute("role", "img");
     this.said.className = "said";
     element.append(this.canvas, this.said);
@@ -88,8 +90,7 @@ export class HistogramMapChart {
     if (width === 0) return;
     const { data, canvas } = this;
     this.areas = layOut(width, this.height);
-    const last = this.areas[this.areas.length - 1] as MapArea;
-    const height = last.top + last.height + BOTTOM;
+    const height = heightOf(this.areas);
     const ratio = window.devicePixelRatio || 1;
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
@@ -101,7 +102,9 @@ export class HistogramMapChart {
     const peak = peakOf(data.map);
     SIDES.forEach((side, i) => {
       const area = this.areas[i] as MapArea;
-      paintMap(context, area, side, data, peak);
+      paintGround(context, area, data);
+      paintCells(context, area, side, data, peak);
+      paintMarks(context, area, data);
       mapAxes(context, area, side, data);
     });
   }
@@ -154,7 +157,12 @@ export class HistogramMapChart {
   }
 }
 
-function layOut(width: number, height: number): readonly MapArea[] {
+export function heightOf(areas: readonly MapArea[]): number {
+  return Math.max(...areas.map(({ top, height }) => top + height)) + BOTTOM;
+}
+
+/** Side by side where there is room. */
+export function layOut(width: number, height: number): readonly MapArea[] {
   if (width < SIDE_BY_SIDE) {
     const each = { left: LEFT, width: width - LEFT - RIGHT, height: height * 0.8 };
     const next = TOP + each.height + BOTTOM + TOP;

@@ -12,6 +12,8 @@ import {
 import { clamp } from "../model/ranges";
 import { SCALES } from "../model/scales";
 import type { HistogramMapData } from "./histogram_map_chart";
+import { FONT_FAMILY } from "./paint";
+import type { Pen } from "./svg_pen";
 
 /** Where a map lies, in CSS pixels of the canvas. */
 export interface MapArea {
@@ -23,19 +25,23 @@ export interface MapArea {
   readonly labelled: boolean;
 }
 
-const FONT = '11px Roboto, system-ui, "Segoe UI", Helvetica, Arial, sans-serif';
+const FONT = `11px ${FONT_FAMILY}`;
 
-export function paintMap(
-  context: CanvasRenderingContext2D,
+export function paintGround(context: Pen, area: MapArea, { theme }: HistogramMapData): void {
+  context.fillStyle = theme.grid;
+  context.globalAlpha = 0.5;
+  context.fillRect(area.left, area.top, area.width, area.height);
+  context.globalAlpha = 1;
+}
+
+export function paintCells(
+  context: Pen,
   area: MapArea,
   side: Side,
   data: HistogramMapData,
   peak: number,
 ): void {
-  const { map, theme } = data;
-  context.fillStyle = theme.grid;
-  context.globalAlpha = 0.5;
-  context.fillRect(area.left, area.top, area.width, area.height);
+  const { map } = data;
   context.fillStyle = data.colour;
   for (let column = 0; column < map.steps; column++) {
     const [left, right] = columnEdges(area, map, column);
@@ -48,6 +54,10 @@ export function paintMap(
     }
   }
   context.globalAlpha = 1;
+}
+
+/** What lies over the cells. */
+export function paintMarks(context: Pen, area: MapArea, data: HistogramMapData): void {
   paintBroken(context, area, data);
   paintLimits(context, area, data);
   paintMarked(context, area, data);
@@ -79,11 +89,7 @@ function binEdges(
 }
 
 /** A bar on top of steps with gradients that are NaN or infinite. */
-function paintBroken(
-  context: CanvasRenderingContext2D,
-  area: MapArea,
-  { map, theme }: HistogramMapData,
-): void {
+function paintBroken(context: Pen, area: MapArea, { map, theme }: HistogramMapData): void {
   context.fillStyle = theme.error;
   map.before_nonfinite.forEach((share, column) => {
     if (!(share > 0)) return;
@@ -93,11 +99,7 @@ function paintBroken(
 }
 
 /** Where a rule on values cut at each step. */
-function paintLimits(
-  context: CanvasRenderingContext2D,
-  area: MapArea,
-  { map, theme }: HistogramMapData,
-): void {
+function paintLimits(context: Pen, area: MapArea, { map, theme }: HistogramMapData): void {
   context.fillStyle = theme.accent;
   for (const limits of [map.low, map.high]) {
     limits.forEach((limit, column) => {
@@ -109,20 +111,18 @@ function paintLimits(
   }
 }
 
-function paintMarked(
-  context: CanvasRenderingContext2D,
-  area: MapArea,
-  { map, marked, theme }: HistogramMapData,
-): void {
+function paintMarked(context: Pen, area: MapArea, { map, marked, theme }: HistogramMapData): void {
   if (marked === null || map.steps === 0) return;
   const [left, right] = columnEdges(area, map, columnAt(map, marked));
   context.strokeStyle = theme.ink;
   context.lineWidth = 1;
-  context.strokeRect(left - 0.5, area.top - 0.5, Math.max(right - left, 2) + 1, area.height + 1);
+  context.beginPath();
+  context.rect(left - 0.5, area.top - 0.5, Math.max(right - left, 2) + 1, area.height + 1);
+  context.stroke();
 }
 
 export function mapAxes(
-  context: CanvasRenderingContext2D,
+  context: Pen,
   area: MapArea,
   side: Side,
   { map, theme }: HistogramMapData,

@@ -1,10 +1,10 @@
-// A picture that stands in the page, an SVG or a canvas, as a document of its own: style sheets stay behind, so what
-// they say is written down.
+// An SVG that stands in the page as a document of its own: style sheets stay behind, so what they say is written down.
 
 import type { Theme } from "../theme";
 import { FONT_FAMILY } from "./paint";
 import { svg, text } from "./svg";
-import { clean } from "./svg_pen";
+import { clean } from "./svg_markup";
+import { headingHeight, LINE, MARGIN, type Words } from "./svg_parts";
 
 const STYLES = [
   "fill",
@@ -20,24 +20,15 @@ const STYLES = [
   "font-weight",
 ] as const;
 
-const MARGIN = 14;
-const LINE = 17;
-
-export interface PageWords {
-  readonly title: string;
-  /** What stands around the picture on the page, a line each. */
-  readonly lines: readonly string[];
-}
-
-export function pageSvg(picture: Element, { title, lines }: PageWords, theme: Theme): string {
-  const box = picture.getBoundingClientRect();
-  const [width, top] = [Math.ceil(box.width) + 2 * MARGIN, 32 + lines.length * LINE];
+export function pageSvg(picture: Element, words: Words, theme: Theme): string {
+  const [box, { title, lines }] = [picture.getBoundingClientRect(), words];
+  const [width, top] = [Math.ceil(box.width) + 2 * MARGIN, headingHeight(words)];
   const height = Math.ceil(box.height) + top + MARGIN;
   const style = { "font-family": FONT_FAMILY, "font-size": 11, fill: theme.soft };
   const document = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, ...style });
   const heading = { x: MARGIN, y: 21, "font-size": 13, "font-weight": 600, fill: theme.ink };
   const place = svg("g", { transform: `translate(${MARGIN} ${top})` });
-  place.append(...pictureOf(picture, box));
+  place.append(...pictureOf(picture));
   document.append(
     svg("rect", { width, height, fill: theme.card }),
     text(title, heading),
@@ -47,10 +38,7 @@ export function pageSvg(picture: Element, { title, lines }: PageWords, theme: Th
   return clean(new XMLSerializer().serializeToString(document));
 }
 
-function pictureOf(picture: Element, { width, height }: DOMRect): Element[] {
-  if (picture instanceof HTMLCanvasElement) {
-    return [svg("image", { href: picture.toDataURL("image/png"), width, height })];
-  }
+function pictureOf(picture: Element): Element[] {
   const copy = picture.cloneNode(true) as Element;
   const originals = picture.querySelectorAll("*");
   copy.querySelectorAll("*").forEach((element, i) => {

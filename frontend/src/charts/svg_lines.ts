@@ -1,54 +1,74 @@
 // Bands and lines of a time chart, which uPlot draws on the screen, drawn with a pen.
 
-import type { Band, ChartData, Line } from "../model/chart";
+import type { Band, ChartData } from "../model/chart";
 import { drawable } from "../model/lines";
-import { across, down } from "./paint";
+import { SCALES } from "../model/scales";
+import { strokes, thinnedBand, type Stroke } from "../model/strokes";
+import { across } from "./paint";
 import type { Area } from "./plot";
 import type { Pen } from "./svg_pen";
 
-/** From a row's place and value to pixels. */
+/** Width of the line around a band. Source: plot.ts. */
+const EDGE = 0.75;
+
+/** From a row's place and projected value to pixels. */
 type Place = (x: number | undefined, y: number | null | undefined) => readonly [number, number];
 
-/** Nothing of them leaves the plot area. */
+/** As thick, dashed and thinned as on the screen. Nothing of them leaves the plot area. */
 export function drawLines(pen: Pen, area: Area, data: ChartData): void {
-  const place: Place = (x, y) => [across(area, data, x ?? NaN), down(area, data, y ?? NaN)];
+  const { project } = SCALES[data.yScale];
+  const [low, high] = data.yRange.map(project) as [number, number];
+  const place: Place = (x, y) => [
+    across(area, data, x ?? NaN),
+    area.top + area.height * (1 - ((y ?? NaN) - low) / (high - low)),
+  ];
   const floor = data.yScale === "log" ? data.yRange[0] : null;
+  const side = (values: Float64Array): (number | null)[] =>
+    drawable(values, floor).map((value) => (value === null ? null : project(value)));
   pen.save();
   pen.beginPath();
   pen.rect(area.left, area.top, area.width, area.height);
   pen.clip();
-  for (const band of data.bands) drawBand(pen, band, place);
-  for (const line of data.lines) drawLine(pen, line, drawable(line.y, floor), place);
+  for (const band of data.bands) {
+    const thin = thinnedBand(band, data.xRange);
+    drawBand(pen, thin, side(thin.low), side(thin.high), place);
+  }
+  for (const stroke of strokes(data)) drawLine(pen, stroke, place);
   pen.restore();
 }
 
+type Side = readonly (number | null)[];
+
 /** Closed shapes between both sides, one for each stretch in which both are finite. */
-function drawBand(pen: Pen, { colour, x, low, high }: Band, place: Place): void {
+function drawBand(pen: Pen, { colour, edge, x }: Band, low: Side, high: Side, place: Place): void {
   pen.fillStyle = colour;
-  const finite = (i: number): boolean => Number.isFinite(low[i]) && Number.isFinite(high[i]);
-  for (const [from, to] of stretches(x.length, finite)) {
+  for (const [from, to] of stretches(x.length, (i) => low[i] != null && high[i] != null)) {
     pen.beginPath();
     pen.moveTo(...place(x[from], high[from]));
     for (let i = from + 1; i < to; i++) pen.lineTo(...place(x[i], high[i]));
     for (let i = to - 1; i >= from; i--) pen.lineTo(...place(x[i], low[i]));
     pen.closePath();
     pen.fill();
+    if (edge === undefined) continue;
+    pen.strokeStyle = edge;
+    pen.lineWidth = EDGE;
+    pen.stroke();
   }
 }
 
 /** Rows without neighbours have no line to show them: they get a point. */
-function drawLine(pen: Pen, line: Line, y: readonly (number | null)[], place: Place): void {
+function drawLine(pen: Pen, { x, y, colour, width, dash, opacity }: Stroke, place: Place): void {
   pen.save();
-  pen.strokeStyle = pen.fillStyle = line.colour;
-  pen.lineWidth = line.width;
-  pen.globalAlpha = line.opacity;
-  pen.setLineDash([...line.dash]);
+  pen.strokeStyle = pen.fillStyle = colour;
+  pen.lineWidth = width;
+  pen.globalAlpha = opacity;
+  pen.setLineDash([...dash]);
   pen.beginPath();
   const loners: (readonly [number, number])[] = [];
   for (const [from, to] of stretches(y.length, (i) => y[i] != null)) {
-    if (to - from === 1) loners.push(place(line.x[from], y[from]));
-    else pen.moveTo(...place(line.x[from], y[from]));
-    for (let i = from + 1; i < to; i++) pen.lineTo(...place(line.x[i], y[i]));
+    if (to - from === 1) loners.push(place(x[from], y[from]));
+    else pen.moveTo(...place(x[from], y[from]));
+    for (let i = from + 1; i < to; i++) pen.lineTo(...place(x[i], y[i]));
   }
   pen.stroke();
   for (const [left, top] of loners) pen.fillRect(left - 2, top - 2, 4, 4);

@@ -1,6 +1,8 @@
 // A pen that writes SVG. What is painted on a canvas is painted with it as well, so that a picture that is saved cannot
 // differ from the one on the screen.
 
+import { escaped, markup, type Attributes } from "./svg_markup";
+
 /** The part of a canvas's context that charts paint with. */
 export type Pen = Pick<
   CanvasRenderingContext2D,
@@ -28,40 +30,12 @@ export type Pen = Pick<
   textBaseline: CanvasTextBaseline;
 };
 
-type Attributes = Readonly<Record<string, string | number | undefined>>;
-
 /** Width of a letter as a share of its size: there is no font to ask, and labels only need about that room. */
 const LETTER = 0.6;
+/** How far below what it is placed by the letters of a text stand, as a share of their size. */
+const BASELINES: Readonly<Partial<Record<CanvasTextBaseline, number>>> = { middle: 0.35, top: 0.8 };
 /** A line may leave the picture, but not by numbers that programs choke on. */
 const FAR = 1e5;
-/** Not allowed in XML, escaped or not: most control characters, and halves of characters. */
-const FORBIDDEN =
-  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
-
-/** Markup without what XML forbids anywhere. */
-export function clean(text: string): string {
-  return text.replace(FORBIDDEN, "\ufffd");
-}
-
-/** Text that is nothing but text in XML, between tags and in attributes. */
-export function escaped(text: string): string {
-  return clean(text)
-    .replace(/&/g, "&amp;")
-    .replace(/</g, "&lt;")
-    .replace(/>/g, "&gt;")
-    .replace(/"/g, "&quot;")
-    .replace(/'/g, "&#39;");
-}
-
-/** One element. `content` is markup. */
-export function markup(name: string, attributes: Attributes, content = ""): string {
-  const list = Object.entries(attributes)
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}="${escaped(String(value))}"`)
-    .join("");
-  return content === "" ? `<${name}${list}/>` : `<${name}${list}>${content}</${name}>`;
-}
-
 interface State {
   readonly fill: string;
   readonly stroke: string;
@@ -69,6 +43,7 @@ interface State {
   readonly alpha: number;
   readonly font: string;
   readonly align: CanvasTextAlign;
+  readonly baseline: CanvasTextBaseline;
   readonly dash: readonly number[];
   readonly groups: number;
 }
@@ -87,6 +62,8 @@ export class SvgPen implements Pen {
   private readonly clips: string[] = [];
   private readonly saved: State[] = [];
   private groups = 0;
+  /** Rectangles by colour, while tiles are painted. */
+  private laid: Map<string, { readonly colour: Attributes; path: string }> | null = null;
 
   /** All that was painted. */
   get content(): string {
@@ -102,6 +79,7 @@ export class SvgPen implements Pen {
       alpha: this.globalAlpha,
       font: this.font,
       align: this.textAlign,
+      baseline: this.textBaseline,
       dash: this.dash,
       groups: this.groups,
     });
@@ -117,6 +95,7 @@ export class SvgPen implements Pen {
     this.globalAlpha = state.alpha;
     this.font = state.font;
     this.textAlign = state.align;
+    this.textBaseline = state.baseline;
     this.dash = state.dash;
   }
 
@@ -137,7 +116,7 @@ export class SvgPen implements Pen {
   }
 
   rect(x: number, y: number, width: number, height: number): void {
-    this.path += `M${short(x)},${short(y)}h${short(width)}v${short(height)}h${short(-width)}Z`;
+    this.path += rectangle(x, y, width, height);
   }
 
   /** Until `restore`. */
@@ -171,7 +150,33 @@ export class SvgPen implements Pen {
     this.parts.push(markup("path", { d: this.path, ...colour }));
   }
 
+  /**
+   * Rectangles that `paint` fills, of which none covers another: those of a colour become one path, which takes a
+   * quarter of the room. They lie under whatever else it paints.
+   */
+  tiles(paint: () => void): void {
+    const [laid, at] = [
+      new Map<string, { readonly colour: Attributes; path: string }>(),
+      this.parts.length,
+    ];
+    this.laid = laid;
+    paint();
+    this.laid = null;
+    const paths = [...laid.values()].map(({ colour, path }) =>
+      markup("path", { d: path, ...colour }),
+    );
+    this.parts.splice(at, 0, ...paths);
+  }
+
   fillRect(x: number, y: number, width: number, height: number): void {
+    if (this.laid) {
+      const colour = paint("fill", this.fillStyle, this.globalAlpha);
+      const key = JSON.stringify(colour);
+      const tile = this.laid.get(key) ?? { colour, path: "" };
+      tile.path += rectangle(x, y, width, height);
+      this.laid.set(key, tile);
+      return;
+    }
     this.parts.push(
       markup("rect", {
         x: short(Math.min(x, x + width)),
@@ -186,7 +191,8 @@ export class SvgPen implements Pen {
   fillText(content: string, x: number, y: number): void {
     const { align, font } = { align: this.textAlign, font: fontOf(this.font) };
     const anchor = align === "center" ? "middle" : align === "right" ? "end" : undefined;
-    const attributes = { x: short(x), y: short(y), ...font, "text-anchor": anchor };
+    const below = (BASELINES[this.textBaseline] ?? 0) * Number.parseFloat(font["font-size"]);
+    const attributes = { x: short(x), y: short(y + below), ...font, "text-anchor": anchor };
     const colour = paint("fill", this.fillStyle, this.globalAlpha);
     this.parts.push(markup("text", { ...attributes, ...colour }, escaped(content)));
   }
@@ -202,6 +208,10 @@ function paint(kind: "fill" | "stroke", style: unknown, alpha: number): Attribut
     /^(#[0-9a-f]{6})([0-9a-f]{2})$/i.exec(String(style)) ?? [];
   const share = more === undefined ? alpha : (alpha * Number.parseInt(more, 16)) / 255;
   return { [kind]: colour, [`${kind}-opacity`]: share < 1 ? short(share) : undefined };
+}
+
+function rectangle(x: number, y: number, width: number, height: number): string {
+  return `M${short(x)},${short(y)}h${short(width)}v${short(height)}h${short(-width)}Z`;
 }
 
 /** Weight, size and family of a font as canvases are told it. */

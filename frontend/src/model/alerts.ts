@@ -1,5 +1,6 @@
 // The list of alerts: those of all runs together, filtered and in order.
 
+import { plural } from "./format";
 import type { MarkerSeverity } from "./markers";
 
 /** Steps before and after an alert that a flight recorder keeps. Source: core/flight.py. */
@@ -15,7 +16,8 @@ export interface Listable {
   readonly finding: string | null;
 }
 
-export type AlertOrder = "newest" | "severity";
+export const ALERT_ORDERS = ["newest", "severity"] as const;
+export type AlertOrder = (typeof ALERT_ORDERS)[number];
 
 const RANK: Readonly<Record<MarkerSeverity, number>> = { error: 0, warning: 1, info: 2 };
 
@@ -55,4 +57,26 @@ export function alertKey(alert: Pick<Listable, "run" | "step" | "kind" | "findin
 
 export function isSame(a: AlertKey | null, b: AlertKey): boolean {
   return a !== null && a.run === b.run && a.step === b.step && a.kind === b.kind;
+}
+
+/** Where an alert lies; `end` is the first step after its episode, null while it lasts or where it has none. */
+export interface Episode {
+  readonly step: number;
+  readonly start: number | null;
+  readonly end: number | null;
+}
+
+/** How far a step lies from an alert, or from its episode where it lies outside. */
+export function distanceWords(step: number, alert: Episode): string {
+  const { start, end } = alert;
+  if (step === alert.step) return "the step of the selected alert";
+  if (start !== null && step < start) {
+    return `${plural(start - step, "step")} before the selected alert began`;
+  }
+  if (end !== null && step >= end) {
+    return `${plural(step - end + 1, "step")} after the selected alert was over`;
+  }
+  const far = plural(Math.abs(step - alert.step), "step");
+  const words = `${far} ${step < alert.step ? "before" : "after"} the selected alert`;
+  return start === null ? words : `${words}, while it lasted`;
 }

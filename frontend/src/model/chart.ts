@@ -89,10 +89,11 @@ export function visibleRows(x: Float64Array, range: Range): readonly [number, nu
   return [from, to];
 }
 
-/** Whether any of the lines has something to draw in the range. */
+/** Whether any of the lines has something to draw in the range; rows outside draw only towards one that is further on. */
 export function hasValues(lines: readonly Pick<Line, "x" | "y">[], xRange: Range): boolean {
   return lines.some(({ x, y }) => {
     const [from, to] = visibleRows(x, xRange);
+    if ((x[from] as number) > xRange[1] || (x[to - 1] as number) < xRange[0]) return false;
     for (let i = from; i < to; i++) if (Number.isFinite(y[i])) return true;
     return false;
   });

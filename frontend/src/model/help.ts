@@ -28,7 +28,7 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
     shows:
       "A line for each selected run: its rule, how often it clipped, how much that removed, what went wrong, and what recording costs.",
     reading:
-      "A clip rate of a few percent means that clipping acts on outliers. Near 100 % it sets the size of every step, together with the learning rate. At 0 % it does nothing. ± is half of the 95 % interval.",
+      "A clip rate of a few percent means that clipping acts on outliers. Near 100 % it sets the size of every step, together with the learning rate. At 0 % it does nothing. The small range beside it is its 95 % interval.",
     remedy:
       "Press a chip under Alerts to zoom to what happened, and one under Lint to read what is set up wrongly and what to change.",
     formulas: [
@@ -41,7 +41,7 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
     shows:
       "The loss of each step, as it was given to the writer, with a marker where an alert was raised: red for errors, amber for warnings.",
     reading:
-      "Triangles on the edge stand where the loss was NaN or infinite. Drag to zoom, double-click to see all, click to pin a step. Point at a marker to read what happened and which parameter changed first.",
+      "Triangles on the edge stand where the loss was NaN or infinite. Drag to zoom, or turn the wheel with Ctrl (Cmd or Alt on a Mac) pressed; without it the page scrolls. Double-click to see all, click to pin a step; arrow keys move the cursor, Enter pins, Escape shows all. Point at a marker to read what happened and which parameter changed first.",
     remedy:
       "Zoom to the marker and look at the norm below it. A norm that leaps up before the loss asks for a lower threshold or learning rate; a loss that rises while the norm is calm has another cause, such as the data.",
     formulas: ["smoothed: s ← w s + (1 − w) loss, with w the chosen smoothing"],

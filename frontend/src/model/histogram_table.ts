@@ -1,6 +1,7 @@
-// A recorded histogram as a table.
+// Recorded histograms as tables.
 
 import type { Histogram } from "./density";
+import { shareIn, type MapData } from "./histogram_map";
 import type { Cell } from "./table";
 import type { Tally } from "./words";
 
@@ -30,6 +31,34 @@ export function histogramTable({ run, step, parameter, before, after }: Sides): 
       rows.push([run, step, name, side, low[i] ?? null, high[i] ?? null, count]),
     );
     for (const [value, count] of others) rows.push([run, step, name, side, value, value, count]);
+  }
+  return rows;
+}
+
+export interface CellsOfMap extends MapData {
+  readonly run: string;
+  readonly parameter: string | null;
+  readonly before_nonfinite: Float64Array;
+  readonly after_nonfinite: Float64Array;
+}
+
+/** A row for each cell of a map over steps; zeros and what is not finite have equal bounds, 0 and NaN. */
+export function mapTable(map: CellsOfMap): Cell[][] {
+  const rows: Cell[][] = [["run", "step", "parameter", "side", "low", "high", "share"]];
+  const name = map.parameter ?? "";
+  for (let column = 0; column < map.steps; column++) {
+    const step = map.step[column] ?? null;
+    for (const side of ["before", "after"] as const) {
+      const row = (low: number, high: number, share: number | undefined): void => {
+        rows.push([map.run, step, name, side, low, high, share ?? NaN]);
+      };
+      row(0, 0, map[`${side}_zero`][column]);
+      for (let bin = 0; bin < map.bins; bin++) {
+        const share = shareIn(map, side, column, bin);
+        row(map.edges[bin] as number, map.edges[bin + 1] as number, share);
+      }
+      row(NaN, NaN, map[`${side}_nonfinite`][column]);
+    }
   }
   return rows;
 }

@@ -1,8 +1,10 @@
 // The part of the dashboard that a link carries. What is at its default is left out.
 
-import type { AlertKey } from "./alerts";
+import { ALERT_ORDERS, type AlertKey, type AlertOrder } from "./alerts";
 import { QUANTITIES, type Quantity } from "./heatmap";
+import { MODEL_ORDER, SORT_KEYS, type Sort } from "./parameter_table";
 import type { Range } from "./ranges";
+import { CODE_FOR, type CodeFor } from "./snippets";
 
 export type ScaleChoice = "auto" | "log" | "linear";
 /** All that is shown, or what lies between the 1 % and 99 % quantiles of it. */
@@ -29,6 +31,15 @@ export interface Settings {
   readonly parameter: string | null;
   readonly quantity: Quantity;
   readonly alert: AlertKey | null;
+  /** Whether the limits of ZClip are drawn over the norms. */
+  readonly zclip: boolean;
+  /** The framework whose code is shown; null for that of the run. */
+  readonly code: CodeFor | null;
+  readonly parameterSearch: string;
+  readonly parameterSort: Sort;
+  /** The kind that alerts are listed of; null for all. */
+  readonly alertKind: string | null;
+  readonly alertOrder: AlertOrder;
 }
 
 export const DEFAULTS: Settings = {
@@ -48,6 +59,12 @@ export const DEFAULTS: Settings = {
   parameter: null,
   quantity: "share",
   alert: null,
+  zclip: false,
+  code: null,
+  parameterSearch: "",
+  parameterSort: MODEL_ORDER,
+  alertKind: null,
+  alertOrder: "newest",
 };
 
 export function encodeSettings(settings: Settings): ReadonlyMap<string, string> {
@@ -75,6 +92,12 @@ export function encodeSettings(settings: Settings): ReadonlyMap<string, string> 
   put("quantity", settings.quantity, DEFAULTS.quantity);
   const { alert } = settings;
   put("alert", alert && [alert.step, alert.kind, alert.run].join(":"), null);
+  put("zclip", settings.zclip ? "on" : null, null);
+  put("code", settings.code, null);
+  put("parameter_search", settings.parameterSearch, DEFAULTS.parameterSearch);
+  put("parameter_sort", sortText(settings.parameterSort), sortText(MODEL_ORDER));
+  put("alert_kind", settings.alertKind, null);
+  put("alert_order", settings.alertOrder, DEFAULTS.alertOrder);
   return result;
 }
 
@@ -90,12 +113,12 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
   const window = finite(link.get("window"));
   const smoothing = finite(link.get("smoothing"));
   const threshold = finite(link.get("threshold"));
-  const runs = link.get("runs");
+  const [step, runs] = [finite(link.get("step")), link.get("runs")];
   return {
     runs: runs === undefined ? null : new Set(runs.split(",").filter(Boolean).map(decode)),
     search: link.get("search") ?? DEFAULTS.search,
     axis: axis ?? DEFAULTS.axis,
-    window: window !== null && window >= 1 ? Math.floor(window) : DEFAULTS.window,
+    window: window !== null && window >= 1 ? Math.min(Math.floor(window), 1e9) : DEFAULTS.window,
     smoothing: smoothing !== null && smoothing >= 0 && smoothing < 1 ? smoothing : 0,
     group: link.get("group") ?? DEFAULTS.group,
     scales: panels((panel) =>
@@ -105,14 +128,44 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
       oneOf(["full", "most"], link.get(`${panel}_range`), DEFAULTS.spans[panel]),
     ),
     zoom,
-    step: finite(link.get("step")),
+    step: step !== null && step >= 0 && Number.isSafeInteger(step) ? step : null,
     focus: link.get("focus") ?? null,
-    threshold: threshold !== null && threshold > 0 ? threshold : null,
+    threshold: threshold !== null && isNorm(threshold) ? threshold : null,
     loss: link.get("loss") || null,
     parameter: link.get("parameter") ?? null,
     quantity: QUANTITIES.find((one) => one === link.get("quantity")) ?? DEFAULTS.quantity,
     alert: alertOf(link.get("alert") ?? ""),
+    ...listsOf(link),
   };
+}
+
+type Lists = "zclip" | "code" | "parameterSearch" | "parameterSort" | "alertKind" | "alertOrder";
+
+/** How panels that list something are set. */
+function listsOf(link: ReadonlyMap<string, string>): Pick<Settings, Lists> {
+  const sort = link.get("parameter_sort") ?? "";
+  return {
+    zclip: link.get("zclip") === "on",
+    code: CODE_FOR.find(([one]) => one === link.get("code"))?.[0] ?? null,
+    parameterSearch: link.get("parameter_search") ?? DEFAULTS.parameterSearch,
+    parameterSort: SORTS.find((one) => sortText(one) === sort) ?? MODEL_ORDER,
+    alertKind: link.get("alert_kind") || null,
+    alertOrder: oneOf(ALERT_ORDERS, link.get("alert_order"), DEFAULTS.alertOrder),
+  };
+}
+
+const SORTS: readonly Sort[] = SORT_KEYS.flatMap((key) =>
+  [false, true].map((descending) => ({ key, descending })),
+);
+
+/** `norm` from the least on, `-norm` from the most. */
+function sortText({ key, descending }: Sort): string {
+  return `${descending ? "-" : ""}${key}`;
+}
+
+/** Further out a ratio of two such numbers would be none. */
+function isNorm(value: number): boolean {
+  return value >= 1e-150 && value <= 1e150;
 }
 
 /** `612:divergence:lstm/unclipped`; a run's name may have colons itself. */

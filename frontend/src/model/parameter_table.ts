@@ -161,6 +161,9 @@ export const COLUMNS: readonly TableColumn[] = [
   },
 ];
 
+/** What rows can be sorted by. */
+export const SORT_KEYS: readonly SortKey[] = ["place", "name", ...COLUMNS.map(({ key }) => key)];
+
 /** The rows to take along, below their headings: numbers as they are, not as they are shown. */
 export function parameterCells(rows: readonly ParameterRow[]): Cell[][] {
   const keys = [

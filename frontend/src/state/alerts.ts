@@ -1,18 +1,19 @@
 // The list of alerts, the one that is selected and its timeline.
 
 import { computed, signal } from "@preact/signals";
-import type { Alert } from "../api";
+import type { Alert, Stretch } from "../api";
 import type { Flight } from "../api_parameters";
-import { alertKey, isSame, kindCounts, listedAlerts, type AlertOrder } from "../model/alerts";
+import { alertKey, isSame, kindCounts, listedAlerts } from "../model/alerts";
 import { blameLines, whyNoFlight, type BlameLine } from "../model/blame";
 import { verticalRange, type AlertItem, type ChartData } from "../model/chart";
 import { colour } from "../model/colours";
 import { ALERT_KINDS, alertLabel } from "../model/health";
+import { DEFAULTS } from "../model/link";
 import { gaps, nearestRow } from "../model/lines";
 import { alertItems } from "./chart_data";
 import { colourOf, place } from "./points";
 import { cursorStep } from "./cursor";
-import { axis, selectedAlert, selectedRuns, theme } from "./signals";
+import { axis, cursor, focus, pinnedStep, selectedAlert, selectedRuns, theme } from "./signals";
 
 export interface ListedAlert extends Alert {
   readonly run: string;
@@ -29,8 +30,8 @@ export interface FlightFailure extends Pick<Flight, "run" | "step"> {
 /** Alerts that are listed at first, and how many more each press brings. */
 export const ALERTS_A_PAGE = 200;
 
-export const alertKind = signal<string | null>(null);
-export const alertOrder = signal<AlertOrder>("newest");
+export const alertKind = signal(DEFAULTS.alertKind);
+export const alertOrder = signal(DEFAULTS.alertOrder);
 export const alertsShown = signal(ALERTS_A_PAGE);
 /** Norms around the selected alert, or why there are none; null while they are read. */
 export const flight = signal<Flight | FlightFailure | null>(null);
@@ -66,6 +67,14 @@ export const listedNow = computed(() => {
 export const openAlert = computed<ListedAlert | null>(
   () => allAlerts.value.find((alert) => isSame(selectedAlert.value, alertKey(alert))) ?? null,
 );
+
+/** Steps of the selected alert's episode, while its distribution is wanted: its own step may have none. */
+export const wantedWithin = computed<Stretch | null>(() => {
+  const alert = openAlert.value;
+  if (!alert || alert.start === null || cursor.value !== null) return null;
+  if (pinnedStep.value !== alert.step || focus.value?.name !== alert.run) return null;
+  return [alert.start, alert.end === null ? null : alert.end - 1];
+});
 
 /** Why the selected alert cannot have a timeline; null if it may. */
 export const noTimeline = computed(() => openAlert.value && whyNoFlight(openAlert.value));

@@ -5,6 +5,7 @@ import { fetchHistogram, fetchRuns, type Run } from "../api";
 import { isShown, onDataReloaded, readLink, writeLink } from "../host";
 import { decodeSettings, encodeSettings } from "../model/link";
 import { watchTheme } from "../theme";
+import { wantedWithin } from "./alerts";
 import { distributionStep } from "./cursor";
 import { explain } from "./explain";
 import { isOpening } from "./points";
@@ -82,13 +83,15 @@ function keepHistogram(): (() => void) | undefined {
     return;
   }
   const shown = histogram.peek();
-  if (shown && !("error" in shown) && isCurrent(shown, run, step, wanted)) return;
+  const within = wantedWithin.value;
+  const nearest = within && [step, ...within].join(":");
+  if (shown && !("error" in shown) && isCurrent(shown, run, step, wanted, nearest)) return;
   const abort = new AbortController();
   const load = async (): Promise<void> => {
     try {
-      const answer = await fetchHistogram(run.name, step, wanted, abort.signal);
+      const answer = await fetchHistogram(run.name, step, wanted, within, abort.signal);
       if (abort.signal.aborted) return;
-      histogram.value = { answer, recorded: run.histogram_steps };
+      histogram.value = { answer, recorded: run.histogram_steps, nearest };
     } catch (error) {
       if (!abort.signal.aborted) histogram.value = { error: explain(error) };
     }
@@ -102,13 +105,15 @@ function keepHistogram(): (() => void) | undefined {
 
 /** Whether the server would answer again what is shown already. */
 function isCurrent(
-  { answer, recorded }: ShownHistogram,
+  { answer, recorded, nearest: known }: ShownHistogram,
   run: Run,
   step: number,
   wanted: string | null,
+  nearest: string | null,
 ): boolean {
   if (answer.run !== run.name || answer.parameter !== wanted) return false;
   if (recorded !== run.histogram_steps) return false;
+  if (nearest !== null) return nearest === known;
   const begun = answer.previous_step === null || step >= answer.step;
   return begun && (answer.next_step === null || step < answer.next_step);
 }

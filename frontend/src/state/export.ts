@@ -2,7 +2,17 @@
 
 import { fetchCsv, type Column } from "../api";
 import { pngOf, save } from "../take_away";
-import { axis, recordedRuns, window as clipRateWindow, zoom } from "./signals";
+import {
+  axis,
+  lossTag,
+  recordedRuns,
+  selectedRuns,
+  window as clipRateWindow,
+  zoom,
+} from "./signals";
+
+/** Source: http_api.md. */
+const MOST_RUNS = 100;
 
 export type Format = "svg" | "png" | "csv";
 
@@ -26,15 +36,24 @@ async function contentOf(
   return format === "png" ? pngOf(svg()) : new Blob([svg()], { type: "image/svg+xml" });
 }
 
-/** Every recorded step of the selected runs in what is shown; those that have only scalars are left out. */
-export function stepsAsCsv(columns: readonly Column[]): Promise<Blob> {
+/**
+ * Every recorded step of the selected runs in what is shown, and every point of a loss that is a scalar. Runs that have
+ * only scalars have nothing but a loss.
+ */
+export async function stepsAsCsv(columns: readonly Column[]): Promise<Blob> {
+  const runs = columns.includes("loss") ? selectedRuns.value : recordedRuns.value;
+  if (runs.length > MOST_RUNS) {
+    throw new Error(
+      `A table has at most ${MOST_RUNS} runs, and ${runs.length} are selected: select fewer.`,
+    );
+  }
   return fetchCsv({
-    runs: recordedRuns.value.map((run) => run.name),
+    runs: runs.map((run) => run.name),
     columns,
     points: 1000,
     axis: axis.value,
     window: clipRateWindow.value,
     range: zoom.value,
-    loss: null,
+    loss: lossTag.value,
   });
 }

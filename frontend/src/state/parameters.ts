@@ -13,14 +13,9 @@ import {
   windowAt,
   type CellWords,
 } from "../model/heatmap";
+import { DEFAULTS } from "../model/link";
 import { gaps } from "../model/lines";
-import {
-  MODEL_ORDER,
-  parameterRows,
-  sortedRows,
-  type ParameterRow,
-  type Sort,
-} from "../model/parameter_table";
+import { parameterRows, sortedRows, type ParameterRow } from "../model/parameter_table";
 import type { Range } from "../model/ranges";
 import { compileSearch } from "../model/search";
 import { colourOf, normIsLog } from "./points";
@@ -46,8 +41,8 @@ export interface ShownWindows {
 /** Windows of the focused run, or why there are none; null until the first answer. */
 export const windows = signal<ShownWindows | { readonly error: string } | null>(null);
 /** The filter of the table as typed. */
-export const parameterSearch = signal("");
-export const parameterSort = signal<Sort>(MODEL_ORDER);
+export const parameterSearch = signal(DEFAULTS.parameterSearch);
+export const parameterSort = signal(DEFAULTS.parameterSort);
 /** The row of the heatmap that is pointed at. */
 export const heatRow = signal<number | null>(null);
 /** Where the cell under the cursor lies in the heatmap, in pixels; null where it does not show. */

@@ -1,7 +1,10 @@
-// What the page's link holds of the dashboard: which signal each setting is.
+// What the page's link holds of the dashboard: which signal each setting is. All that somebody chose is here, but for
+// where the pointer is, how far lists are scrolled and shown, and what is folded out to be read.
 
 import { batch, computed, type Signal } from "@preact/signals";
 import type { Settings } from "../model/link";
+import { alertKind, alertOrder } from "./alerts";
+import { parameterSearch, parameterSort } from "./parameters";
 import {
   axis,
   chosen,
@@ -20,6 +23,7 @@ import {
   window,
   zoom,
 } from "./signals";
+import { codeChoice, zclipShown } from "./what_if";
 
 const KEPT: { readonly [K in keyof Settings]: Signal<Settings[K]> } = {
   runs: chosen,
@@ -38,6 +42,12 @@ const KEPT: { readonly [K in keyof Settings]: Signal<Settings[K]> } = {
   parameter,
   quantity,
   alert: selectedAlert,
+  zclip: zclipShown,
+  code: codeChoice,
+  parameterSearch,
+  parameterSort,
+  alertKind,
+  alertOrder,
 };
 const SIGNALS = Object.entries(KEPT) as [keyof Settings, Signal<unknown>][];
 

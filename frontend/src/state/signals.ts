@@ -33,6 +33,8 @@ export interface ShownHistogram {
   readonly answer: Histogram;
   /** How many steps of the run had one when this was fetched. */
   readonly recorded: number;
+  /** The step and the stretch that it was asked for as the nearest to; null where it was the one at or before. */
+  readonly nearest: string | null;
 }
 
 /** A window as long as any run. */
@@ -152,10 +154,7 @@ export const fullRange = computed<Range>(() => {
 });
 export const shownRange = computed<Range>(() => zoom.value ?? fullRange.value);
 
-/**
- * The run whose distribution is shown: the one picked while it is selected, else the first that
- * clips and has any.
- */
+/** The run whose distribution is shown: the one picked while it is selected, else the first that clips and has any. */
 export const focus = computed<Run | null>(() => {
   const candidates = recordedRuns.value;
   return (

@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import type { ThresholdOutcome, WhatIf } from "../api_what_if";
 import { codeFor, snippet, type CodeFor } from "../model/snippets";
+import { DEFAULTS } from "../model/link";
 import { suggestionRows, type Suggestion } from "../model/suggestions";
 import { axisRange, outcomeAt, tidy } from "../model/what_if";
 import type { Range } from "../model/ranges";
@@ -13,9 +14,9 @@ export const whatIf = signal<
   { readonly answer: WhatIf; readonly request: string } | { readonly error: string } | null
 >(null);
 /** Whether the limits of ZClip are drawn over the norms. */
-export const zclipShown = signal(false);
+export const zclipShown = signal(DEFAULTS.zclip);
 /** The framework whose code is shown; null for that of the run. */
-export const codeChoice = signal<CodeFor | null>(null);
+export const codeChoice = signal(DEFAULTS.code);
 
 /** The answer for the focused run; an older one of the same run stays until its successor arrives. */
 export const whatIfAnswer = computed<WhatIf | null>(() => {

@@ -138,6 +138,6 @@ function mountBlame(element: HTMLElement): () => void {
 const GESTURES = {
   ...stepGestures("blame", () => blameChart.value?.xRange ?? [0, 1]),
   select: () => undefined,
-  zoom: () => undefined,
+  zoom: null,
   pan: () => false,
 };

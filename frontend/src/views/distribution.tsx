@@ -4,10 +4,12 @@ import { computed, effect } from "@preact/signals";
 import type { Histogram, Rule } from "../api";
 import { pageSvg } from "../charts/page_svg";
 import { DistributionChart, type DistributionData } from "../charts/distribution_chart";
+import { distanceWords } from "../model/alerts";
 import { integer } from "../model/format";
 import { histogramTable } from "../model/histogram_table";
 import { csvText } from "../model/table";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
+import { openAlert } from "../state/alerts";
 import { colourOf } from "../state/points";
 import {
   cursor,
@@ -33,6 +35,12 @@ const answer = computed<Histogram | null>(() => {
   return shown && !("error" in shown) ? shown.answer : null;
 });
 
+/** How far the step shown is from the alert that is looked at. */
+const distance = computed<string>(() => {
+  const [shown, alert] = [answer.value, openAlert.value];
+  return shown && alert?.run === shown.run ? distanceWords(shown.step, alert) : "";
+});
+
 export function Distribution() {
   if (!anyRecorded.value) {
     return (
@@ -49,10 +57,14 @@ function Recorded() {
   const shown = answer.value;
   const failed = histogram.value && "error" in histogram.value ? histogram.value.error : null;
   return (
-    <section class="card distribution" aria-label="Distribution">
+    <section
+      class={`card distribution ${failed === null ? "roomy" : ""}`}
+      aria-label="Distribution"
+    >
       <h2>
         Distribution{" "}
         <small data-testid="distribution-step">{shown ? `step ${integer(shown.step)}` : ""}</small>
+        <small data-testid="distribution-distance">{distance.value}</small>
         <span class="tools">
           <Pickers />
           <Steps shown={shown} />

@@ -11,6 +11,9 @@ const FORMATS: readonly (readonly [Format, string, string])[] = [
   ["csv", "CSV", "the numbers, with all their digits"],
 ];
 
+/** Pixels between a menu and the edge of the window. */
+const EDGE = 6;
+
 interface ExportMenuProps extends Exported {
   /** Of the panel, for those who cannot see where the button stands. */
   readonly label: string;
@@ -24,8 +27,10 @@ export function ExportMenu({ label, ...exported }: ExportMenuProps) {
     if (!place.current?.contains(event.relatedTarget as Node | null)) open.value = false;
   };
   const close = (): void => {
+    // A file may be ready after somebody has closed the menu and gone elsewhere: the focus stays there.
+    const within = place.current?.contains(document.activeElement) === true;
     open.value = false;
-    button.current?.focus();
+    if (within) button.current?.focus();
   };
   return (
     <span class="export" ref={place} onFocusOut={leave}>
@@ -57,7 +62,10 @@ function Menu({ label, exported, close }: MenuProps) {
   const said = useSignal<string | null>(null);
   const list = useRef<HTMLDivElement>(null);
   const items = (): HTMLElement[] => [...(list.current?.querySelectorAll("button") ?? [])];
-  useLayoutEffect(() => items()[0]?.focus(), []);
+  useLayoutEffect(() => {
+    if (list.current) keepInView(list.current);
+    items()[0]?.focus();
+  }, []);
   const take = async (format: Format): Promise<void> => {
     said.value = "preparing…";
     try {
@@ -86,6 +94,15 @@ function Menu({ label, exported, close }: MenuProps) {
       <p role="status">{said.value}</p>
     </div>
   );
+}
+
+/** Moves a menu that begins left of the window, and opens one upwards that would end below it. */
+function keepInView(menu: HTMLElement): void {
+  const { left, bottom, height, top } = menu.getBoundingClientRect();
+  if (left < EDGE) menu.style.right = `${left - EDGE}px`;
+  if (bottom > window.innerHeight && top - height > 0) {
+    Object.assign(menu.style, { top: "auto", bottom: "100%" });
+  }
 }
 
 interface ItemProps {

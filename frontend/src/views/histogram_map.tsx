@@ -2,12 +2,17 @@
 
 import { computed, effect } from "@preact/signals";
 import { HistogramMapChart, type HistogramMapData } from "../charts/histogram_map_chart";
+import { histogramMapSvg } from "../charts/histogram_map_svg";
+import { LEAST_WIDTH } from "../charts/svg_parts";
 import { integer } from "../model/format";
 import { columnAt, isShown } from "../model/histogram_map";
+import { mapTable } from "../model/histogram_table";
+import { csvText } from "../model/table";
 import { colourOf } from "../state/points";
 import { distributionStep } from "../state/cursor";
 import { histogramMap, mapInView, stepsInView } from "../state/histogram_map";
 import { cursor, focus, pinnedStep, theme } from "../state/signals";
+import { ExportMenu } from "./export_menu";
 import { MountChart } from "./mount_chart";
 
 const answer = computed(() => histogramMap.value?.answer ?? null);
@@ -39,6 +44,11 @@ export function HistogramMapPanel() {
             ? `; ${integer(map.steps)} of ${integer(map.total)} recorded steps`
             : ""}
         </small>
+        {data.value && (map?.steps ?? 0) > 0 && (
+          <span class="tools">
+            <ExportMap />
+          </span>
+        )}
       </h2>
       {histogramMap.value && !map && <p class="hint">It could not be read.</p>}
       {map?.steps === 0 && <p class="hint">No step in this part has a recorded distribution.</p>}
@@ -50,6 +60,27 @@ export function HistogramMapPanel() {
       />
     </div>
   );
+}
+
+function ExportMap() {
+  const picture = (): string => {
+    const [now, map] = [data.value, answer.value];
+    if (!now || !map) return "";
+    const of = [map.run, map.parameter ?? "all parameters", `${integer(map.steps)} recorded steps`];
+    const key = "magnitude of gradients, stronger for a larger share";
+    const words = { title: "Distribution over time", lines: [of.join(", "), key] };
+    return histogramMapSvg(now, words, Math.max(chartWidth(), LEAST_WIDTH));
+  };
+  const cells = (): Blob => {
+    const map = answer.value;
+    return new Blob([map ? csvText(mapTable(map)) : ""], { type: "text/csv" });
+  };
+  const label = "Distribution over time";
+  return <ExportMenu name="distribution-over-time" label={label} svg={picture} csv={cells} />;
+}
+
+function chartWidth(): number {
+  return document.querySelector("[data-testid=chart-histogram-map]")?.clientWidth ?? 0;
 }
 
 function show(step: number): void {

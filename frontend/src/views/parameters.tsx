@@ -1,12 +1,13 @@
 // Which parameter did what: a heatmap of all over steps, a table, and the norm of the one that is picked.
 
 import { computed } from "@preact/signals";
-import { pageSvg } from "../charts/page_svg";
+import { heatmapSvg, MOST_ROWS } from "../charts/heatmap_svg";
+import { LEAST_WIDTH } from "../charts/svg_parts";
 import { QUANTITIES, QUANTITY_WORDS } from "../model/heatmap";
 import { integer, plural } from "../model/format";
 import { parameterCells } from "../model/parameter_table";
 import { csvText } from "../model/table";
-import { hasBroken, heat, palette, shownRows, table, windows } from "../state/parameters";
+import { hasBroken, heat, heatmap, palette, shownRows, table, windows } from "../state/parameters";
 import { axis, focus, quantity, theme } from "../state/signals";
 import { Choice } from "./choice";
 import { ExportMenu } from "./export_menu";
@@ -27,6 +28,12 @@ const stage = computed(() => {
   return `No complete window of steps here: one has ${last < 4096 ? "16" : "16 or more"} steps.`;
 });
 
+/** About what the rows take once they are read, so that the page does not move then. */
+const room = computed(() => {
+  const rows = windows.value === null ? (focus.value?.parameters.length ?? 0) : 0;
+  return rows === 0 ? "" : `${Math.min(rows * 25, 318) + 60}px`;
+});
+
 export function Parameters() {
   const note = stage.value;
   return (
@@ -40,7 +47,7 @@ export function Parameters() {
         </span>
       </h2>
       {note !== null ? (
-        <p class="hint" data-testid="parameters-note">
+        <p class="hint" style={{ minHeight: room.value }} data-testid="parameters-note">
           {note}
         </p>
       ) : (
@@ -76,17 +83,34 @@ const subtitle = computed(() => {
   return `${QUANTITY_WORDS[quantity.value][1]}, ${run.name}${steps}`;
 });
 
-/** The heatmap as far as it is scrolled into view, and the rows of the table. */
+/** Rows of the heatmap and the table, from the one scrolled to if there are too many for a picture. */
 function ExportParameters() {
   const picture = (): string => {
-    const drawn = document.querySelector("[data-testid=chart-parameters] canvas");
-    const ends = [heat.value?.ticks[0], heat.value?.ticks.at(-1)].map((tick) => tick?.label);
-    const lines = [subtitle.value, `colours from ${ends.join(" to ")}`];
-    return drawn ? pageSvg(drawn, { title: "Parameters", lines }, theme.value) : "";
+    const [data, scale] = [heatmap.value, heat.value];
+    if (!data || !scale) return "";
+    const place = document.querySelector("[data-testid=chart-parameters]");
+    const scroller = place?.querySelector(".heatmap-rows");
+    const share = (scroller?.scrollTop ?? 0) / (scroller?.scrollHeight || 1);
+    const first = Math.round(share * data.names.length);
+    const lines = [subtitle.value, ...rowsWords(data.names.length)];
+    const legend = {
+      title: QUANTITY_WORDS[quantity.value][0],
+      ticks: scale.ticks,
+      broken: hasBroken.value,
+    };
+    const size = { width: Math.max(place?.clientWidth ?? 0, LEAST_WIDTH), first };
+    return heatmapSvg(data, { title: "Parameters", lines }, legend, size, theme.value);
   };
   const cells = (): Blob =>
     new Blob([csvText(parameterCells(shownRows.value))], { type: "text/csv" });
   return <ExportMenu name="parameters" label="Parameters" svg={picture} csv={cells} />;
+}
+
+/** What a picture has of these rows, and of all. */
+function rowsWords(rows: number): readonly string[] {
+  const all = table.value?.parameters.length ?? 0;
+  if (rows > MOST_ROWS) return [`${MOST_ROWS} of ${plural(rows, "parameter")}`];
+  return rows < all ? [`${plural(rows, "parameter")} of ${integer(all)}`] : [];
 }
 
 function Legend() {

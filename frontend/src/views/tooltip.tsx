@@ -60,7 +60,9 @@ function ReadoutText() {
               <td>
                 <i class="swatch" style={{ background: row.colour }} />
               </td>
-              <td class="name">{row.run}</td>
+              <td class="name cut">
+                <bdi>{row.run}</bdi>
+              </td>
               <td class="value">{row.text}</td>
               {row.detail !== "" && <td class="soft">{row.detail}</td>}
             </tr>

@@ -114,6 +114,46 @@ describe("a chart as SVG", () => {
     expect(triangles.length).toBeGreaterThan(1);
   });
 
+  it("has a line around bands that have one on the screen, and marks what lies beyond the range", () => {
+    const band = { x: Float64Array.of(0, 10, 20), low: Float64Array.of(1, 1, 1) };
+    const bands = [
+      { ...band, colour: "#4269d026", edge: "#4269d0", high: Float64Array.of(2, 3, 2) },
+      { ...band, colour: "#ff000026", high: Float64Array.of(2, 3, 2) },
+    ];
+    const beyond = [
+      { x: 10, above: true, colour: "#123456" },
+      { x: 20, above: false, colour: "#123456" },
+    ];
+    const root = drawn({ lines: [], bands, beyond });
+    const edges = strokes(root, "#4269d0");
+    expect(edges.map((path) => path.attributes["stroke-width"])).toEqual(["0.75"]);
+    expect(points(edges[0])).toHaveLength(6);
+    const tips = strokes(root, "#123456").map((path) => points(path)[1]);
+    expect(tips).toEqual([
+      [60 + (10 / 30) * 624, 55],
+      [60 + (20 / 30) * 624, 247],
+    ]);
+  });
+
+  it("has the threshold that is tried out, if it lies in the range", () => {
+    const svg = (value: number): Element =>
+      parseXml(chartSvg(chart(), { ...WORDS, limit: { value, label: "what if" } }, SIZE, LIGHT));
+    const [line] = strokes(svg(5), LIGHT.accent);
+    expect(points(line).map(([, y]) => y)).toEqual([151, 151]);
+    expect(texts(svg(5))).toContain("what if");
+    expect(strokes(svg(50), LIGHT.accent)).toEqual([]);
+    expect(texts(svg(50))).not.toContain("what if");
+  });
+
+  it("draws noisy lines as thin as the screen does", () => {
+    const noisy = line(
+      "a",
+      Array.from({ length: 200 }, (_, i) => (i % 2) * 10),
+    );
+    const [path] = strokes(drawn({ lines: [noisy], xRange: [0, 1990] }), "#4269d0");
+    expect(path?.attributes["stroke-width"]).toBe("1");
+  });
+
   it("has the colours of the theme", () => {
     for (const theme of [LIGHT, DARK]) {
       const [background] = all(drawn({}, theme), "rect");

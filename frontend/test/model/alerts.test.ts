@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { alertKey, isSame, kindCounts, listedAlerts, type Listable } from "../../src/model/alerts";
+import {
+  alertKey,
+  distanceWords,
+  isSame,
+  kindCounts,
+  listedAlerts,
+  type Listable,
+} from "../../src/model/alerts";
 
 function alert(step: number, kind: string, severity: Listable["severity"], run = "a"): Listable {
   return { run, step, wall_time: 1000 + step, kind, severity, finding: null };
@@ -54,4 +61,23 @@ it("a key tells an alert from all others, findings at one step too", () => {
     expect(keys.findIndex((other) => isSame(other, key))).toBe(i);
   });
   expect(isSame(null, keys[0] as (typeof keys)[0])).toBe(false);
+});
+
+it("distanceWords says how far a step is from an alert, or from its episode where it lies outside", () => {
+  const lasting = { step: 615, start: 610, end: 640 };
+  expect(
+    [600, 609, 612, 615, 616, 639, 640, 650].map((step) => distanceWords(step, lasting)),
+  ).toEqual([
+    "10 steps before the selected alert began",
+    "1 step before the selected alert began",
+    "3 steps before the selected alert, while it lasted",
+    "the step of the selected alert",
+    "1 step after the selected alert, while it lasted",
+    "24 steps after the selected alert, while it lasted",
+    "1 step after the selected alert was over",
+    "11 steps after the selected alert was over",
+  ]);
+  expect(distanceWords(9000, { ...lasting, end: null })).toContain("while it lasted");
+  const moment = { step: 615, start: null, end: null };
+  expect(distanceWords(614, moment)).toBe("1 step before the selected alert");
 });

@@ -63,6 +63,15 @@ it("hasValues is false where nothing is finite", () => {
   expect(hasValues([line([0, 1], [NaN, Infinity])], [0, 1])).toBe(false);
   expect(hasValues([line([0, 1], [NaN, 1])], [0, 1])).toBe(true);
   expect(hasValues([], [0, 1])).toBe(false);
+  expect(hasValues([line([], [])], [0, 1])).toBe(false);
+});
+
+it("hasValues is false beyond either end of all lines, and true where one runs right through", () => {
+  const one = line([0, 10], [1, 2]);
+  expect(hasValues([one], [20, 30])).toBe(false);
+  expect(hasValues([one], [-20, -1])).toBe(false);
+  expect(hasValues([one], [3, 4])).toBe(true);
+  expect(hasValues([one], [10, 30])).toBe(true);
 });
 
 it("shareOf runs from 0 to 1 over the range", () => {

@@ -15,6 +15,7 @@ import {
   notInTimeline,
   openAlert,
   shownKind,
+  wantedWithin,
   timelineFailure,
 } from "../../src/state/alerts";
 import { alertItems } from "../../src/state/chart_data";
@@ -125,6 +126,24 @@ describe("an alert that is opened", () => {
     openAlerts(alertItems.value.filter((one) => one.step === 600));
     expect(openAlert.value).toMatchObject({ run: "b", step: 600 });
     expect(focus.value?.name).toBe("b"); // though it has no distributions
+  });
+
+  it("wants a distribution of its own episode, until somebody looks elsewhere", () => {
+    const [start, end] = [495, 520];
+    runs.value = [run("a", { ...LONG, alerts: [alert(500, { start, end }), alert(900, LINT)] })];
+    expect(wantedWithin.value).toBeNull();
+    open(500);
+    expect(wantedWithin.value).toEqual([495, 519]);
+    cursor.value = { x: 505, chart: "loss" };
+    expect(wantedWithin.value).toBeNull();
+    cursor.value = null;
+    pinnedStep.value = 510;
+    expect(wantedWithin.value).toBeNull();
+    open(900); // a finding is about no stretch
+    expect(wantedWithin.value).toBeNull();
+    runs.value = [run("a", { ...LONG, alerts: [alert(500, { start })] })];
+    open(500);
+    expect(wantedWithin.value).toEqual([495, null]);
   });
 
   it("keeps the picked parameter of its run", () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { DEFAULTS } from "../../src/model/link";
+import { DEFAULTS, type Settings } from "../../src/model/link";
 import { applySettings, settings } from "../../src/state/settings";
 import {
   chosen,
@@ -192,7 +192,17 @@ describe("focus", () => {
 });
 
 it("settings are what was applied", () => {
-  const link = { ...DEFAULTS, runs: new Set(["b"]), zoom: [3, 9] as const, loss: "l" };
+  const link: Settings = {
+    ...{ runs: new Set(["b"]), search: "b", axis: "relative", window: 7, smoothing: 0.5 },
+    ...{ group: "(.)", scales: { loss: "log", norm: "linear" }, zoom: [3, 9], step: 4 },
+    ...{ spans: { loss: "most", norm: "most" }, focus: "b", threshold: 2, loss: "l" },
+    ...{ parameter: "w", quantity: "norm", alert: { run: "b", step: 1, kind: "spike" } },
+    ...{ zclip: true, code: "keras", parameterSearch: "w", alertKind: "spike" },
+    ...{ parameterSort: { key: "norm", descending: true }, alertOrder: "severity" },
+  };
+  for (const [key, value] of Object.entries(DEFAULTS)) {
+    expect(link[key as keyof Settings], key).not.toEqual(value); // or it would not be tested
+  }
   applySettings(link);
   expect(settings.value).toEqual(link);
 });
