@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core import checked, framing
-from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, Outline
+from tb_gradclip.core.charts.outline import EVERYWHERE, OUTLINE_DTYPE, Outline
 from tb_gradclip.core.flight import NORM_DTYPE, Flight
 from tb_gradclip.core.histogram import CODES, GradientHistogram
 from tb_gradclip.core.parameter import Parameter
@@ -226,11 +226,13 @@ def decode_outline(frame: bytes) -> Outline:
     header, body = framing.unpack(frame)
     first_row, totals = checked.whole(header["first_row"]), Totals(*map(checked.whole, header["totals"]))
     rows = framing.unpack_rows(body, checked.whole(header["rows"], 1), OUTLINE_DTYPE)
-    places = rows["row"]
+    places, times = rows["row"], rows["latest_time"]
     if max(totals) > totals.rows or len(rows) > totals.rows:
         raise ValueError(f"counts of an outline must be within its {totals.rows} rows, got {list(totals)}.")
     if (places[0], places[-1]) != (first_row, first_row + totals.rows - 1) or not (places[1:] > places[:-1]).all():
         raise ValueError(f"rows of an outline must ascend from its first to its last, got {places[0]} to {places[-1]}.")
+    if (rows["stands_out"][[0, -1]] != EVERYWHERE).any() or not ((times >= 0) & (times < checked.LATEST)).all():
+        raise ValueError("the first and the last row of an outline must stand out in every line, at some time.")
     seconds = checked.finite(header["own_seconds"]), checked.finite(header["elapsed_seconds"])
     return Outline(first_row, totals, rows, tuple(map(checked.whole, header["histogram_steps"])), *seconds)
 

@@ -22,6 +22,7 @@ from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
 from tb_gradclip.plugin import answers, export, histogram_answers, parameters, shown_answers
 from tb_gradclip.plugin.shown import Shown, ShownRuns
 from tb_gradclip.plugin.what_if import WhatIfs
+from tb_gradclip.storage.read import UnreadableHistogramError
 from tb_gradclip.storage.source import Recorded
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         self._experiments: dict[str, ShownRuns] = {}
         self._what_ifs = WhatIfs()
         self._lock = threading.Lock()
+        self._told = False
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """Routes by path."""
@@ -101,7 +103,9 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         try:
             return self._source("").any_loss(RequestContext(), "")
         except Exception:
-            logger.warning("gradclip could not look for losses", exc_info=True)
+            if not self._told:
+                logger.warning("gradclip could not look for losses", exc_info=True)
+            self._told = True
             return False
 
     def frontend_metadata(self) -> FrontendMetadata:
@@ -114,8 +118,10 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _runs(self, request: wrappers.Request) -> Answer:
-        runs = [shown_answers.shown_json(shown) for shown in self._known(request).values()]
-        return _json({"schema": SCHEMA, "runs": runs})
+        runs, problems = shown_answers.runs_json(self._known(request))
+        problems += self._source(plugin_util.experiment_id(request.environ)).problems.items()
+        told = [{"run": name, "problem": sentence} for name, sentences in problems for sentence in sentences]
+        return _json({"schema": SCHEMA, "runs": runs, "problems": told})
 
     @_route
     def _series(self, request: wrappers.Request) -> Answer:
@@ -148,6 +154,8 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             return _json(answers.histogram_json(run, run.histograms.at(step), request.args.get("parameter")))
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
+        except UnreadableHistogramError as error:
+            raise errors.NotFoundError(str(error)) from error
 
     @_route
     def _histograms(self, request: wrappers.Request) -> Answer:

@@ -3,8 +3,10 @@
 - `write`     an event file, and records as summaries under sharded tags
 - `events`    event files on a local disk
 - `read`      records to runs
+- `problems`  what of a run could not be read, and why
 - `history`   the step table of a run, from records in any order
 - `provider`  runs out of a TensorBoard data provider
+- `tags`      records of tags out of one, and what to do where a tag cannot be read
 - `scalars`   ordinary scalars out of one: their tags, and curves of a few
 - `source`    what is read of one of them, and when
 - `details`   its windows and flights, read when they are looked at
