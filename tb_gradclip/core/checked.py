@@ -23,7 +23,7 @@ def decoder(decode: Callable[..., Decoded]) -> Callable[..., Decoded]:
     def checked(*args: Any) -> Decoded:
         try:
             return decode(*args)
-        except ValueError:
+        except (ValueError, MemoryError):
             raise
         except KeyError as error:
             raise ValueError(f"a header must have {error.args[0]!r}, this one has not.") from error

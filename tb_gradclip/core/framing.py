@@ -20,8 +20,8 @@ from tb_gradclip.core.rows import add_guesses, without_guesses
 MOST_ROWS = 1 << 16
 """Rows of a record: 64 times what the recorder puts into one."""
 
-MOST_BYTES = 1 << 28
-"""Bytes of an unpacked body: a histogram of 30,000 parameters. Writers make records of a few kilobytes."""
+MOST_BYTES = 1 << 27
+"""Bytes of an unpacked body: far more than a histogram of 65,536 parameters has. Most records have a few kilobytes."""
 
 
 def pack(header: Mapping[str, Any], body: bytes = b"", align: int = 1) -> bytes:
