@@ -26,7 +26,7 @@ MOST_BYTES = 1 << 27
 
 def pack(header: Mapping[str, Any], body: bytes = b"", align: int = 1) -> bytes:
     """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of `align`."""
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     text += b" " * (-(4 + len(text)) % align)
     return struct.pack("<I", len(text)) + text + body
 
