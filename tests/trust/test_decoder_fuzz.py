@@ -117,7 +117,7 @@ def test_a_changed_event_file_is_read_as_far_as_it_goes(tmp_path: Path, long: bo
         told: list[str] = []
         read = len(list(read_events(path, lambda place, why: told.append(why))))
         assert read + len(told) <= 2 + len(schema.KINDS) * 2
-        assert told or read or len(changed) < 24
+        assert told or read or len(changed) < 40  # which the first event alone has
 
     check()
 
@@ -144,7 +144,9 @@ def test_a_header_that_claims_a_lot_costs_no_memory(kind: str, count: int) -> No
 def test_a_body_that_expands_without_end_is_cut_off() -> None:
     header, _ = framing.unpack(records()["flights"][0])
     packing = zlib.compressobj(9)
-    bomb = b"".join(packing.compress(bytes(1 << 20)) for _ in range(2000)) + packing.flush()  # 2 GB in 2 MB
+    begin = packing.compress(b"") + packing.flush(zlib.Z_FULL_FLUSH)
+    piece = packing.compress(bytes(1 << 20)) + packing.flush(zlib.Z_FULL_FLUSH)
+    bomb = begin + piece * 4000  # 4 GB in 4 MB
     for rows in (1, 100, 2**53):
         with pytest.raises(ValueError, match="must hold"):
             schema.decode_flight(framing.pack({**header, "rows": rows}, bomb))

@@ -1,4 +1,4 @@
-"""No parameter of a route and no damaged record behind it gives anything but an answer or a line on why there is none."""
+"""Whatever a route is asked for and whatever damaged records lie behind it, it answers or says in a line why not."""
 
 from __future__ import annotations
 
