@@ -110,9 +110,9 @@ json_values = st.sampled_from([*NUMBERS, *OTHERS, _deep()])
 def headers(draw: st.DrawFn, header: dict[str, Any]) -> bytes:
     """A header with some value in it replaced, taken away or doubled."""
     marks: dict[str, str] = {}
-    changed = json.loads(json.dumps(header))
+    new = json.loads(json.dumps(header))
     for i in range(draw(st.integers(1, 3))):
-        place: Any = changed
+        place: Any = new
         while True:
             keys = list(place) if isinstance(place, dict) else list(range(len(place)))
             if not keys:
@@ -126,7 +126,7 @@ def headers(draw: st.DrawFn, header: dict[str, Any]) -> bytes:
             else:
                 del place[key]
             break
-    text = json.dumps(changed)
+    text = json.dumps(new)
     for mark, value in marks.items():
         text = text.replace(mark, value)
     return text.encode()
@@ -135,19 +135,19 @@ def headers(draw: st.DrawFn, header: dict[str, Any]) -> bytes:
 @st.composite
 def bytes_changed(draw: st.DrawFn, data: bytes) -> bytes:
     """These bytes with a few of them others, or with some missing, or more."""
-    changed = bytearray(data)
+    new = bytearray(data)
     for _ in range(draw(st.integers(1, 4))):
-        place = draw(st.integers(0, max(len(changed) - 1, 0)))
+        place = draw(st.integers(0, max(len(new) - 1, 0)))
         match draw(st.integers(0, 3)):
-            case 0 if changed:
-                changed[place] ^= 1 << draw(st.integers(0, 7))
+            case 0 if new:
+                new[place] ^= 1 << draw(st.integers(0, 7))
             case 1:
-                del changed[place:]
+                del new[place:]
             case 2:
-                changed[place:place] = draw(st.binary(max_size=40))
+                new[place:place] = draw(st.binary(max_size=40))
             case _:
-                del changed[place : place + draw(st.integers(1, 40))]
-    return bytes(changed)
+                del new[place : place + draw(st.integers(1, 40))]
+    return bytes(new)
 
 
 @st.composite
@@ -170,14 +170,19 @@ def rows(draw: st.DrawFn, kind: str, frame: bytes) -> bytes:
 
 
 @st.composite
-def mutants(draw: st.DrawFn, kinds: tuple[str, ...] = schema.KINDS) -> tuple[str, bytes]:
+def mutants(draw: st.DrawFn) -> tuple[str, bytes]:
     """A kind of record and a frame of it that was changed: anywhere, in its header, or in what its body unpacks to."""
-    kind = draw(st.sampled_from(kinds))
-    whole = draw(st.sampled_from(records()[kind]))
+    kind = draw(st.sampled_from(schema.KINDS))
+    return kind, draw(changed(kind, draw(st.sampled_from(records()[kind]))))
+
+
+@st.composite
+def changed(draw: st.DrawFn, kind: str, whole: bytes) -> bytes:
+    """A frame of this kind, changed."""
     header, body = framing.unpack(whole)
     match draw(st.integers(0, 4)):
         case 0:
-            return kind, draw(bytes_changed(whole))
+            return draw(bytes_changed(whole))
         case 1 if body and kind in ("steps", "outlines"):
             text, body = json.dumps(header).encode(), draw(rows(kind, whole))
         case 2 if body:
@@ -190,4 +195,4 @@ def mutants(draw: st.DrawFn, kinds: tuple[str, ...] = schema.KINDS) -> tuple[str
             text, body = draw(headers(header)), zlib.compress(bytes(draw(st.sampled_from([0, 1, 10**4, 10**7]))), 9)
         case _:
             text = draw(headers(header))
-    return kind, struct.pack("<I", len(text)) + text + body
+    return struct.pack("<I", len(text)) + text + body

@@ -16,10 +16,12 @@ from werkzeug.test import Client
 
 from tb_gradclip.core import schema
 from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED
+from tb_gradclip.core.schema import Tag
 from tb_gradclip.plugin.routes import GradClipPlugin
-from tests.logs import PARAMETERS, SPIKE, write_runs
+from tb_gradclip.storage.events import read_events
+from tests.logs import PARAMETERS, SPIKE, GrowingRun, write_runs, write_small_records
 from tests.plugin.server import serve
-from tests.trust.damage import mutants, records, write_records
+from tests.trust.damage import changed, mutants, records, summary, write_events, write_records
 from tests.trust.test_decoder_fuzz import many
 
 ROUTES = sorted(GradClipPlugin(TBContext()).get_plugin_apps())
@@ -124,3 +126,37 @@ def test_damaged_records_break_no_route_and_no_run_beside_them(tmp_path: Path, l
 
     check()
     assert seen[200] > 5 * seen[404]
+
+
+def test_damage_in_a_long_run_breaks_no_route(tmp_path: Path, long: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is read in outline: outlines, newest steps, and what is fetched when somebody looks there."""
+    write_small_records(monkeypatch)
+    run = GrowingRun(tmp_path / "whole")
+    run.grow(20_000)
+    run.recorder.close()
+    (path,) = (tmp_path / "whole").iterdir()
+    values = [(event.step, value) for event in read_events(path) for value in event.summary.value]
+    frames = [(step, tag, value.tensor.tensor_content) for step, value in values if (tag := Tag.parse(value.tag))]
+    several = {kind: [i for i, (_, tag, _) in enumerate(frames) if tag.kind == kind] for kind in schema.KINDS}
+    seen: Counter[int] = Counter()
+
+    @many(long, 10, 300)
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        damaged = list(frames)
+        for _ in range(data.draw(st.integers(1, 4))):
+            kind = data.draw(st.sampled_from(["outlines", "outlines", *schema.KINDS]))
+            place = data.draw(st.sampled_from([*several[kind][-3:], *several[kind]]))
+            step, tag, frame = frames[place]
+            damaged[place] = step, tag, data.draw(changed(kind, frame))
+        directory = Path(tempfile.mkdtemp(dir=tmp_path))
+        write_events(directory / "bad", [(step, summary(str(tag), frame)) for step, tag, frame in damaged])
+        client = serve(directory)
+        for path in [*EVERYTHING, "/series?run=bad&column=loss&from=6000&to=8000&points=5000"]:
+            answer = client.get(path)
+            seen[answer.status_code] += 1
+            assert answer.status_code in (200, 400, 404), (path, answer.text)
+        shutil.rmtree(directory)
+
+    check()
+    assert seen[200] > 3 * seen[404]
