@@ -42,7 +42,16 @@ def test_a_tensorboard_of_this_version_shows_everything(tmp_path: Path, version:
         [python, "-c", "import tensorboard; print(tensorboard.__version__)"], check=True, capture_output=True, text=True
     )
     assert version in (found.stdout.strip(), "newest")
-    start = (python, "-m", "tensorboard.main")
+    where = subprocess.run(
+        [python, "-c", "import tb_gradclip; print(tb_gradclip.__file__)"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": ""},
+    )
+    assert str(tmp_path / "environment") in where.stdout
+    start = (tmp_path / "environment" / "bin" / "tensorboard",)
     for fast in LOADERS:
         with tensorboard(logs, f"--load_fast={fast}", start=start, environment={"PYTHONPATH": ""}) as address:
             wait_for_steps(address, 1200)
