@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 LOADERS = ("true", "false")
 """Values of `--load_fast`: the data server in Rust, and the one in Python that Macs and Windows have."""
+
+START = (sys.executable, "-m", "tensorboard.main")
 
 
 def free_port() -> int:
@@ -25,14 +28,25 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def tensorboard(logdir: Path, *options: str, python: str | Path = sys.executable) -> Iterator[str]:
-    """Start TensorBoard, one Python's, on a directory; gives its address once it answers, with a trailing slash."""
+def tensorboard(
+    logdir: Path, *options: str, start: Sequence[str | Path] = START, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Start TensorBoard on a directory; gives its address once it answers, with a trailing slash.
+
+    Args:
+      logdir: the directory; with an option `--logdir_spec`, only where the log of the process goes: beside it.
+      options: more of them.
+      start: what starts it, before any option.
+      environment: variables of the process besides those of this one.
+    """
     port = free_port()
     prefix = next((o.removeprefix("--path_prefix=") for o in options if o.startswith("--path_prefix=")), "")
-    command = [str(python), "-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
+    where = [] if any(o.startswith("--logdir_spec") for o in options) else ["--logdir", str(logdir)]
+    command = [*start, *where, "--port", str(port), "--reload_interval", "1", *options]
     log = logdir.parent / f"tensorboard-{port}.log"
     with log.open("w") as output:
-        process = subprocess.Popen([*command, "--reload_interval", "1", *options], stdout=output, stderr=output)
+        variables = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=variables)
         try:
             address = f"http://localhost:{port}{prefix}/"
             _wait(process, address, log)

@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "imports": {"core", "recorder", "storage.events", "storage.write", "imports"},
     "commands": {
         *("core", "commands", "imports", "launch"),
-        *("storage.events", "storage.figures", "storage.read", "storage.runs"),
+        *("storage.events", "storage.figures", "storage.problems", "storage.read", "storage.runs"),
     },
     "cli": {"commands"},
     "__main__": {"cli"},

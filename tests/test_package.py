@@ -100,7 +100,7 @@ def test_where_it_is_installed_tensorboard_shows_the_tab(installed: Path, tmp_pa
     write_runs(logs, 200)
     place = run(installed, "-c", "import tb_gradclip; print(tb_gradclip.__file__)", cwd=tmp_path)
     assert Path(place).is_relative_to(installed.parent.parent)
-    with tensorboard(logs, f"--load_fast={fast}", python=installed) as address:
+    with tensorboard(logs, f"--load_fast={fast}", start=(installed, "-m", "tensorboard.main")) as address:
         wait_for_steps(address, 200)
         with urllib.request.urlopen(f"{address}data/plugins_listing") as response:
             assert json.load(response)["gradclip"]["enabled"]

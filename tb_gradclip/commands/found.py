@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tb_gradclip.commands.plain import complain
 from tb_gradclip.storage.events import event_files
+from tb_gradclip.storage.problems import Problems
 from tb_gradclip.storage.read import Run
 from tb_gradclip.storage.runs import read_run
 
@@ -38,9 +39,14 @@ def runs(logdir: Path, wanted: re.Pattern[str]) -> Iterator[Run]:
         return
     count = 0
     for name, own in files.items():
-        if wanted.search(name) and (run := read_run(name, own)) is not None:
-            count += 1
-            yield run
+        if wanted.search(name):
+            problems = Problems()
+            run = read_run(name, own, problems)
+            for sentence in problems.sentences:
+                complain(f"{name}: {sentence}")
+            if run is not None:
+                count += 1
+                yield run
     if not count:
         named = f" with {wanted.pattern!r} in its name" if wanted.pattern else ""
         complain(f"no run under {str(logdir)!r}{named} was recorded by gradclip")

@@ -10,6 +10,7 @@ from pathlib import Path
 from tb_gradclip.commands.finding import Finding
 from tb_gradclip.core.schema import PLUGIN_NAME
 from tb_gradclip.storage.events import event_files, read_events
+from tb_gradclip.storage.problems import Problems
 from tb_gradclip.storage.runs import read_run
 
 CREATED = re.compile(r"tfevents\.(\d{9,11})")
@@ -52,7 +53,10 @@ def _has_records(files: list[Path]) -> bool:
 
 
 def _run(name: str, files: list[Path]) -> Iterator[Finding]:
-    run = read_run(name, files)
+    problems = Problems()
+    run = read_run(name, files, problems)
+    for sentence in problems.sentences:
+        yield Finding("note", f"Run {name!r}: {sentence}.", "If its files were copied or synchronised, do so again.")
     if run is None:
         text = f"Run {name!r} has no step yet: its writer was made, and `step` was not called or not written."
         yield Finding(
@@ -61,8 +65,7 @@ def _run(name: str, files: list[Path]) -> Iterator[Finding]:
         return
     steps = f"{len(run.steps):,} steps, {run.steps['step'][0]:,} to {run.steps['step'][-1]:,}"
     if not run.complete:
-        text = f"Run {name!r} lacks steps: {steps} are there, and others were lost or are damaged."
-        yield Finding("note", text, "If its files were copied or synchronised, do so again.")
+        yield Finding("note", f"Run {name!r} lacks steps: {steps} are there, and others were lost or are damaged.")
     else:
         yield Finding("ok", f"Run {name!r}: {steps}, {'no clipping' if run.rule.kind == 'none' else run.rule.text}.")
 

@@ -10,6 +10,7 @@
 - `standout`       which steps have a histogram beside the schedule
 - `alert`          what is said of a step
 - `monitors`       from streams of losses and norms to alerts, a folder of its own
+- `checked`        what JSON that anybody may have written must hold
 - `blame`          which parameter went first
 - `trouble`        all of these at once, for every step of a run
 - `flight`         every parameter's norm at every step around an event

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tb_gradclip.core import framing
+from tb_gradclip.core.checked import decoder, finite, flag, one_of, optional, text, time, whole
 
 ALERT_KINDS = (
     *("nonfinite", "divergence", "spike", "explosion", "vanishing", "zero_step", "regime", "plateau"),
@@ -55,6 +58,7 @@ def encode_alerts(alerts: list[Alert]) -> bytes:
     return framing.pack({"alerts": [vars(alert) for alert in alerts]})
 
 
+@decoder
 def decode_alerts(frame: bytes) -> list[Alert]:
     """The alerts that `encode_alerts` framed."""
     header, _ = framing.unpack(frame)
@@ -62,6 +66,19 @@ def decode_alerts(frame: bytes) -> list[Alert]:
 
 
 def _alert(fields: dict[str, Any]) -> Alert:
-    known = {key: value for key, value in fields.items() if key in Alert.__dataclass_fields__}
-    departures = tuple((name, lead) for name, lead in known.pop("departures", ()))
-    return Alert(**known, departures=departures)
+    known = {key: _CHECKS[key](value) for key, value in fields.items() if key in _CHECKS}
+    return Alert(**known, departures=tuple((text(name), whole(lead)) for name, lead in fields.get("departures", ())))
+
+
+_CHECKS: dict[str, Callable[[object], Any]] = {
+    "step": whole,
+    "kind": lambda value: one_of(value, ALERT_KINDS),
+    "severity": lambda value: one_of(value, ("error", "warning", "info")),
+    "message": text,
+    "wall_time": time,
+    "recovered": flag,
+    **{name: functools.partial(optional, text) for name in ("parameter", "finding", "remedy")},
+    **{name: functools.partial(optional, whole) for name in ("start", "peak_step", "end")},
+    "peak": functools.partial(optional, finite),
+}
+"""What each field of an alert must be; the rest of the fields are those of a later version."""

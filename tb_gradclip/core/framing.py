@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tb_gradclip.core.checked import LATEST, MOST, mapping
 from tb_gradclip.core.rows import add_guesses, without_guesses
+
+MOST_ROWS = 1 << 16
+"""Rows of a record: 64 times what the recorder puts into one."""
+
+MOST_BYTES = 1 << 27
+"""Bytes of an unpacked body: far more than a histogram of 65,536 parameters has. Most records have a few kilobytes."""
 
 
 def pack(header: Mapping[str, Any], body: bytes = b"", align: int = 1) -> bytes:
@@ -28,7 +35,33 @@ def unpack(frame: bytes) -> tuple[dict[str, Any], bytes]:
     """Header and body of a frame. `ValueError` for bytes that are none."""
     if len(frame) < 4 or len(frame) < 4 + (length := struct.unpack_from("<I", frame)[0]):
         raise ValueError(f"a record must be a frame with its whole header, got {len(frame)} bytes.")
-    return json.loads(frame[4 : 4 + length]), frame[4 + length :]
+    try:
+        header = _JSON.decode(frame[4 : 4 + length].decode())
+    except RecursionError as error:
+        raise ValueError("a header must be a flat JSON object, got one that is nested too deeply.") from error
+    return mapping(header), frame[4 + length :]
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"a header must be JSON, which has no {constant}.")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse)
+
+
+def inflate(body: bytes, size: int, what: str = "a record") -> bytes:
+    """The `size` bytes that were compressed to this body. `ValueError` if there are not so many.
+
+    No more memory is taken than that, whatever a corrupt body would expand to, and no more than `MOST_BYTES`.
+    """
+    expanding = zlib.decompressobj()
+    try:
+        data = expanding.decompress(body, min(size, MOST_BYTES) + 1)
+    except zlib.error as error:
+        raise ValueError(f"{what} must be whole, got a body that does not unpack: {error}.") from error
+    if len(data) != size or not expanding.eof:
+        raise ValueError(f"{what} must hold {size} bytes, got {len(data)}.")
+    return data
 
 
 def planes(array: NDArray[Any]) -> bytes:
@@ -49,10 +82,20 @@ def pack_rows(rows: NDArray[np.void]) -> bytes:
 
 def unpack_rows(body: bytes, count: int, dtype: np.dtype[Any]) -> NDArray[np.void]:
     """The rows that `pack_rows` was given. `ValueError` if there are not so many."""
-    size = count * dtype.itemsize
-    planes = zlib.decompressobj().decompress(body, size + 1)  # no more, whatever a corrupt body would expand to
-    if len(planes) != size:
-        raise ValueError(f"a record of {count} steps must hold {size} bytes, got {len(planes)}.")
-    rows = from_planes(planes, dtype)
+    if count > MOST_ROWS:
+        raise ValueError(f"a record must have at most {MOST_ROWS} steps, got {count}.")
+    rows = from_planes(inflate(body, count * dtype.itemsize, f"a record of {count} steps"), dtype)
+    _check(rows)
     add_guesses(rows)
     return rows
+
+
+def _check(rows: NDArray[np.void]) -> None:
+    """Refuse rows that no table has. NaN and infinity are what a loss or a norm may well be; a time is a time."""
+    step, time = rows["step"], rows["wall_time"]
+    if len(rows) and not (step[0] >= 0 and step[-1] <= MOST and (step[1:] > step[:-1]).all()):
+        raise ValueError(f"steps of a record must ascend from 0 or more, got {step[0]} to {step[-1]}.")
+    if not ((time >= 0) & (time < LATEST)).all():
+        raise ValueError("times of a record must be seconds from 1970 to the year 9999, got others.")
+    if any((rows[name].view(np.uint8) > 1).any() for name in ("clipped", "skipped")):
+        raise ValueError("flags of a record must be 0 or 1, got other bytes.")

@@ -91,11 +91,14 @@ class Rule:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Rule:
-        """The rule that `to_json` wrote; fields of a newer version are ignored."""
+        """The rule that `to_json` wrote; fields of a newer version are ignored. `ValueError` if it is no rule."""
         known = cls.__dataclass_fields__
         kept = {key: value for key, value in fields.items() if key in known}
         typed: dict[str, Any] = {k: float(v) if known[k].type == "float" else v for k, v in kept.items()}
-        return cls(**typed)
+        rule = cls(**{**typed, "nan_at_limits": bool(typed.get("nan_at_limits"))})
+        if not (0 <= rule.epsilon < math.inf and rule.norm_type >= 0):
+            raise ValueError(f"`epsilon` and `norm_type` must be 0 or more, got {rule.epsilon} and {rule.norm_type}.")
+        return rule
 
 
 class Outcome(NamedTuple):

@@ -22,20 +22,24 @@ keeps only a sample of longer series: 10 records a tag in the slower of its two 
 - `flights`: rows, parameters. Body: the steps (int64) and every parameter's norms (float32) as byte planes, zlib.
 
 A reader that meets a schema newer than its own skips the record and says so once. Unknown header fields are ignored.
+Every decoder raises `ValueError` for bytes that are not as the format has them, whatever they are, and takes no more
+memory than what they hold.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core import framing
-from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, Outline
+from tb_gradclip.core import checked, framing
+from tb_gradclip.core.charts.outline import EVERYWHERE, OUTLINE_DTYPE, Outline
 from tb_gradclip.core.flight import NORM_DTYPE, Flight
 from tb_gradclip.core.histogram import CODES, GradientHistogram
 from tb_gradclip.core.imported import Imported
@@ -48,6 +52,8 @@ PLUGIN_NAME = "gradclip"
 SCHEMA = 1
 KINDS = ("run", "steps", "outlines", "parameters", "histograms", "alerts", "flights")
 RECORDS_PER_SHARD = 8
+MOST_HISTOGRAMS = 1 << 16
+"""Parameters of a histogram record: unpacked, each takes 8 KB."""
 
 WINDOW_DTYPE = np.dtype(
     [
@@ -59,6 +65,8 @@ WINDOW_DTYPE = np.dtype(
     ]
 )
 """One parameter over a window of steps: means and maximum are over its finite norms, NaN if there are none."""
+
+_NUMBER = re.compile("[0-9]{6,15}")
 
 
 class Tag(NamedTuple):
@@ -73,11 +81,12 @@ class Tag(NamedTuple):
 
     @classmethod
     def parse(cls, tag: str) -> Tag | None:
-        """The parts, or None for a tag that is not one of ours."""
+        """The parts, or None for a tag that is not one of ours, as we write it."""
         parts = tag.split("/")
-        if len(parts) != 4 or parts[0] != PLUGIN_NAME or parts[1] not in KINDS or not parts[3].isdigit():
+        if len(parts) != 4 or parts[0] != PLUGIN_NAME or parts[1] not in KINDS or not _NUMBER.fullmatch(parts[3]):
             return None
-        return cls(parts[1], parts[2], int(parts[3]))
+        found = cls(parts[1], parts[2], int(parts[3]))
+        return found if str(found) == tag else None
 
 
 def attempt_name(start: float) -> str:
@@ -124,8 +133,8 @@ def metadata_content(kind: str) -> bytes:
 def content_version(content: bytes) -> int:
     """Schema version in a summary's plugin data; 0 where there is none to read."""
     try:
-        return int(json.loads(content)["schema"])
-    except (ValueError, KeyError, TypeError):
+        return checked.whole(json.loads(content)["schema"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return 0
 
 
@@ -137,22 +146,27 @@ def encode_run(run: RunRecord) -> bytes:
     return framing.pack(header if imported is None else {**header, "imported": vars(imported)})
 
 
+@checked.decoder
 def decode_run(frame: bytes) -> RunRecord:
     """The run that `encode_run` framed."""
     header, _ = framing.unpack(frame)
-    parameters = tuple(
-        Parameter(p["name"], tuple(p["shape"]), p.get("dtype", ""), p.get("gain")) for p in header["parameters"]
-    )
     return RunRecord(
-        header["framework"],
-        header["library"],
-        parameters,
+        checked.text(header["framework"]),
+        checked.text(header["library"]),
+        tuple(map(_parameter, header["parameters"])),
         Rule.from_json(header["rule"]),
-        header["start_step"],
-        header.get("replicas", 1),
-        header.get("gradients", "whole"),
+        checked.whole(header["start_step"]),
+        checked.whole(header.get("replicas", 1), 1),
+        "replica" if checked.one_of(header.get("gradients", "whole"), ("whole", "replica")) == "replica" else "whole",
         Imported.from_json(header.get("imported")),
     )
+
+
+def _parameter(fields: object) -> Parameter:
+    fields = checked.mapping(fields)
+    gain = checked.optional(checked.finite, fields.get("gain"))
+    shape = tuple(map(checked.whole, fields["shape"]))
+    return Parameter(checked.text(fields["name"]), shape, checked.text(fields.get("dtype", "")), gain)
 
 
 @dataclass(frozen=True)
@@ -184,16 +198,20 @@ def encode_steps(record: StepsRecord) -> bytes:
     return framing.pack(header, framing.pack_rows(rows))
 
 
+@checked.decoder
+def place_of_steps(frame: bytes) -> tuple[int, int]:
+    """Of a `steps` record, the place of its first row and how many it has; the body is not looked at."""
+    first_row, count = framing.unpack(frame)[0]["rows"]
+    return checked.whole(first_row), checked.whole(count)
+
+
+@checked.decoder
 def decode_steps(frame: bytes) -> StepsRecord:
     """The record that `encode_steps` framed. `ValueError` for a body that is not as long as the header says."""
     header, body = framing.unpack(frame)
-    first_row, count = header["rows"]
-    return StepsRecord(
-        framing.unpack_rows(body, count, STEP_DTYPE),
-        first_row,
-        header.get("own_seconds"),
-        header.get("elapsed_seconds"),
-    )
+    first_row, count = map(checked.whole, header["rows"])
+    own, elapsed = (checked.optional(checked.finite, header.get(f"{name}_seconds")) for name in ("own", "elapsed"))
+    return StepsRecord(framing.unpack_rows(body, count, STEP_DTYPE), first_row, own, elapsed)
 
 
 def encode_outline(outline: Outline) -> bytes:
@@ -209,12 +227,21 @@ def encode_outline(outline: Outline) -> bytes:
     return framing.pack(header, framing.pack_rows(outline.rows))
 
 
+@checked.decoder
 def decode_outline(frame: bytes) -> Outline:
     """The outline that `encode_outline` framed."""
     header, body = framing.unpack(frame)
-    rows = framing.unpack_rows(body, header["rows"], OUTLINE_DTYPE)
-    seconds = header["own_seconds"], header["elapsed_seconds"]
-    return Outline(header["first_row"], Totals(*header["totals"]), rows, tuple(header["histogram_steps"]), *seconds)
+    first_row, totals = checked.whole(header["first_row"]), Totals(*map(checked.whole, header["totals"]))
+    rows = framing.unpack_rows(body, checked.whole(header["rows"], 1), OUTLINE_DTYPE)
+    places, times = rows["row"], rows["latest_time"]
+    if max(totals) > totals.rows or len(rows) > totals.rows:
+        raise ValueError(f"counts of an outline must be within its {totals.rows} rows, got {list(totals)}.")
+    if (places[0], places[-1]) != (first_row, first_row + totals.rows - 1) or not (places[1:] > places[:-1]).all():
+        raise ValueError(f"rows of an outline must ascend from its first to its last, got {places[0]} to {places[-1]}.")
+    if (rows["stands_out"][[0, -1]] != EVERYWHERE).any() or not ((times >= 0) & (times < checked.LATEST)).all():
+        raise ValueError("the first and the last row of an outline must stand out in every line, at some time.")
+    seconds = checked.finite(header["own_seconds"]), checked.finite(header["elapsed_seconds"])
+    return Outline(first_row, totals, rows, tuple(map(checked.whole, header["histogram_steps"])), *seconds)
 
 
 def encode_window(window: Window) -> bytes:
@@ -223,11 +250,14 @@ def encode_window(window: Window) -> bytes:
     return framing.pack({**header, "rows": len(window.rows)}, window.rows.astype(WINDOW_DTYPE, copy=False).tobytes())
 
 
+@checked.decoder
 def decode_window(frame: bytes) -> Window:
     """The window that `encode_window` framed."""
     header, body = framing.unpack(frame)
-    rows = np.frombuffer(body, WINDOW_DTYPE, header["rows"])
-    return Window(header["first_step"], header["last_step"], header["steps"], rows)
+    first, last = checked.whole(header["first_step"]), checked.whole(header["last_step"])
+    if last < first or len(body) != checked.whole(header["rows"]) * WINDOW_DTYPE.itemsize:
+        raise ValueError(f"a window must have whole rows and end after it begins, got {len(body)} bytes.")
+    return Window(first, last, checked.whole(header["steps"], 1, last - first + 1), np.frombuffer(body, WINDOW_DTYPE))
 
 
 def encode_histogram(histogram: GradientHistogram) -> bytes:
@@ -253,25 +283,67 @@ def encode_histogram(histogram: GradientHistogram) -> bytes:
     return framing.pack({**header, "parameters": len(histogram.counts), "blocks": blocks}, zlib.compress(body, 1))
 
 
+@checked.decoder
+def step_of_histogram(frame: bytes) -> int:
+    """Of a `histograms` record, the step; the body is not looked at."""
+    return checked.whole(framing.unpack(frame)[0]["step"])
+
+
+@checked.decoder
 def decode_histogram(frame: bytes, parameters: tuple[str, ...]) -> GradientHistogram:
     """The histogram that `encode_histogram` framed; names of parameters come from the `run` record."""
     header, compressed = framing.unpack(frame)
-    body, rows = zlib.decompress(compressed), header["parameters"]
+    rows = checked.whole(header["parameters"])
+    if rows != len(parameters):
+        raise ValueError(f"a histogram must have the run's {len(parameters)} parameters, got {rows}.")
+    blocks = [_Block.of(name, block) for name, block in header["blocks"].items()]
+    body = framing.inflate(compressed, sum(block.size(rows) for block in blocks), "a histogram")
     fields: dict[str, NDArray[Any]] = {}
-    for name, block in header["blocks"].items():
-        dtype, columns = np.dtype(block["dtype"]), block.get("codes", 1)
-        codes, body = body[: 2 * columns], body[2 * columns :] if "codes" in block else body
-        size = rows * columns * dtype.itemsize
-        values, body = framing.from_planes(body[:size], dtype), body[size:]
-        if "codes" in block:
-            whole = np.zeros((rows, CODES), np.int64)
-            whole[:, np.frombuffer(codes, "<u2")] = values.reshape(rows, columns)
-            fields[name] = whole
-        else:
-            fields[name] = values.astype(np.float64 if name == "coefficients" else np.int64)
-    rule = Rule.from_json(header["rule"])
-    cosine = header.get("cosine")
-    return GradientHistogram(header["step"], header["wall_time"], rule, parameters, **fields, cosine=cosine)
+    for block in blocks:
+        fields[block.name], body = block.read(body[: block.size(rows)], rows), body[block.size(rows) :]
+    rule, cosine = Rule.from_json(header["rule"]), checked.optional(checked.finite, header.get("cosine"))
+    if rule.kind == "value" and not rule.low <= rule.high:
+        raise ValueError(f"bounds of a histogram's rule must ascend, got {rule.low} and {rule.high}.")
+    step, time = checked.whole(header["step"]), checked.time(header["wall_time"])
+    return GradientHistogram(step, time, rule, parameters, **fields, cosine=cosine)
+
+
+class _Block(NamedTuple):
+    """One block of a histogram: counts of `codes`, which are kept beside them, or a number for each parameter."""
+
+    name: str
+    dtype: np.dtype[Any]
+    codes: int | None
+
+    @classmethod
+    def of(cls, name: str, fields: Mapping[str, Any]) -> _Block:
+        """The block that a header describes."""
+        numbers = ("<f8",) if name == "coefficients" else ("<u4", "<u8")
+        dtype = np.dtype(checked.one_of(fields["dtype"], numbers))
+        if name not in ("counts", "counts_after"):
+            return cls(checked.one_of(name, ("coefficients", "clipped")), dtype, None)
+        return cls(name, dtype, checked.whole(fields["codes"], 0, CODES))
+
+    def size(self, rows: int) -> int:
+        """Bytes of the block, with its codes."""
+        columns = 1 if self.codes is None else self.codes
+        return 2 * (self.codes or 0) + rows * columns * self.dtype.itemsize
+
+    def read(self, body: bytes, rows: int) -> NDArray[Any]:
+        """The numbers: shape [rows], or of counts [rows, CODES]."""
+        if self.codes is None:
+            return framing.from_planes(body, self.dtype).astype(np.float64 if self.dtype.kind == "f" else np.int64)
+        if rows > MOST_HISTOGRAMS:
+            raise ValueError(f"a histogram must have at most {MOST_HISTOGRAMS} parameters, got {rows}.")
+        codes, counts = (
+            np.frombuffer(body[: 2 * self.codes], "<u2"),
+            framing.from_planes(body[2 * self.codes :], self.dtype),
+        )
+        if (counts > checked.MOST).any():
+            raise ValueError(f"counts of a histogram must be at most {checked.MOST}, got {counts.max()}.")
+        whole = np.zeros((rows, CODES), np.int64)
+        whole[:, codes] = counts.reshape(rows, self.codes)
+        return whole
 
 
 def encode_flight(flight: Flight) -> bytes:
@@ -281,9 +353,13 @@ def encode_flight(flight: Flight) -> bytes:
     return framing.pack(header, zlib.compress(body, 1))
 
 
+@checked.decoder
 def decode_flight(frame: bytes) -> Flight:
     """The flight that `encode_flight` framed."""
     header, compressed = framing.unpack(frame)
-    body, rows = zlib.decompress(compressed), header["rows"]
-    steps, norms = framing.from_planes(body[: 8 * rows], np.dtype("<i8")), body[8 * rows :]
-    return Flight(steps, framing.from_planes(norms, NORM_DTYPE).reshape(rows, header["parameters"]))
+    rows, parameters = checked.whole(header["rows"], 1), checked.whole(header["parameters"])
+    body = framing.inflate(compressed, rows * (8 + NORM_DTYPE.itemsize * parameters), "a flight")
+    steps = framing.from_planes(body[: 8 * rows], np.dtype("<i8"))
+    if steps[0] < 0 or steps[-1] > checked.MOST or not (steps[1:] > steps[:-1]).all():
+        raise ValueError(f"steps of a flight must ascend from 0 or more, got {steps[0]} to {steps[-1]}.")
+    return Flight(steps, framing.from_planes(body[8 * rows :], NORM_DTYPE).reshape(rows, parameters))

@@ -11,7 +11,7 @@ from tb_gradclip.core import framing
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.histogram_map import Shares, histogram_map, thinned
 from tb_gradclip.core.rules import Floats
-from tb_gradclip.storage.read import Histograms, Run
+from tb_gradclip.storage.read import Histograms, Run, UnreadableHistogramError
 
 MOST_STEPS = 120
 """Steps of a map: each is read, unpacked and binned, of a long run also fetched."""
@@ -72,7 +72,7 @@ def _places(histograms: Histograms, bounds: tuple[float, float]) -> range:
 
 
 def _loaded(histograms: Histograms, places: range, most: int) -> Iterator[GradientHistogram]:
-    """Those of `most` of the places that the loader did not leave out."""
+    """Those of `most` of the places that the loader did not leave out, and that can be read."""
     for i in thinned(len(places), most):
-        with contextlib.suppress(KeyError):
+        with contextlib.suppress(KeyError, UnreadableHistogramError):
             yield histograms[places[i]]

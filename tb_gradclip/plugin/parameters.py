@@ -39,7 +39,8 @@ def windows_body(recorded: Recorded, bounds: tuple[float, float], most: int) -> 
     first = math.ceil(min(max(bounds[0], begin), end + 1))
     last = math.floor(max(min(bounds[1], end), begin - 1))
     most = max(1, min(most, MOST_CELLS // max(1, min(len(run.parameters), MOST_PARAMETERS))))
-    windows = heatmap.merged(recorded.details.windows(first, last), (first, last), most) if first <= last else []
+    found = recorded.details.windows(first, last, len(run.parameters))
+    windows = heatmap.merged(found, (first, last), most) if first <= last else []
     places = heatmap.largest(windows, MOST_PARAMETERS) if windows else range(min(len(run.parameters), MOST_PARAMETERS))
     rows = np.array([w.rows for w in windows], WINDOW_DTYPE).reshape(len(windows), len(run.parameters))
     header = {

@@ -23,6 +23,7 @@ from tb_gradclip.plugin import answers, export, histogram_answers, parameters, s
 from tb_gradclip.plugin.shown import Shown, ShownRuns
 from tb_gradclip.plugin.what_if import WhatIfs
 from tb_gradclip.storage.figures import RECENT
+from tb_gradclip.storage.read import UnreadableHistogramError
 from tb_gradclip.storage.source import Recorded
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         self._experiments: dict[str, ShownRuns] = {}
         self._what_ifs = WhatIfs()
         self._lock = threading.Lock()
+        self._told = False
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """Routes by path."""
@@ -102,7 +104,9 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         try:
             return self._source("").any_loss(RequestContext(), "")
         except Exception:
-            logger.warning("gradclip could not look for losses", exc_info=True)
+            if not self._told:
+                logger.warning("gradclip could not look for losses", exc_info=True)
+            self._told = True
             return False
 
     def frontend_metadata(self) -> FrontendMetadata:
@@ -115,8 +119,10 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _runs(self, request: wrappers.Request) -> Answer:
-        runs = [shown_answers.shown_json(shown) for shown in self._known(request).values()]
-        return _json({"schema": SCHEMA, "runs": runs})
+        runs, problems = shown_answers.runs_json(self._known(request))
+        problems += self._source(plugin_util.experiment_id(request.environ)).problems.items()
+        told = [{"run": name, "problem": sentence} for name, sentences in problems for sentence in sentences]
+        return _json({"schema": SCHEMA, "runs": runs, "problems": told})
 
     @_route
     def _series(self, request: wrappers.Request) -> Answer:
@@ -152,6 +158,8 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             return _json(answers.histogram_json(run, found, request.args.get("parameter")))
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
+        except UnreadableHistogramError as error:
+            raise errors.NotFoundError(str(error)) from error
 
     @_route
     def _histograms(self, request: wrappers.Request) -> Answer:

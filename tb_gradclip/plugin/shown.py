@@ -51,6 +51,11 @@ class ShownRuns:
         """Every run with gradclip data, in order of name."""
         return self._records.runs(ctx, experiment_id)
 
+    @property
+    def problems(self) -> Mapping[str, tuple[str, ...]]:
+        """What could not be read when runs were asked for last, a sentence each, by the name of the run."""
+        return self._records.problems
+
     def runs(self, ctx: Any, experiment_id: str, loss: str | None = None) -> Mapping[str, Shown]:
         """Every run with gradclip data or with a loss among its scalars, in order of name.
 

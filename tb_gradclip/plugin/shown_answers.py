@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,23 @@ from tb_gradclip.plugin.shown import Shown
 from tb_gradclip.storage.figures import rule_json
 from tb_gradclip.storage.scalars import Curve
 
+logger = logging.getLogger(__name__)
+
 MOST_CHOICES = 100
 FIELDS, BAND = ("step", "wall_time", "value"), ("low", "high")
+
+
+def runs_json(runs: Mapping[str, Shown]) -> tuple[list[dict[str, Any]], list[tuple[str, tuple[str, ...]]]]:
+    """What the list of runs says of each; and names of runs of which nothing can be said, with a sentence on why."""
+    told: list[dict[str, Any]] = []
+    problems: list[tuple[str, tuple[str, ...]]] = []
+    for name, shown in runs.items():
+        try:
+            told.append(shown_json(shown))
+        except Exception as error:
+            logger.exception("gradclip could not sum up run %r", name)
+            problems.append((name, (f"it could not be summed up, {type(error).__name__}: {error}"[:300],)))
+    return told, problems
 
 
 def shown_json(shown: Shown) -> dict[str, Any]:

@@ -6,8 +6,10 @@
 - `derived`   what follows from a run's steps: the methods of `Run`
 - `figures`   what is listed and reported of a run
 - `runs`      every run under a directory, read when asked for
+- `problems`  what of a run could not be read, and why
 - `history`   the step table of a run, from records in any order
 - `provider`  runs out of a TensorBoard data provider
+- `tags`      records of tags out of one, and what to do where a tag cannot be read
 - `scalars`   ordinary scalars out of one: their tags, and curves of a few
 - `source`    what is read of one of them, and when
 - `details`   its windows and flights, read when they are looked at

@@ -15,6 +15,7 @@ import numpy as np
 from tb_gradclip.core import schema
 from tb_gradclip.core.flight import NORM_DTYPE, Flight
 from tb_gradclip.core.schema import Tag, Window
+from tb_gradclip.storage.problems import Problems
 
 if TYPE_CHECKING:
     from tb_gradclip.storage.source import Listed
@@ -34,10 +35,11 @@ class Details:
 
     Args:
       read: reads tags of the run.
+      problems: takes note of what cannot be read.
     """
 
-    def __init__(self, read: Read) -> None:
-        self._read = read
+    def __init__(self, read: Read, problems: Problems) -> None:
+        self._read, self._problems = read, problems
         self._lock = threading.Lock()
         self._state: tuple[Mapping[Tag, Listed], Mapping[str, int]] = {}, {}
         self._kept: dict[Tag, tuple[Listed, list[Window]]] = {}
@@ -46,18 +48,23 @@ class Details:
         """Take note of what there is: tags as a provider lists them, and `RunBuilder.spans`."""
         self._state = listed, spans
 
-    def windows(self, first: float, last: float) -> Iterator[Window]:
+    def windows(self, first: float, last: float, parameters: int) -> Iterator[Window]:
         """Windows with steps from `first` to `last`, both included, in order of step.
 
         The last window of an attempt that was taken back ends where the next attempt begins, so that no two overlap;
         its statistics and its number of steps are those of all its steps.
+
+        Args:
+          first, last: steps.
+          parameters: how many a window has.
         """
         listed, spans = self._state
         for attempt, end in sorted(spans.items()):
             tags = list(reaching(_shards(listed, "parameters", attempt), first, last))
             for start in range(0, len(tags), TAGS_AT_ONCE):
                 for window in self._windows_of(tags[start : start + TAGS_AT_ONCE], listed):
-                    if window.first_step < end and window.first_step <= last and window.last_step >= first:
+                    inside = window.first_step < end and window.first_step <= last and window.last_step >= first
+                    if inside and self._problems.fits(len(window.rows), parameters):
                         yield replace(window, last_step=min(window.last_step, end - 1))
 
     def flight(self, first: int, last: int, parameters: int) -> Flight:
@@ -71,9 +78,11 @@ class Details:
         for attempt, end in sorted(spans.items()):
             tags = list(reaching(_shards(listed, "flights", attempt), first, last))
             frames = self._read(tags) if tags else {}
-            for flight in (schema.decode_flight(frame) for tag in tags for frame in frames[tag]):
-                rows = (flight.steps >= first) & (flight.steps <= min(last, end - 1))
-                found.append(Flight(flight.steps[rows], flight.norms[rows]))
+            for tag in tags:
+                for flight in self._problems.decoded(tag, schema.decode_flight, frames.get(tag, ())):
+                    rows = (flight.steps >= first) & (flight.steps <= min(last, end - 1))
+                    if self._problems.fits(flight.norms.shape[1], parameters):
+                        found.append(Flight(flight.steps[rows], flight.norms[rows]))
         return Flight(np.concatenate([f.steps for f in found]), np.concatenate([f.norms for f in found]))
 
     def _windows_of(self, tags: Sequence[Tag], listed: Mapping[Tag, Listed]) -> list[Window]:
@@ -82,11 +91,11 @@ class Details:
             missing = [tag for tag in tags if tag not in known]
             room = MOST_KEPT - sum(w.rows.nbytes for _, kept in self._kept.values() for w in kept) if missing else 0
             for tag, frames in (self._read(missing) if missing else {}).items():
-                known[tag] = [schema.decode_window(frame) for frame in frames]
+                known[tag] = list(self._problems.decoded(tag, schema.decode_window, frames))
                 room -= sum(window.rows.nbytes for window in known[tag])
                 if room >= 0:
                     self._kept[tag] = listed[tag], known[tag]
-        return [window for tag in tags for window in known[tag]]
+        return [window for tag in tags for window in known.get(tag, ())]
 
 
 def _shards(listed: Mapping[Tag, Listed], kind: str, attempt: str) -> list[tuple[Tag, int]]:

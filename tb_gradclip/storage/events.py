@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.types_pb2 import DT_UINT8
 
 from tb_gradclip.core.schema import Tag
+from tb_gradclip.storage.problems import Problems
+from tb_gradclip.storage.write import masked_checksum
 
 
 class Shard(NamedTuple):
@@ -36,29 +41,83 @@ def event_files(logdir: str | os.PathLike[str]) -> dict[str, list[Path]]:
     return dict(sorted(runs.items()))
 
 
-def read_events(path: Path) -> Iterator[Event]:
+Report = Callable[[int, str], None]
+"""Is told where in a file something cannot be read, and why."""
+
+
+def _nobody(place: int, why: str) -> None:
+    """Tell nobody."""
+
+
+def read_events(path: Path, report: Report = _nobody) -> Iterator[Event]:
     """Events of one file, in order. A truncated tail, as a killed process leaves it, ends the file quietly.
 
-    Frame: uint64 length, uint32 checksum of it, data, uint32 checksum of the data. The checksums are not verified:
-    TensorBoard does that in its own loaders.
+    Frame: uint64 length, uint32 checksum of it, data, uint32 checksum of the data. An event whose data are not what
+    they were is left out. Where a length is not, nothing tells where the next event begins: there the file ends.
+
+    Args:
+      path: of the file.
+      report: is told of what is left out, and of a file that cannot be opened.
     """
-    with path.open("rb") as file:
-        while len(header := file.read(12)) == 12:
-            (length,) = struct.unpack_from("<Q", header)
-            data = file.read(length)
-            if len(data) < length:
-                return
-            file.seek(4, os.SEEK_CUR)
-            yield Event.FromString(data)
+    place = 0
+    try:
+        with path.open("rb") as file:
+            while (data := _next_record(file)) is not None:
+                if _checksum(file) != masked_checksum(data):
+                    report(place, f"the event at byte {place} of {path.name} is damaged")
+                elif event := _event(data):
+                    yield event
+                else:
+                    report(place, f"what is at byte {place} of {path.name} is no event")
+                place = file.tell()
+    except ValueError:
+        report(place, f"{path.name} is damaged at byte {place}, and what follows there is lost")
+    except OSError as error:
+        report(place, f"{path.name}: {error.strerror}")
 
 
-def read_shards(files: list[Path]) -> dict[Tag, Shard]:
-    """Every record of ours in these files, by tag."""
+def _next_record(file: BinaryIO) -> bytes | None:
+    """Data of the next record; None at the end or in a cut-off tail. `ValueError` where no record can begin."""
+    header = file.read(12)
+    if len(header) < 12:
+        return None
+    (length, checksum) = struct.unpack("<QI", header)
+    if checksum != masked_checksum(header[:8]):
+        raise ValueError("a length must be as its checksum has it")
+    if length + 4 > os.fstat(file.fileno()).st_size - file.tell():
+        return None
+    return file.read(length)
+
+
+def _checksum(file: BinaryIO) -> int:
+    return int.from_bytes(file.read(4), "little")
+
+
+def _event(data: bytes) -> Event | None:
+    try:
+        return Event.FromString(data)
+    except DecodeError:
+        return None
+
+
+def read_shards(files: list[Path], problems: Problems | None = None) -> dict[Tag, Shard]:
+    """Every record of ours in these files, by tag.
+
+    Args:
+      files: of one run.
+      problems: takes note of what cannot be read.
+    """
+    noted = Problems() if problems is None else problems
     shards: dict[Tag, Shard] = {}
     for path in files:
-        for event in read_events(path):
+        for event in read_events(path, lambda place, why, path=path: noted.note((path, place), "place", why)):  # type: ignore[misc]
             for value in event.summary.value:
                 if tag := Tag.parse(value.tag):
                     shard = shards.setdefault(tag, Shard(value.metadata.plugin_data.content, []))
-                    shard.frames.append(value.tensor.tensor_content)
+                    shard.frames.append(frame_of(value.tensor))
     return shards
+
+
+def frame_of(tensor: TensorProto) -> bytes:
+    """Bytes of a record; none of a tensor that holds anything but bytes."""
+    return bytes(tensor.tensor_content) if tensor.dtype == DT_UINT8 else b""

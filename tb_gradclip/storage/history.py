@@ -26,7 +26,7 @@ class History:
 
     Records that come in order are appended to the table, so that tables handed out before stay as they were and are
     the beginning of the new one. A record that comes late, or an attempt that takes back steps, makes a new table and
-    changes `edition`.
+    changes `edition`. Steps of the table ascend whatever comes: of records of one attempt too, the later one holds.
     """
 
     def __init__(self) -> None:
@@ -65,10 +65,7 @@ class History:
             self.threshold = float(known[-1])
 
     def _follows(self, place: _Place, first_step: int) -> bool:
-        if not self._order:
-            return True
-        last = self._order[-1][0]
-        return place > last and (place.attempt == last.attempt or first_step > self._table.values["step"][-1])
+        return not self._order or (place > self._order[-1][0] and first_step > self._table.values["step"][-1])
 
     @property
     def rows(self) -> NDArray[np.void]:
@@ -109,12 +106,15 @@ class History:
         stops = np.cumsum([length for _, length in self._order])[:-1]
         pieces = dict(zip((place for place, _ in self._order), np.split(self._table.values, stops), strict=True))
         pieces.update(self._late)
-        ends = self.ends
-        self._table, self._order, self._late, self.threshold = Growing(STEP_DTYPE), [], {}, np.nan
-        for place in sorted(pieces):
+        end, kept = _FOREVER, []
+        for place in sorted(pieces, reverse=True):
             rows = pieces[place]
-            if rows["step"].max() >= ends[place.attempt]:
-                rows = rows[rows["step"] < ends[place.attempt]]
+            if rows["step"][-1] >= end:
+                rows = rows[rows["step"] < end]
             if len(rows):
-                self._append(place, rows)
+                kept.append((place, rows))
+                end = int(rows["step"][0])
+        self._table, self._order, self._late, self.threshold = Growing(STEP_DTYPE), [], {}, np.nan
+        for place, rows in reversed(kept):
+            self._append(place, rows)
         self.edition += 1

@@ -1,28 +1,26 @@
-"""Runs out of a TensorBoard data provider, keeping what was read and reading only what is new."""
+"""Runs out of a TensorBoard data provider, keeping what was read and reading only what is new.
+
+One run that cannot be read, in whole or in part, costs no other one: what is missing is among the `problems`, and once
+in the log.
+"""
 
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
-from tensorboard.data.provider import DataProvider, RunTagFilter
+from tensorboard.data.provider import DataProvider
 
 from tb_gradclip.core.schema import PLUGIN_NAME, Tag
 from tb_gradclip.storage.source import Listed, OutlinedSource, Recorded, Source, is_long
+from tb_gradclip.storage.tags import Key, ReadTags, TagReader
 
-ALL = 1_000_000_000
-"""Providers must be told how many points to keep; a hint from the command line may be anything, 0 included."""
-
-TAGS_PER_READ = (64, 200)
-"""A provider looks at all it has at every call, so many tags must not take many calls; but a reply may have no more
-than 256 MiB, and what it takes until it is decoded adds to the memory of the server."""
-
-READS = 50
-"""About as many calls as a refresh should make."""
+logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0
 """TensorBoard itself looks at the files only every few seconds."""
@@ -30,11 +28,12 @@ FRESH_SECONDS = 1.0
 REST = 10
 """Listing costs in proportion to all that is loaded; it then rests ten times as long as it took."""
 
+RETRY_SECONDS = 60.0
+"""What could not be read is tried again after this, or when it has grown."""
 
-Found = tuple[str, Tag, list[bytes]]
-"""A run, a tag of it, and the frames of its records."""
+FAILED = "tag"
 
-ReadTags = Callable[[Sequence[tuple[str, Tag]]], Iterable[Found]]
+Answered = TypeVar("Answered")
 
 
 class ProviderRuns:
@@ -49,9 +48,22 @@ class ProviderRuns:
         self._provider = provider
         self._kinds = frozenset(kinds)
         self._refreshing = threading.Lock()
+        self._listing: Mapping[str, Mapping[Tag, Listed]] = {}
         self._sources: dict[str, Source] = {}
         self._known: dict[str, Recorded] | None = None
+        self._failed: dict[Key, tuple[Listed | None, float]] = {}
+        """Tags that could not be read: as they were listed, and when that was."""
+        self._broken: dict[str, str] = {}
+        """Why runs could not be put together."""
+        self._told: set[str] = set()
         self._next = -np.inf
+
+    @property
+    def problems(self) -> dict[str, tuple[str, ...]]:
+        """What could not be read, a sentence each, by the name of the run; of other runs nothing is missing."""
+        broken = {name: (self._broken[name],) if name in self._broken else () for name in self._sources}
+        found = {name: source.problems.sentences + broken[name] for name, source in self._sources.items()}
+        return {name: sentences for name, sentences in found.items() if sentences}
 
     def runs(self, ctx: Any, experiment_id: str) -> Mapping[str, Recorded]:
         """Every run with data of ours, by name. Who comes while another refreshes gets what was known before."""
@@ -71,53 +83,72 @@ class ProviderRuns:
         start = time.monotonic()
         answer = self._provider.list_tensors(ctx, experiment_id=experiment_id, plugin_name=PLUGIN_NAME)
         took = time.monotonic() - start
-        listing = {name: _listed(series) for name, series in sorted(answer.items())}
-        read = functools.partial(self._read, ctx, experiment_id)
+        listing = self._listing = {name: _listed(series) for name, series in sorted(answer.items())}
+        read = TagReader(self._provider, ctx, experiment_id, self._note_failed).read
         self._sources = {name: self._source(name, listed, read) for name, listed in listing.items()}
         self._take(listing, read)
-        sampled = [
-            n for n, source in self._sources.items() if isinstance(source, OutlinedSource) and not source.is_usable
-        ]
+        sampled = [n for n, source in self._sources.items() if not self._safely(n, source.usable, otherwise=False)]
         if sampled:
             self._sources |= {
                 name: Source(name, self._kinds, functools.partial(_read_of, read, name), for_good=True)
                 for name in sampled
             }
             self._take(listing, read)
-        recorded = {name: source.recorded() for name, source in self._sources.items()}
+        recorded = {n: self._safely(n, source.recorded, otherwise=None) for n, source in self._sources.items()}
         self._known = {name: each for name, each in recorded.items() if each is not None}
+        self._tell()
         self._next = time.monotonic() + max(FRESH_SECONDS, REST * took)
+
+    def _safely(self, name: str, ask: Callable[[], Answered], otherwise: Answered) -> Answered:
+        """What a source of a run answers; whatever it raises is that run's problem, and in the log once."""
+        try:
+            return ask()
+        except Exception as error:
+            if name not in self._broken:
+                logger.exception("gradclip could not put run %r together", name)
+            self._broken[name] = f"its records do not fit together, {type(error).__name__}: {error}"[:300]
+            return otherwise
+
+    def _tell(self) -> None:
+        """A line in the log for each run of which something is missing, once."""
+        new = {name: sentences for name, sentences in self.problems.items() if name not in self._told}
+        self._told |= new.keys()
+        for name, sentences in new.items():
+            logger.warning("gradclip: run %r: %s", name, "; ".join(sentences))
 
     def _source(self, name: str, listed: Mapping[Tag, Listed], read: ReadTags) -> Source:
         """The source of a run: the one there is, if it will do."""
         source = self._sources.get(name)
-        if source is not None and not source.is_outdated(listed):
+        if source is not None and not self._safely(name, lambda: source.is_outdated(listed), otherwise=False):
             return source
+        self._broken.pop(name, None)
         read_own = functools.partial(_read_of, read, name)
         if not is_long(listed):
             return Source(name, self._kinds, read_own)
         return OutlinedSource(name, self._kinds, listed, read_own)
 
     def _take(self, listing: Mapping[str, Mapping[Tag, Listed]], read: ReadTags) -> None:
-        """Give every source what it wants."""
-        wanted = [(name, tag) for name, source in self._sources.items() for tag in source.wanted(listing[name])]
+        """Give every source what it wants, but for what could not be read just now."""
+        since = time.monotonic() - RETRY_SECONDS
+        failed = {key: state for key, (state, tried) in self._failed.items() if tried > since}
+        wanted = [
+            (name, tag)
+            for name, source in self._sources.items()
+            for tag in source.wanted(listing[name])
+            if failed.get((name, tag)) != listing[name][tag]
+        ]
         for name, tag, frames in read(wanted):
-            self._sources[name].take(tag, frames, listing[name][tag])
+            take = functools.partial(self._sources[name].take, tag, frames, listing[name][tag])
+            self._safely(name, take, otherwise=None)
+            if self._failed.pop((name, tag), None):
+                self._sources[name].problems.forget((FAILED, tag))
 
-    def _read(self, ctx: Any, experiment_id: str, wanted: Sequence[tuple[str, Tag]]) -> Iterator[Found]:
-        """Read some tags at a time, of several runs if need be."""
-        size = int(np.clip(len(wanted) // READS, *TAGS_PER_READ))
-        for start in range(0, len(wanted), size):
-            part = wanted[start : start + size]
-            data = self._provider.read_tensors(
-                ctx,
-                experiment_id=experiment_id,
-                plugin_name=PLUGIN_NAME,
-                downsample=ALL,
-                run_tag_filter=RunTagFilter(runs={run for run, _ in part}, tags={str(tag) for _, tag in part}),
-            )
-            for run, tag in part:
-                yield run, tag, [point.numpy.tobytes() for point in data.get(run, {}).get(str(tag), ())]
+    def _note_failed(self, key: Key, why: str) -> None:
+        """Take note of a tag that could not be read."""
+        name, tag = key
+        self._failed[key] = self._listing.get(name, {}).get(tag), time.monotonic()
+        if name in self._sources:
+            self._sources[name].problems.note((FAILED, tag), FAILED, why)
 
 
 def _read_of(read: ReadTags, run: str, tags: Collection[Tag]) -> dict[Tag, list[bytes]]:

@@ -6,7 +6,7 @@ training goes on; where the shards come from (a local file, TensorBoard's data p
 
 from __future__ import annotations
 
-import warnings
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,22 +15,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core import framing, schema
+from tb_gradclip.core import schema
 from tb_gradclip.core.alert import Alert, decode_alerts
 from tb_gradclip.core.flight import Flight
 from tb_gradclip.core.histogram import GradientHistogram
 from tb_gradclip.core.imported import Imported
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.core.schema import RunRecord, Tag, Window
+from tb_gradclip.core.schema import RunRecord, StepsRecord, Tag, Window
 from tb_gradclip.storage.derived import Derived
 from tb_gradclip.storage.events import Shard
 from tb_gradclip.storage.history import History
+from tb_gradclip.storage.problems import Problems
 
-_UPGRADE = (
-    "run {run!r} was recorded in version {theirs} of the gradclip format, this is version {ours}. "
-    "Upgrade tb_gradclip to see it."
-)
+
+class UnreadableHistogramError(ValueError):
+    """A histogram whose record is not as the format has it."""
 
 
 class Histograms(Sequence[GradientHistogram]):
@@ -45,10 +45,15 @@ class Histograms(Sequence[GradientHistogram]):
         return len(self.steps)
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # the overloads of Sequence say no more
-        """The histogram, or a list of them for a slice."""
+        """The histogram, or a list of them for a slice. `UnreadableHistogramError` if its record is damaged."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        return schema.decode_histogram(self._frames[int(self.steps[index])], self._parameters)
+        step = int(self.steps[index])
+        frame = self._frames[step]
+        try:
+            return schema.decode_histogram(frame, self._parameters)
+        except ValueError as error:
+            raise UnreadableHistogramError(f"the histogram of step {step} could not be read: {error}") from error
 
     def at(self, step: int) -> GradientHistogram:
         """The last one at or before `step`, or the first of all. `IndexError` if there are none."""
@@ -63,10 +68,11 @@ class Run(Derived):
     `norm_before`, `norm_after`, `coefficient`, `clipped`, `nonfinite`, `skipped` (see `core.rows.STEP_DTYPE`).
     `rule`: how gradients are clipped, with the newest threshold. `windows`: statistics of every parameter over
     stretches of steps. `flights`: norms of every parameter at every step around events. `complete`: whether every
-    recorded step is there; False means that a loader sampled some away. `overhead`: share of the training time that
-    recording took, as the newest writer measured it; None where it could not. `replicas`, `gradients`: how many train
-    together, and whose gradients are measured; see `schema.RunRecord`. `imported`: what the run was made from, if
-    somebody else logged it; None if it was recorded.
+    recorded step is there; False means that a loader sampled some away, or that some could not be read. `overhead`:
+    share of the training time that recording took, as the newest writer measured it; None where it could not.
+    `replicas`, `gradients`: how many train together, and whose gradients are measured; see `schema.RunRecord`.
+    `imported`: what the run was made from, if somebody else logged it; None if it was recorded. `problems`: what could
+    not be read, and why, a sentence each.
     """
 
     name: str
@@ -84,6 +90,7 @@ class Run(Derived):
     replicas: int = 1
     gradients: Literal["whole", "replica"] = "whole"
     imported: Imported | None = None
+    problems: tuple[str, ...] = ()
 
 
 @dataclass
@@ -110,8 +117,7 @@ class _Attempt:
             window = schema.decode_window(frame)
             self.windows[window.first_step] = window
         elif kind == "histograms":
-            header, _ = framing.unpack(frame)
-            self.histograms[header["step"]] = frame
+            self.histograms[schema.step_of_histogram(frame)] = frame
         elif kind == "alerts":
             self.alerts.update({(a.step, a.kind, a.finding): a for a in decode_alerts(frame)})
         elif kind == "flights":
@@ -124,14 +130,17 @@ class _Attempt:
 
 
 class RunBuilder:
-    """Gathers the records of one run, in any order and as often as they come, and makes a `Run` of them."""
+    """Gathers the records of one run, in any order and as often as they come, and makes a `Run` of them.
 
-    def __init__(self, name: str) -> None:
+    What cannot be read is left out and noted in `problems`, those that are given or new ones.
+    """
+
+    def __init__(self, name: str, problems: Problems | None = None) -> None:
+        self.problems = Problems() if problems is None else problems
         self._name = name
         self._attempts: dict[str, _Attempt] = defaultdict(_Attempt)
         self._history = History()
         self._run: Run | None = None
-        self._warned = False
 
     @property
     def edition(self) -> int:
@@ -144,23 +153,18 @@ class RunBuilder:
         return self._history.gapless
 
     def add(self, tag: Tag, shard: Shard) -> None:
-        """Take all records of a shard; taking a shard again, grown or not, does no harm.
-
-        Records of a newer version of the format are skipped with one warning.
-        """
+        """Take all records of a shard; taking a shard again, grown or not, does no harm."""
         version = schema.content_version(shard.content)
         if version > schema.SCHEMA:
-            if not self._warned:
-                warnings.warn(_UPGRADE.format(run=self._name, theirs=version, ours=schema.SCHEMA), stacklevel=2)
-            self._warned = True
+            self.problems.note_version(version)
             return
         self._run = None
         attempt = self._attempts[tag.attempt]
         if tag.kind == "steps":
             self._add_steps(tag.attempt, shard.frames)
             return
-        for frame in shard.frames:
-            attempt.add(tag.kind, frame)
+        for _ in self.problems.decoded(tag, functools.partial(attempt.add, tag.kind), shard.frames):
+            pass
         if attempt.run is not None and attempt.early:
             frames, attempt.early = [frame for _, frame in sorted(attempt.early.items())], {}
             self._add_steps(tag.attempt, frames)
@@ -168,19 +172,23 @@ class RunBuilder:
     def _add_steps(self, name: str, frames: list[bytes]) -> None:
         """Decode and keep what is new among these frames."""
         attempt = self._attempts[name]
-        for frame in frames:
-            header, _ = framing.unpack(frame)
-            first_row, count = header["rows"]
-            if self._history.holds(name, first_row, count):
+        for record in self.problems.decoded(Tag("steps", name, 0), functools.partial(self._new_steps, name), frames):
+            if record is None:
                 continue
-            if attempt.run is None:
-                attempt.early[first_row] = frame
-                continue
-            record = schema.decode_steps(frame)
             self._history.add(name, record.first_row, record.rows)
             if record.own_seconds is not None and record.elapsed_seconds is not None:
                 attempt.own_seconds += record.own_seconds
                 attempt.elapsed_seconds += record.elapsed_seconds
+
+    def _new_steps(self, name: str, frame: bytes) -> StepsRecord | None:
+        """A record that is not held yet; None if it is, or if it must wait for the `run` record."""
+        first_row, count = schema.place_of_steps(frame)
+        if self._history.holds(name, first_row, count):
+            return None
+        if self._attempts[name].run is None:
+            self._attempts[name].early[first_row] = frame
+            return None
+        return schema.decode_steps(frame)
 
     @property
     def spans(self) -> dict[str, int]:
@@ -194,6 +202,11 @@ class RunBuilder:
 
     def build(self) -> Run | None:
         """The run as far as it is known; None before its first step."""
+        for name, attempt in self._attempts.items():
+            if attempt.early:
+                self.problems.note(("early", name), "attempt", "no `run` record says what was trained")
+            else:
+                self.problems.forget(("early", name))
         if self._run is None and self._history.attempts:
             self._run = self._built(self._history.rows, self._history.ends)
         return self._run
@@ -202,33 +215,39 @@ class RunBuilder:
         """A run of these rows, and of what each attempt recorded before its end."""
         newest = self._attempts[max(ends)]
         assert newest.run is not None
+        record = newest.run
         windows: list[Window] = []
         flights: list[Flight] = []
         histograms: dict[int, bytes] = {}
         alerts: list[Alert] = []
         spans = self.spans
+
+        def fits(parameters: int) -> bool:
+            return self.problems.fits(parameters, len(record.parameters))
+
         for name, end in sorted(ends.items()):
             attempt = self._attempts[name]
             found = {alert.finding for alert in alerts} - {None}  # and found again when the run went on
             alerts += [a for a in attempt.alerts.values() if a.step < end and a.finding not in found]
             if name in spans:
-                windows += [window for first, window in sorted(attempt.windows.items()) if first < end]
-                flights += [flight for first, flight in sorted(attempt.flights.items()) if first < end]
+                windows += [w for first, w in sorted(attempt.windows.items()) if first < end and fits(len(w.rows))]
+                flights += [f for first, f in sorted(attempt.flights.items()) if first < end and fits(f.norms.shape[1])]
                 histograms.update({step: frame for step, frame in attempt.histograms.items() if step < end})
         return Run(
             name=self._name,
-            framework=newest.run.framework,
-            library=newest.run.library,
-            rule=newest.run.rule.at(self._history.threshold),
-            parameters=newest.run.parameters,
+            framework=record.framework,
+            library=record.library,
+            rule=record.rule.at(self._history.threshold),
+            parameters=record.parameters,
             steps=steps,
             alerts=sorted(alerts, key=lambda alert: alert.step),
-            histograms=Histograms(histograms, tuple(p.name for p in newest.run.parameters)),
+            histograms=Histograms(histograms, tuple(p.name for p in record.parameters)),
             windows=windows,
-            complete=self._history.complete,
+            complete=self._history.complete and not any(map(self.problems.holds, ("`steps` record", "place"))),
             overhead=newest.overhead,
             flights=flights,
-            replicas=newest.run.replicas,
-            gradients=newest.run.gradients,
-            imported=newest.run.imported,
+            replicas=record.replicas,
+            gradients=record.gradients,
+            imported=record.imported,
+            problems=self.problems.sentences,
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tb_gradclip.core.schema import Tag
-from tb_gradclip.storage.events import Shard, event_files, read_events, read_shards
+from tb_gradclip.storage.events import Shard, event_files, frame_of, read_events, read_shards
+from tb_gradclip.storage.problems import Problems
 from tb_gradclip.storage.read import Run, RunBuilder
 
 
@@ -16,18 +18,22 @@ class Runs(Mapping[str, Run]):
 
     Asking for one, `runs["lstm"]` or `"lstm" in runs`, looks at the files of that one alone. Going through all names
     looks into every directory with event files, as far as the first step that was recorded there. A run is read whole
-    when it is asked for the first time, and kept; what was written later is seen by another `read`.
+    when it is asked for the first time, and kept; what was written later is seen by another `read`. What cannot be read
+    is left out, with one warning for each run; it is among the run's `problems`.
     """
 
     def __init__(self, files: Mapping[str, list[Path]]) -> None:
         self._files = files
         self._kept: dict[str, Run] = {}
         self._known: dict[str, bool] = {}
+        self._warned: set[str] = set()
 
     def __getitem__(self, name: str) -> Run:
         """The run. `KeyError` if there is none of that name with a recorded step."""
         if name not in self._kept:
-            run = read_run(name, self._files[name])
+            problems = Problems()
+            run = read_run(name, self._files[name], problems)
+            self._warn(name, problems)
             if run is None:
                 raise KeyError(name)
             self._kept[name] = run
@@ -38,7 +44,10 @@ class Runs(Mapping[str, Run]):
         if not isinstance(name, str) or name not in self._files:
             return False
         if name not in self._known:
-            self._known[name] = name in self._kept or _has_steps(name, self._files[name])
+            problems = Problems()
+            self._known[name] = name in self._kept or _has_steps(name, self._files[name], problems)
+            if not self._known[name]:
+                self._warn(name, problems)
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -51,6 +60,11 @@ class Runs(Mapping[str, Run]):
     def __repr__(self) -> str:
         """Names."""
         return f"<runs: {', '.join(map(repr, self)) or 'none'}>"
+
+    def _warn(self, name: str, problems: Problems) -> None:
+        if (sentences := problems.sentences) and name not in self._warned:
+            self._warned.add(name)
+            warnings.warn(f"run {name!r}: {'; '.join(sentences)}.", stacklevel=3)
 
 
 def read(logdir: str | os.PathLike[str]) -> Runs:
@@ -65,6 +79,7 @@ def read(logdir: str | os.PathLike[str]) -> Runs:
     - `alerts`, in order of step; `histograms`, decoded when looked at; `windows` and `flights` of single parameters.
     - `clip_rate()`, `throttle()`, `what_if()`, `parameter_norms()`, `to_pandas()`.
     - `imported`: what it was made from, of a run that `tb-gradclip import` made; else None.
+    - `problems`: what could not be read, a sentence each.
 
     Raises:
       FileNotFoundError: `logdir` does not exist.
@@ -72,24 +87,24 @@ def read(logdir: str | os.PathLike[str]) -> Runs:
     return Runs(event_files(logdir))
 
 
-def read_run(name: str, files: list[Path]) -> Run | None:
-    """The run of these event files; None without a recorded step."""
-    builder = RunBuilder(name)
-    for tag, shard in read_shards(files).items():
+def read_run(name: str, files: list[Path], problems: Problems) -> Run | None:
+    """The run of these event files; None without a recorded step. `problems` takes note of what cannot be read."""
+    builder = RunBuilder(name, problems)
+    for tag, shard in read_shards(files, problems).items():
         builder.add(tag, shard)
     return builder.build()
 
 
-def _has_steps(name: str, files: list[Path]) -> bool:
+def _has_steps(name: str, files: list[Path], problems: Problems) -> bool:
     """Whether these files have a run: they are read up to its first step, or to their end."""
-    builder = RunBuilder(name)
+    builder = RunBuilder(name, problems)
     contents: dict[Tag, bytes] = {}
     for path in files:
-        for event in read_events(path):
+        for event in read_events(path, lambda place, why, path=path: problems.note((path, place), "place", why)):  # type: ignore[misc]
             for value in event.summary.value:
                 if tag := Tag.parse(value.tag):
                     content = contents.setdefault(tag, value.metadata.plugin_data.content)
-                    builder.add(tag, Shard(content, [value.tensor.tensor_content]))
+                    builder.add(tag, Shard(content, [frame_of(value.tensor)]))
                     if tag.kind in ("run", "steps") and builder.build() is not None:
                         return True
     return False

@@ -6,21 +6,22 @@ out it reads when somebody looks there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core import framing, schema
+from tb_gradclip.core import schema
 from tb_gradclip.core.charts.lines import Lines
 from tb_gradclip.core.charts.outline import Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
 from tb_gradclip.core.rows import STEP_DTYPE
-from tb_gradclip.core.schema import Tag
+from tb_gradclip.core.schema import StepsRecord, Tag
 from tb_gradclip.storage.details import Details, Read, reaching
 from tb_gradclip.storage.events import Shard
+from tb_gradclip.storage.problems import Problems
 from tb_gradclip.storage.read import Histograms, Run, RunBuilder
 
 LEAST_SHARDS = 3
@@ -66,12 +67,17 @@ class Source:
 
     def __init__(self, name: str, kinds: Collection[str], read: Read, *, for_good: bool = False) -> None:
         self._kinds, self._for_good = kinds, for_good
-        self._read, self._details = read, Details(read)
+        self._builder = RunBuilder(name)
+        self._read, self._details = read, Details(read, self.problems)
         self._listed: Mapping[Tag, Listed] = {}
         self._seen: dict[Tag, Listed] = {}
-        self._builder = RunBuilder(name)
         self._lines = Lines()
         self._edition = 0
+
+    @property
+    def problems(self) -> Problems:
+        """What could not be read so far."""
+        return self._builder.problems
 
     def wanted(self, listed: Mapping[Tag, Listed]) -> list[Tag]:
         """Tags that are new or have grown, in the order in which they were written; but for what is left out."""
@@ -96,6 +102,10 @@ class Source:
 
     def _has_shorter_way(self, listed: Mapping[Tag, Listed]) -> bool:
         return not self._for_good and is_long(listed)
+
+    def usable(self) -> bool:
+        """Whether what was read is what can be shown."""
+        return True
 
     def recorded(self) -> Recorded | None:
         """The run as far as it was read; None before its first step."""
@@ -143,7 +153,7 @@ class OutlinedSource(Source):
     def take(self, tag: Tag, frames: list[bytes], state: Listed) -> None:
         """Take what was read of a tag, as it was listed."""
         if tag.kind == "outlines":
-            found = map(schema.decode_outline, frames)
+            found = self.problems.decoded(tag, schema.decode_outline, frames)
             self._outlines.update({outline.first_row: outline for outline in found})
         super().take(tag, frames, state)
 
@@ -154,8 +164,7 @@ class OutlinedSource(Source):
     def _has_shorter_way(self, listed: Mapping[Tag, Listed]) -> bool:
         return _newest_outline(listed) > self._since
 
-    @property
-    def is_usable(self) -> bool:
+    def usable(self) -> bool:
         """Whether outlines and newest steps, once read, make up the whole run: a loader may have left some out."""
         ends = [0, *(outline.end_row for outline in self._ordered)]
         run = self._builder.build()
@@ -181,7 +190,12 @@ class OutlinedSource(Source):
             steps = [step for outline in self._ordered for step in outline.histogram_steps]
             frames = _Frames([*steps, *run.histograms.steps.tolist()], self._frame)
             histograms = Histograms(frames, tuple(parameter.name for parameter in run.parameters))
-            run_shown = replace(run, histograms=histograms, complete=self._builder.gapless, overhead=overhead)
+            run_shown = replace(
+                run,
+                histograms=histograms,
+                complete=self._builder.gapless and not self.problems.holds("`steps` record"),
+                overhead=overhead,
+            )
             self._known = run, Recorded(run_shown, self._whole, self._details)
         return self._known[1]
 
@@ -190,10 +204,12 @@ class OutlinedSource(Source):
         tags = set(reaching(self._of_kind("steps"), first, last))
         known, rows = self._fetched
         if not tags <= known:
-            records = [schema.decode_steps(frame) for frames in self._read(tags).values() for frame in frames]
-            records.sort(key=lambda record: record.first_row)
-            rows = np.concatenate([rows[:0], *(record.rows for record in records)])
-            if len(rows) <= MOST_KEPT:
+            read = self._read(tags)
+            records = [
+                r for tag, frames in read.items() for r in self.problems.decoded(tag, schema.decode_steps, frames)
+            ]
+            rows = joined(records)
+            if len(rows) <= MOST_KEPT and read.keys() >= tags:
                 self._fetched = tags, rows
         return rows
 
@@ -201,8 +217,9 @@ class OutlinedSource(Source):
         """Frame of the histogram of a step. `KeyError` if the loader left it out."""
         if step not in self._frames:
             shards = [tag for tag, max_step in self._of_kind("histograms") if max_step >= step]
-            for frames in self._read(shards[:1]).values():
-                self._frames.update({framing.unpack(frame)[0]["step"]: frame for frame in frames})
+            for tag, frames in self._read(shards[:1]).items():
+                steps = self.problems.decoded(tag, lambda frame: (schema.step_of_histogram(frame), frame), frames)
+                self._frames.update(dict(steps))
         if step not in self._frames:
             raise KeyError(f"TensorBoard did not load the histogram of step {step}; see its --samples_per_plugin")
         return self._frames[step]
@@ -210,6 +227,18 @@ class OutlinedSource(Source):
     def _of_kind(self, kind: str) -> list[tuple[Tag, int]]:
         """Tags of a kind in the order in which they were written, with the step of their last record."""
         return sorted((tag, state.max_step) for tag, state in self._listed.items() if tag.kind == kind)
+
+
+def joined(records: Iterable[StepsRecord]) -> NDArray[np.void]:
+    """Rows of records of one attempt, in order. Steps ascend: of records that overlap, the later one holds."""
+    pieces: list[NDArray[np.void]] = []
+    for record in sorted(records, key=lambda record: record.first_row, reverse=True):
+        rows = record.rows
+        if pieces and len(rows) and rows["step"][-1] >= pieces[-1]["step"][0]:
+            rows = rows[rows["step"] < pieces[-1]["step"][0]]
+        if len(rows):
+            pieces.append(rows)
+    return np.concatenate([np.empty(0, STEP_DTYPE), *reversed(pieces)])
 
 
 def _newest_outline(listed: Mapping[Tag, Listed]) -> int:

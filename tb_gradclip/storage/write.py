@@ -119,10 +119,12 @@ class EventFile:
 def frame(data: bytes) -> bytes:
     """A record of an event file: uint64 length, its checksum, the data, their checksum; little-endian."""
     length = struct.pack("<Q", len(data))
-    return b"".join((length, struct.pack("<I", _masked(length)), data, struct.pack("<I", _masked(data))))
+    return b"".join(
+        (length, struct.pack("<I", masked_checksum(length)), data, struct.pack("<I", masked_checksum(data)))
+    )
 
 
-def _masked(data: bytes) -> int:
+def masked_checksum(data: bytes) -> int:
     """CRC-32C as event files store it: rotated by 15 bits plus a constant. Source: TFRecord's `crc32c.h`."""
     crc: int = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

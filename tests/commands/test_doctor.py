@@ -207,7 +207,8 @@ def test_a_tensorboard_that_dropped_samples(tmp_path: Path, fast: str) -> None:
 def test_a_tensorboard_that_was_started_before_the_plugin_was_installed(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     write_runs(logs, 200)
-    with tensorboard(logs, python=with_tensorboard(tmp_path / "other")):
+    other = with_tensorboard(tmp_path / "other")
+    with tensorboard(logs, start=(other, "-m", "tensorboard.main")):
         status, said = doctor(logs)
     assert status == 1
     assert "does not know the plugin" in said

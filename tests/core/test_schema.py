@@ -52,18 +52,22 @@ def test_no_steps_come_back_as_none() -> None:
 @given(arrays(np.uint8, st.tuples(st.integers(1, 5), st.just(STEP_DTYPE.itemsize))))
 def test_steps_come_back_to_the_last_bit_whatever_they_hold(noise: np.ndarray) -> None:
     rows = noise.view(STEP_DTYPE).reshape(-1)
+    rows["step"], rows["wall_time"] = np.arange(len(rows)), 1.0  # these, and flags, cannot hold whatever they like
+    for name in ("clipped", "skipped"):
+        rows[name].view(np.uint8)[...] &= 1
     assert schema.decode_steps(schema.encode_steps(StepsRecord(rows, 0))).rows.tobytes() == rows.tobytes()
 
 
 @given(arrays(np.float64, (2, 5), elements=st.sampled_from([0.0, -0.0, 0.5, 1.0, 2.0, 5e-324, 1e308, np.inf, np.nan])))
 def test_what_is_easily_guessed_wrong_comes_back_too(numbers: np.ndarray) -> None:
     rows = np.zeros(2, STEP_DTYPE)
+    rows["step"] = [0, 1]
     for name, column in zip(("loss", "threshold", "norm_before", "norm_after", "coefficient"), numbers.T, strict=True):
         rows[name] = column
     assert schema.decode_steps(schema.encode_steps(StepsRecord(rows, 0))).rows.tobytes() == rows.tobytes()
 
 
-@pytest.mark.parametrize("said", [2, 4, 10**9])
+@pytest.mark.parametrize("said", [2, 4, 2**16])
 def test_a_body_of_another_length_than_its_header_says_is_refused(said: int) -> None:
     _, body = framing.unpack(schema.encode_steps(StepsRecord(np.zeros(3, STEP_DTYPE), 0)))
     with pytest.raises(ValueError, match=f"a record of {said} steps must hold {said * STEP_DTYPE.itemsize} bytes, got"):

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
+from tensorboard.util.tensor_util import make_tensor_proto
 
 import tb_gradclip
 from tb_gradclip.core.framing import pack, unpack
@@ -70,14 +71,17 @@ def test_a_directory_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         tb_gradclip.read(tmp_path / "nowhere")
 
 
-def test_a_record_of_a_later_version_is_skipped_with_one_warning() -> None:
-    builder = RunBuilder("run")
-    later = Shard(b'{"schema": 2, "kind": "steps"}', [pack({"new": True})])
-    with pytest.warns(UserWarning, match="run 'run' was recorded in version 2 .* Upgrade") as caught:
-        for shard in range(3):
-            builder.add(Tag("steps", "0", shard), later)
+def test_a_record_of_a_later_version_is_skipped_and_said_once(tmp_path: Path) -> None:
+    sink = EventFile(tmp_path / "run")
+    for shard in range(3):
+        tensor = make_tensor_proto(np.frombuffer(pack({"new": True}), np.uint8))
+        metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(content=b'{"schema": 2, "kind": "steps"}'))
+        tag = str(Tag("steps", "0", shard))
+        sink.add(Summary(value=[Summary.Value(tag=tag, tensor=tensor, metadata=metadata)]), shard, 1.0)
+    sink.close()
+    with pytest.warns(UserWarning, match="run 'run': recorded in version 2 .* Upgrade tb_gradclip") as caught:
+        assert tb_gradclip.read(tmp_path) == {}
     assert len(caught) == 1
-    assert builder.build() is None
 
 
 def test_missing_records_make_a_run_incomplete(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import tb_gradclip
 from tb_gradclip.storage import runs as module
+from tb_gradclip.storage.problems import Problems
 from tests.logs import Rule, write_run
 from tests.scalars import write_scalars
 
@@ -27,9 +28,9 @@ def read_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     original = module.read_shards
 
-    def read_shards(files: list[Path]) -> object:
+    def read_shards(files: list[Path], problems: Problems) -> object:
         seen.append(files[0].parent.name)
-        return original(files)
+        return original(files, problems)
 
     monkeypatch.setattr(module, "read_shards", read_shards)
     return seen
