@@ -1,6 +1,7 @@
 """Records to events and back.
 
 - `write`     an event file, and records as summaries under sharded tags
+- `appended`  the file beneath it: bytes, and how they survive forks and signals
 - `events`    event files on a local disk
 - `read`      records to runs
 - `history`   the step table of a run, from records in any order

@@ -7,6 +7,10 @@ import warnings
 from collections.abc import Iterator
 
 
+class UsageError(ValueError):
+    """A mistake in a call, told to the caller also where nothing else may be raised."""
+
+
 class Harmless:
     """Warns in the place of raising."""
 
@@ -19,6 +23,8 @@ class Harmless:
         """Turn a failure of ours into one warning: training is worth more than its record."""
         try:
             yield
+        except UsageError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             if not self._warned:
                 warnings.warn(f"gradclip missed a step: {error!r}. Training is not affected.", stacklevel=4)
