@@ -18,7 +18,7 @@ from tb_gradclip.storage.read import Run
 from tb_gradclip.storage.source import Recorded
 
 RECENT = 100
-MOST_ALERTS = 1000
+MOST_ALERTS = MOST_SEAMS = 1000
 KINDS = ("run", "steps", "histograms", "alerts")
 """Kinds of record that are read when the tab is opened; `Recorded.details` are read when they are looked at."""
 
@@ -53,6 +53,10 @@ def run_json(recorded: Recorded) -> dict[str, Any]:
         "first_wall_time": float(first["wall_time"]),
         "last_wall_time": float(rows["wall_time"][-1]),
         "complete": run.complete,
+        "seams": [
+            {"step": int(row["step"]), "wall_time": float(row["wall_time"])}
+            for row in rows[np.searchsorted(rows["step"], run.seams[-MOST_SEAMS:])]
+        ],
         "clip_rate": _clip_rate(totals) if clips else None,
         "recent_clip_rate": _clip_rate(Totals().plus(recent)) if clips else None,
         "throttle": number(rates.windowed_throttle(recent, RECENT)[-1]) if clips else None,

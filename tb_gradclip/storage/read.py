@@ -65,7 +65,8 @@ class Run:
     stretches of steps. `flights`: norms of every parameter at every step around events. `complete`: whether every
     recorded step is there; False means that a loader sampled some away. `overhead`: share of the training time that
     recording took, as the newest writer measured it; None where it could not. `replicas`, `gradients`: how many train
-    together, and whose gradients are measured; see `schema.RunRecord`.
+    together, and whose gradients are measured; see `schema.RunRecord`. `seams`: steps at which a later writer went on,
+    after a restart say; what earlier ones recorded from there on it has replaced.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Run:
     flights: list[Flight] = field(default_factory=list)
     replicas: int = 1
     gradients: Literal["whole", "replica"] = "whole"
+    seams: tuple[int, ...] = ()
 
     def what_if(self, thresholds: ArrayLike) -> WhatIf:
         """What clipping by global norm would have done to this run's gradients, had training been the same.
@@ -248,6 +250,7 @@ class RunBuilder:
             flights=flights,
             replicas=newest.run.replicas,
             gradients=newest.run.gradients,
+            seams=tuple(self._history.seams),
         )
 
 

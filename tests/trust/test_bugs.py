@@ -8,7 +8,6 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -127,11 +126,10 @@ def bare() -> list[bytes]:
 
 
 @pytest.fixture(autouse=True)
-def fast_rounds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fast_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that records comes all the time, and what it has goes out at once."""
     monkeypatch.setattr("tb_gradclip.collector.SECONDS_PER_ROUND", 0.001)
     monkeypatch.setattr("tb_gradclip.recorder.SECONDS_PER_RECORD", 0.0)
-    yield
 
 
 @pytest.mark.parametrize("on_thread", [False, True], ids=["training", "recording"])
