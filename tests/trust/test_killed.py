@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +31,7 @@ LONGEST = 12.0
 
 PROMISE = 5.0
 BACK = (0, 1, 500, 0, 20, 400, 10**9, 3)
-"""How many steps before the one it was killed at each of them goes on: from its newest checkpoint, or from the start."""
+"""How many steps before the one it was killed at each goes on: from its newest checkpoint, or from the start."""
 
 
 @dataclass
@@ -72,7 +71,7 @@ class Trainings:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory, long: bool) -> Iterator[list[Killed]]:
+def killed(tmp_path_factory: pytest.TempPathFactory, long: bool) -> list[Killed]:
     """Trainings that were killed at random moments and then went on."""
     moments, root = random.Random(time.time()), tmp_path_factory.mktemp("killed")
     trainings, found = Trainings(), []
@@ -85,7 +84,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, long: bool) -> Iterator[lis
             found += round_
         assert trainings.process.stdin is not None
         trainings.process.stdin.close()
-    yield found
+    return found
 
 
 def _killed(trainings: Trainings, root: Path, moments: random.Random) -> list[Killed]:

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -49,7 +48,7 @@ class Soak:
 
 
 @pytest.fixture(scope="module")
-def soaks(tmp_path_factory: pytest.TempPathFactory, long: bool) -> Iterator[dict[str, Soak]]:
+def soaks(tmp_path_factory: pytest.TempPathFactory, long: bool) -> dict[str, Soak]:
     """Trainings side by side: one whose alerts are heard, one where nobody listens, and one that leaks."""
     root, seconds = tmp_path_factory.mktemp("soak"), LONG_SECONDS if long else SECONDS
     rows = ROWS_PER_OUTLINE if long else 512
@@ -71,7 +70,7 @@ def soaks(tmp_path_factory: pytest.TempPathFactory, long: bool) -> Iterator[dict
         said = json.loads(soak.process.communicate()[0])
         soak.steps, soak.alerts = said["steps"], said["alerts"]
         assert soak.process.returncode == 0
-    yield running
+    return running
 
 
 def _started(logdir: Path, seconds: float, *options: object) -> Soak:
