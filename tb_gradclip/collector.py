@@ -23,6 +23,9 @@ from tb_gradclip.recorder import Recorder
 SECONDS_PER_ROUND = 0.5
 """Longest time between two rounds; they come sooner when there is much to take."""
 
+PATIENCE = 30.0
+"""Seconds that training, or the end of the program, waits for a round that does not end, as when a disk hangs."""
+
 Writer = TypeVar("Writer", bound="CollectedWriter")
 Fetch = Callable[[], Iterable[HistogramCounts | Measurements]]
 
@@ -81,23 +84,36 @@ class Collector:
 
     def collect(self) -> None:
         """Have a round now, on the calling thread; all that could be fetched before the call is then recorded."""
-        if not self._is_ours():
+        if self.closed or not self._is_ours():
             return
-        with self._lock:
-            if self.closed:
-                return
-            start = time.thread_time()
-            with self._warning():
-                for found in self._fetch():
-                    if isinstance(found, HistogramCounts):
-                        self._recorder.add_histogram(found)
-                    else:
-                        self._recorder.add_steps(found)
-            self._recorder.write_if_old()
-            if self._own is not None:
-                spent = self._own.seconds
-                self._recorder.add_own_time(spent - self._reported + time.thread_time() - start)
-                self._reported = spent
+        if not self._lock.acquire(timeout=PATIENCE):
+            self._give_up()
+            return
+        try:
+            if not self.closed:
+                self._have_round()
+        finally:
+            self._lock.release()
+
+    def _have_round(self) -> None:
+        start = time.thread_time()
+        with self._warning():
+            for found in self._fetch():
+                if isinstance(found, HistogramCounts):
+                    self._recorder.add_histogram(found)
+                else:
+                    self._recorder.add_steps(found)
+        self._recorder.write_if_old()
+        if self._own is not None:
+            spent = self._own.seconds
+            self._recorder.add_own_time(spent - self._reported + time.thread_time() - start)
+            self._reported = spent
+
+    def _give_up(self) -> None:
+        """Leave the thread to whatever holds it up; it ends with the program."""
+        self.closed = True
+        self._recorder.abandon()
+        self._warn(f"gradclip stopped recording: the log took nothing for {PATIENCE:.0f} s. Training is not affected.")
 
     def flush(self) -> None:
         """Bring everything so far into the file."""
@@ -112,15 +128,25 @@ class Collector:
             return
         with self._warning():
             self._drain()
-        self.collect()
+        with self._warning():
+            self.collect()
+        if self.closed:
+            return
         self.closed = True
         self._due.set()
         if self._thread is not threading.current_thread():
-            self._thread.join()
-        self._recorder.close()
+            self._thread.join(PATIENCE)
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._give_up()
+        with self._warning():
+            self._recorder.close()
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether this is a process forked from the one that made it: it has the open file, but not the thread."""
+        return not self._is_ours()
 
     def _is_ours(self) -> bool:
-        """Whether this is the process that made it: a forked child has the open file, but not the thread."""
         return os.getpid() == self._process
 
     @contextlib.contextmanager
@@ -129,15 +155,19 @@ class Collector:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever it is
-            if not self._warned:
-                warnings.warn(f"gradclip missed some steps: {error!r}. Training is not affected.", stacklevel=2)
+            self._warn(f"gradclip missed some steps: {error!r}. Training is not affected.")
+
+    def _warn(self, problem: str) -> None:
+        if not self._warned:
             self._warned = True
+            warnings.warn(problem, stacklevel=2)
 
     def _run(self) -> None:
         while not self.closed:
             self._due.wait(SECONDS_PER_ROUND)
             self._due.clear()
-            self.collect()
+            with self._warning():
+                self.collect()
 
 
 class CollectedWriter:
@@ -179,3 +209,14 @@ def _remember(collector: Collector) -> None:
 def _close_all() -> None:
     for collector in list(_open):
         collector.close()
+
+
+def _leave_all() -> None:
+    """In a forked child: no lock may be waited for that a thread of the parent held, and nobody comes for steps."""
+    for collector in list(_open):
+        collector.closed = True
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_leave_all)

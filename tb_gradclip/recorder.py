@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
 import threading
 import time
 import warnings
@@ -49,11 +50,14 @@ Method = TypeVar("Method", bound=Callable[..., None])
 
 
 def _harmless(method: Method) -> Method:
-    """Turn any failure of ours into one warning and silence: training is worth more than its record."""
+    """Turn any failure of ours into one warning and silence: training is worth more than its record.
+
+    In a forked child the lock may be held by a thread that is not there: nothing may wait for it.
+    """
 
     @functools.wraps(method)
     def guarded(self: Recorder, *args: Any) -> None:
-        if self._broken:
+        if self._broken or not self.is_ours:
             return
         try:
             with self._lock:
@@ -108,6 +112,7 @@ class Recorder:
         self._log = RecordLog(sink, schema.attempt_name(time.time()))
         self._lock = threading.RLock()
         self._broken = self._closed = False
+        self._process = os.getpid()
         self._kinds: set[str] = set()
         self._pending: list[NDArray[np.void]] = []
         self._pending_since = 0.0
@@ -121,6 +126,15 @@ class Recorder:
         self._lint = LintMonitor(self._names)
         self._unheard: deque[Alert] = deque()
         _live.add(self)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the process that made it. In one forked from that it does nothing."""
+        return os.getpid() == self._process
+
+    def abandon(self) -> None:
+        """Record nothing more, and wait for nothing."""
+        self._broken = True
 
     def histogram_due(self, step: int) -> bool:
         """Whether the adapter should count this step's gradients; of other steps `standout` says which, besides."""
@@ -154,7 +168,7 @@ class Recorder:
 
     def act(self) -> None:
         """Carry out the user's alert action for alerts that came up since the last call, on the caller's thread."""
-        while self._unheard and self._on_alert is not None:
+        while self._unheard and self._on_alert is not None and self.is_ours:
             self._on_alert(self._unheard.popleft())
 
     @_harmless

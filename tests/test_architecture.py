@@ -21,9 +21,10 @@ ALLOWED: dict[str, set[str]] = {
     "webhook": {"core"},
     "recorder": {"core", "actions", "storage.write"},
     "collector": {"core", "recorder"},
+    "harmless": set(),
     "observation": set(),
-    "torch": {"core", "actions", "collector", "recorder", "storage.write", "observation", "torch"},
-    "tensorflow": {"core", "actions", "collector", "recorder", "storage.write", "tensorflow"},
+    "torch": {"core", "actions", "collector", "recorder", "storage.write", "harmless", "observation", "torch"},
+    "tensorflow": {"core", "actions", "collector", "recorder", "storage.write", "harmless", "tensorflow"},
     "keras": {
         *("core", "actions", "collector", "recorder", "storage.write", "observation"),
         *("keras", "tensorflow.ops", "tensorflow.replicas"),

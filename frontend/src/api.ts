@@ -85,6 +85,8 @@ export interface Run {
   readonly first_wall_time: number;
   readonly last_wall_time: number;
   readonly complete: boolean;
+  /** Where a later writer went on, after a restart say. */
+  readonly seams: readonly { readonly step: number; readonly wall_time: number }[];
   readonly clip_rate: ClipRate | null;
   readonly recent_clip_rate: ClipRate | null;
   readonly throttle: number | null;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -17,7 +18,7 @@ from tb_gradclip.core.schedule import HISTOGRAM_EVERY
 from tb_gradclip.keras.hooks import CLIP, Hooks, ignored, inner
 from tb_gradclip.keras.ring import StepRing
 from tb_gradclip.recorder import Recorder, check_settings
-from tb_gradclip.storage.write import EventFile
+from tb_gradclip.storage.write import EventFile, Nowhere, Sink
 
 BATCHES_PER_DRAIN = 32
 
@@ -103,7 +104,7 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
             start = max(int(ops.convert_to_numpy(model.optimizer.iterations)), self._next_step)
         self._start_step = None
         self._recorder = Recorder(
-            self._file or EventFile(self._logdir),
+            self._sink(),
             framework="keras",
             library=f"keras {keras.__version__} on {keras.backend.backend()}",
             parameters=[Parameter(v.path, tuple(v.shape), v.dtype, _gain(v)) for v in variables],
@@ -113,7 +114,6 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
             replicas=replicas,
             gradients="whole" if replicas == 1 else "replica",
         )
-        self._file = None
         for setting, value in ignored(inner(model.optimizer)):
             self._recorder.add_finding("clipping_off", start, setting=setting, value=value)
         batches = BATCHES_PER_DRAIN if self._on_alert is None else 1
@@ -147,6 +147,15 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._finish()
         if recorder is not None:
             recorder.act()
+
+    def _sink(self) -> Sink:
+        """The file that the constructor opened; for another `fit` one more, or none if the disk has no room by now."""
+        file, self._file = self._file, None
+        try:
+            return file or EventFile(self._logdir)
+        except OSError as error:
+            warnings.warn(f"gradclip does not record this fit: {error} Training is not affected.", stacklevel=2)
+            return Nowhere()
 
     def _stop(self) -> None:
         self.model.stop_training = True

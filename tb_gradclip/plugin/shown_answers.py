@@ -84,6 +84,7 @@ def _scalars_json(shown: Shown) -> dict[str, Any]:
         "steps": extent.pop("points"),
         **extent,
         "complete": False,
+        "seams": [],
         **dict.fromkeys(("clip_rate", "recent_clip_rate", "throttle", "overhead")),
         "nonfinite_steps": int(np.count_nonzero(~np.isfinite(shown.curve.points["loss"]))),
         "skipped_steps": 0,

@@ -1,6 +1,7 @@
 """Records to events and back.
 
 - `write`     an event file, and records as summaries under sharded tags
+- `appended`  the file beneath it: bytes, and how they survive forks and signals
 - `events`    event files on a local disk
 - `read`      records to runs
 - `derived`   what follows from a run's steps: the methods of `Run`

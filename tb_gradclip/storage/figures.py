@@ -15,6 +15,9 @@ from tb_gradclip.storage.read import Run
 RECENT = 100
 """Steps that the newest clip rate and throttle look back over."""
 
+MOST_SEAMS = 1000
+"""Seams of a run that are told, the newest."""
+
 LAST_LOSSES = 50
 """Losses at the end of a run that its last loss is the mean of."""
 
@@ -56,6 +59,10 @@ def figures(run: Run, totals: Totals | None = None, first: np.void | None = None
         "first_wall_time": float(first["wall_time"]),
         "last_wall_time": float(rows["wall_time"][-1]),
         "complete": run.complete,
+        "seams": [
+            {"step": int(row["step"]), "wall_time": float(row["wall_time"])}
+            for row in rows[np.searchsorted(rows["step"], run.seams[-MOST_SEAMS:])]
+        ],
         "clip_rate": clip_rate(totals) if clips else None,
         "recent_clip_rate": clip_rate(Totals().plus(recent)) if clips else None,
         "throttle": number(rates.windowed_throttle(recent, RECENT)[-1]) if clips else None,

@@ -89,6 +89,15 @@ class History:
         return ends
 
     @property
+    def seams(self) -> list[int]:
+        """Steps of the table at which a later attempt goes on, in order."""
+        if len(self._first_steps) < 2:
+            return []
+        ends, beginning = self.ends, int(self.rows["step"][0])
+        firsts = {name: step for name, (_, step) in self._first_steps.items()}
+        return sorted({step for name, step in firsts.items() if beginning < step < ends[name]})
+
+    @property
     def gapless(self) -> bool:
         """Whether no attempt misses a row between the first one that is known and the last."""
         records = filter(None, self._lengths.values())

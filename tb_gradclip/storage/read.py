@@ -71,8 +71,9 @@ class Run(Derived):
     recorded step is there; False means that a loader sampled some away, or that some could not be read. `overhead`:
     share of the training time that recording took, as the newest writer measured it; None where it could not.
     `replicas`, `gradients`: how many train together, and whose gradients are measured; see `schema.RunRecord`.
-    `imported`: what the run was made from, if somebody else logged it; None if it was recorded. `problems`: what could
-    not be read, and why, a sentence each.
+    `imported`: what the run was made from, if somebody else logged it; None if it was recorded. `seams`: steps at which
+    a later writer went on, after a restart say; what earlier ones recorded from there on it has replaced. `problems`:
+    what could not be read, and why, a sentence each.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Run(Derived):
     replicas: int = 1
     gradients: Literal["whole", "replica"] = "whole"
     imported: Imported | None = None
+    seams: tuple[int, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -249,5 +251,6 @@ class RunBuilder:
             replicas=record.replicas,
             gradients=record.gradients,
             imported=record.imported,
+            seams=tuple(self._history.seams),
             problems=self.problems.sentences,
         )

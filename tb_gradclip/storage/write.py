@@ -28,9 +28,7 @@ from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_UINT8
 
 from tb_gradclip.core.histogram import Distribution
 from tb_gradclip.core.schema import PLUGIN_NAME, RECORDS_PER_SHARD, Tag, metadata_content
-
-BUFFER = 1 << 20
-"""Bytes that may wait in memory for the next `flush`."""
+from tb_gradclip.storage.appended import AppendedFile
 
 
 class Sink(Protocol):
@@ -66,8 +64,8 @@ class EventFile:
       logdir: the run's directory; made if missing.
 
     Raises:
-      OSError: the directory cannot be made or written. Later failures (a full disk) warn once and drop what follows:
-        training goes on.
+      OSError: the directory cannot be made or written. Later failures (a full disk, a file that was removed) warn once
+        and drop what follows: training goes on.
     """
 
     def __init__(self, logdir: str | os.PathLike[str]) -> None:
@@ -75,7 +73,7 @@ class EventFile:
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.gradclip"
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._file = open(directory / name, "ab", buffering=BUFFER)  # noqa: SIM115 - lives as long as the writer
+            self._file = AppendedFile(directory / name)
         except OSError as error:
             raise type(error)(
                 f"`logdir` must be a directory that can be written, got {str(logdir)!r} ({error.strerror}). "
@@ -92,7 +90,7 @@ class EventFile:
     def flush(self) -> None:
         """Hand everything added to the operating system."""
         with self._warning():
-            if not self._file.closed:
+            if not self._broken:
                 self._file.flush()
 
     def close(self) -> None:
@@ -102,7 +100,7 @@ class EventFile:
 
     def _write(self, event: Event) -> None:
         with self._warning():
-            if not self._broken and not self._file.closed:
+            if not self._broken:
                 self._file.write(frame(event.SerializeToString()))
 
     @contextlib.contextmanager

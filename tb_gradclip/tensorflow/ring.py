@@ -25,6 +25,7 @@ from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
 from tb_gradclip.core.standout import GAP, LIMIT_TOLERANCE, NONFINITE, NOTHING, stands_out
+from tb_gradclip.harmless import Harmless
 from tb_gradclip.tensorflow.ops import counts, host_is_in_reach, number_cut
 from tb_gradclip.tensorflow.replicas import first_component
 
@@ -43,7 +44,7 @@ def _variable(value: Any) -> Any:
     return first_component(tf.Variable(value, trainable=False, name="gradclip"))
 
 
-class DeviceRing:
+class DeviceRing(Harmless):
     """The variables of one writer, what a graph does to them, and the reading of them.
 
     Args:
@@ -65,6 +66,7 @@ class DeviceRing:
         capacity: int | None,
         wide: bool,
     ) -> None:
+        super().__init__()
         self.drained: Callable[[], None] = lambda: None
         self.limit: Callable[[], float] = lambda: NOTHING
         self.dtype = tf.float64 if wide else tf.float32
@@ -88,7 +90,7 @@ class DeviceRing:
         self._next_extra = _variable(tf.constant(0, tf.int64))  # only what counts does
         self._inbox: deque[tuple[list[Measurements], Any]] = deque()
         self._waiting: list[Counted] = []
-        self._warned = False
+        self._told_of_loss = False
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -195,7 +197,7 @@ class DeviceRing:
 
     def _drain_and_tell(self, step: np.int64) -> np.int32:
         del step
-        self.drain()
+        self._call(self.drain)
         self.drained()
         return np.int32(0)
 
@@ -231,6 +233,10 @@ class DeviceRing:
                 self._waiting = [found for found in self._waiting if found.step > part.steps[-1]]
         self._take_limit()
 
+    def forget(self) -> None:
+        """Drop what was drained: nobody fetches any more."""
+        self._inbox.clear()
+
     def _take_limit(self) -> None:
         """Bring the limit to the device, if it has changed."""
         limit = self.limit()
@@ -247,8 +253,8 @@ class DeviceRing:
         return self._histograms.sparse_read(new % self._slots).numpy() if len(new) else None
 
     def _warn_of_loss(self) -> None:
-        if self._reader.lost and not self._warned:
-            self._warned = True
+        if self._reader.lost and not self._told_of_loss:
+            self._told_of_loss = True
             warnings.warn(
                 f"gradclip lost {self._reader.lost} steps: they were overwritten before they could be read. A function "
                 "compiled by XLA should run fewer steps than the ring holds. "

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tb_gradclip.actions import OnAlert
 from tb_gradclip.collector import CollectedWriter, Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
+from tb_gradclip.harmless import Harmless
 from tb_gradclip.recorder import Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
 from tb_gradclip.tensorflow.arguments import check_gradients, check_norm, parameters_of, scalar, scalar_loss
@@ -24,7 +25,7 @@ MOST_WAITING = 64
 """Drained rings that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
-class ClipWriter(CollectedWriter):
+class ClipWriter(Harmless, CollectedWriter):
     """Clips gradients as `tf.clip_by_*` do, and records what that did to them.
 
     Every method may be called in eager code, inside a `tf.function`, also one that loops over steps itself, and
@@ -83,6 +84,7 @@ class ClipWriter(CollectedWriter):
         capacity: int | None = None,
         gradients: Literal["replica", "whole"] = "replica",
     ) -> None:
+        super().__init__()
         parameters = parameters_of(variables)
         if capacity is not None and (not isinstance(capacity, int) or capacity < 2):
             raise ValueError(f"`capacity` must be a whole number of steps, 2 or more, got {capacity!r}. Leave it out.")
@@ -130,8 +132,11 @@ class ClipWriter(CollectedWriter):
                 f"`clip_value_min` must not be above `clip_value_max`, got {low!r} and {high!r}. Exchange them."
             )
         clipped = [None if g is None else tf.clip_by_value(g, clip_value_min, clip_value_max) for g in grads]
-        if replica():
-            return clipped
+        if not replica():
+            self._call(self._record_values, grads, clipped, clip_value_min, clip_value_max)
+        return clipped
+
+    def _record_values(self, grads: list[Any], clipped: list[Any], clip_value_min: Any, clip_value_max: Any) -> None:
         measured = clamped(_present(grads), _present(clipped), clip_value_min, clip_value_max)
         halves, halves_after, flags = (self._placed(grads, numbers) for numbers in measured)
         squares = 2 * halves
@@ -139,7 +144,6 @@ class ClipWriter(CollectedWriter):
         norm = tf.sqrt(tf.reduce_sum(squares))
         self._ring.record("value", clip_value_min, clip_value_max, norm, blocks)
         self._count("value", norm, grads, (clip_value_min, clip_value_max))
-        return clipped
 
     def clip_by_norm(self, grads: Sequence[Any], clip_norm: Any) -> list[Any]:
         """`tf.clip_by_norm` of each gradient, recorded: g · clip_norm / max(‖g‖, clip_norm), each with its own norm.
@@ -160,15 +164,17 @@ class ClipWriter(CollectedWriter):
         grads = self._to_clip(grads)
         check_norm(clip_norm)
         clipped = [None if g is None else tf.clip_by_norm(g, clip_norm) for g in grads]
-        if replica():
-            return clipped
+        if not replica():
+            self._call(self._record_norms, grads, clip_norm)
+        return clipped
+
+    def _record_norms(self, grads: list[Any], clip_norm: Any) -> None:
         # The library's own formula, in the gradient's own type: what it compares with the threshold is recorded.
         sums = [tf.reduce_sum(t * t, None, keepdims=True) for t in _present(grads)]
         squares = self._placed(grads, [tf.reshape(s, []) for s in sums])
         norm = tf.sqrt(tf.reduce_sum(squares))
         self._ring.record("norm", math.nan, clip_norm, norm, [tf.sqrt(squares), None, None])
         self._count("norm", norm, grads)
-        return clipped
 
     def clip_by_global_norm(self, t_list: Sequence[Any], clip_norm: Any, use_norm: Any = None) -> tuple[list[Any], Any]:
         """`tf.clip_by_global_norm`, recorded: every g · clip_norm / max(n, clip_norm) with n the norm of all together.
@@ -190,14 +196,16 @@ class ClipWriter(CollectedWriter):
         grads = self._to_clip(t_list)
         check_norm(clip_norm)
         clipped, norm = tf.clip_by_global_norm(grads, clip_norm, use_norm)
-        if replica():
-            return clipped, norm
+        if not replica():
+            self._call(self._record_global_norm, grads, clip_norm, norm, use_norm)
+        return clipped, norm
+
+    def _record_global_norm(self, grads: list[Any], clip_norm: Any, norm: Any, use_norm: Any) -> None:
         # Given a norm, the library takes no squares that these could be shared with.
         halves = (shared_half_squares if use_norm is None else half_squares)(_present(grads))
         squares = 2 * self._placed(grads, halves)
         self._ring.record("global_norm", math.nan, clip_norm, norm, [tf.sqrt(squares), None, None])
         self._count("global_norm", norm, grads)
-        return clipped, norm
 
     def observe(self, grads: Sequence[Any]) -> None:
         """Record the gradients of a step that clips nothing; `grads` as in the clip calls.
@@ -206,8 +214,10 @@ class ClipWriter(CollectedWriter):
           ValueError: the list does not match the variables.
         """
         grads = self._matching(grads)
-        if replica():
-            return
+        if not replica():
+            self._call(self._record_unclipped, grads)
+
+    def _record_unclipped(self, grads: list[Any]) -> None:
         squares = 2 * self._placed(grads, half_squares(_present(grads)))
         norm = tf.sqrt(tf.reduce_sum(squares))
         self._ring.record("none", math.nan, math.nan, norm, [tf.sqrt(squares), None, None])
@@ -226,11 +236,11 @@ class ClipWriter(CollectedWriter):
         loss = None if loss is None else scalar_loss(loss)
         if replica():
             return
-        self._ring.step(loss)
+        self._call(self._ring.step, loss)
         if not tf.inside_function():
             self._eager_steps += 1
             if self._eager_steps % self._eager_steps_per_drain == 0:
-                self._ring.drain()
+                self._call(self._ring.drain)
                 self._ring.drained()
             self._recorder.act()
 
@@ -279,7 +289,9 @@ def _passing_on(ring: DeviceRing, collector: Collector, recorder: Recorder, at_o
     """What to do with steps that left the ring. Refers to no writer, so that one can be freed."""
 
     def drained() -> None:
-        if at_once or len(ring) >= MOST_WAITING:
+        if collector.closed:
+            ring.forget()
+        elif at_once or len(ring) >= MOST_WAITING:
             collector.collect()
         else:
             collector.wake()

@@ -44,7 +44,6 @@ Modules:
 - `amp`          what a `GradScaler` does in between
 - `patches`      functions of PyTorch that are replaced for a while
 - `lint`         what a clip call does not tell in numbers
-- `harmless`     what is done about failures of ours
 """
 
 try:

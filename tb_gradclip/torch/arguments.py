@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tb_gradclip.core.parameter import Parameter, gain
+from tb_gradclip.harmless import UsageError
 from tb_gradclip.storage.write import EventFile, SharedFile, Sink
 from tb_gradclip.torch.processes import refuse_unreadable
 from tb_gradclip.torch.sharded import whole
@@ -78,7 +79,7 @@ def one_number(loss: torch.Tensor | float | None) -> torch.Tensor | float | None
     if not isinstance(loss, torch.Tensor):
         return loss
     if loss.numel() != 1:
-        raise ValueError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
+        raise UsageError(f"`loss` must have one element, got shape {tuple(loss.shape)}. Pass loss.mean().")
     return whole(loss.detach()).clone()
 
 
@@ -117,7 +118,7 @@ def places(parameters: Sequence[torch.Tensor], index: Mapping[int, int]) -> list
     """Where in the model the parameters are, by their identity."""
     for place, parameter in enumerate(parameters):
         if id(parameter) not in index:
-            raise ValueError(
+            raise UsageError(
                 f"`parameters` must belong to the model given to ClipWriter, got at position {place} a tensor "
                 f"of shape {tuple(parameter.shape)} that does not. Give ClipWriter that model."
             )

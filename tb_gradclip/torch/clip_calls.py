@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from tb_gradclip.harmless import Harmless
 from tb_gradclip.torch.arguments import Tensors, distinct, read
 from tb_gradclip.torch.patches import Listeners, Patch
 
@@ -40,13 +41,16 @@ class _Clipping:
 
     def __init__(self, parameters: Tensors) -> None:
         self.tensors, self.parameters = read(parameters)
-        self.writers = [writer for writer in _writers if any(id(tensor) in writer._index for tensor in self.tensors)]
+        self.writers: list[UpdateWriter] = []
+        with _failures._harmless():
+            self.writers = [w for w in _writers if any(id(tensor) in w._index for tensor in self.tensors)]
 
     def writer(self, limit: float) -> UpdateWriter | None:
         """The one that can make the call."""
         if len(self.writers) != 1 or not limit >= 0:
             return None
-        return self.writers[0] if set(map(id, self.tensors)) <= self.writers[0]._index.keys() else None
+        (writer,) = self.writers
+        return writer if all(id(tensor) in writer._index for tensor in self.tensors) else None
 
     @contextlib.contextmanager
     def measured(self) -> Iterator[None]:
@@ -115,6 +119,7 @@ def _around_scaling(
 
 
 _inside = threading.local()
+_failures = Harmless()
 PATCHES = (
     Patch(torch.nn.utils, "clip_grad_norm_", _around_norm, _inside),
     Patch(torch.nn.utils, "clip_grad_value_", _around_value, _inside),

@@ -12,12 +12,13 @@ import torch
 
 from tb_gradclip.collector import Collector, Stopwatch
 from tb_gradclip.core.rules import Rule, joint_norm
+from tb_gradclip.harmless import Harmless
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.torch import amp
+from tb_gradclip.torch.arguments import one_number
 from tb_gradclip.torch.calls import Call
 from tb_gradclip.torch.counts import Room
 from tb_gradclip.torch.gradients import Gradients, Groups
-from tb_gradclip.torch.harmless import Harmless
 from tb_gradclip.torch.lint import ClipLint
 from tb_gradclip.torch.open_step import OpenStep
 from tb_gradclip.torch.outbox import Outbox, Step
@@ -52,6 +53,29 @@ class Measuring(Harmless):
             if len(grads) < len(indices):
                 indices = [i for i, parameter in zip(indices, parameters, strict=True) if parameter.grad is not None]
             return Gradients(indices, self._shards.local(grads, indices), group)
+
+    def _begun(self, parameters: Sequence[torch.Tensor]) -> tuple[Gradients, int] | None:
+        """What a call for these parameters is about to clip, and how many counts there were before it.
+
+        None if that cannot be told: the call is then the library's alone.
+
+        Raises:
+          UsageError: a parameter is not one of the model's.
+        """
+        with self._harmless():
+            grads = self._gradients(parameters)
+            return grads, self._open.begin(grads.indices)
+        return None
+
+    def _one_number(self, loss: torch.Tensor | float | None) -> torch.Tensor | float | None:
+        """The loss as it is now; None if it cannot be had.
+
+        Raises:
+          UsageError: it has more than one element.
+        """
+        with self._harmless():
+            return one_number(loss)
+        return None
 
     def _count_before(self, grads: Gradients, call: Call, bound: float = math.inf) -> bool:
         """Begin to count this step's gradients, not clipped yet, if it is time to or the call's norm stands out."""
@@ -93,6 +117,11 @@ class Measuring(Harmless):
         elif len(made.calls) > 1 and histogram.before and any(call.rule.kind != "none" for call in made.calls):
             # What several calls did to a parameter no rule tells.
             histogram.after, histogram.cosine = self._shards.count(self._gradients(self._parameters), self._room), None
+        if self._collector.left_behind:
+            self._warn(
+                "nothing is recorded in this process, which was forked from the one that made the writer. Make it in "
+                "the process that trains"
+            )
         if not self._collector.closed:
             skipped = amp.none_made(made.skips)
             self._outbox.put(Step(self._step, time.time(), loss, made.calls, histogram, skipped))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -59,14 +58,9 @@ class OpenStep:
             if not now.isdisjoint(call.indices):
                 call.seen = self._sight(call)
 
-    @contextlib.contextmanager
-    def uncounted_if_it_fails(self, counted: int) -> Iterator[None]:
-        """Forget counts of gradients, but for the first so many, if clipping them raises."""
-        try:
-            yield
-        except BaseException:
-            del self.histogram.before[counted:]
-            raise
+    def uncount(self, counted: int) -> None:
+        """Forget counts of gradients, but for the first so many: clipping them raised."""
+        del self.histogram.before[counted:]
 
     def _sight(self, call: Call) -> tuple[int, int]:
         """What changes whenever the first gradient of a call does."""

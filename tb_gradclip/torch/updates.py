@@ -11,7 +11,6 @@ import torch
 
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.torch import amp, clip_calls
-from tb_gradclip.torch.arguments import one_number
 from tb_gradclip.torch.calls import Call
 from tb_gradclip.torch.writer import ClipWriter
 
@@ -44,7 +43,7 @@ class UpdateWriter(ClipWriter):
 
     def add_loss(self, loss: torch.Tensor | float) -> None:
         """Take a loss of the step that is open."""
-        given = one_number(loss)
+        given = self._one_number(loss)
         if given is not None and not self._idle:
             self._losses.append(given)
 
@@ -52,7 +51,7 @@ class UpdateWriter(ClipWriter):
         if torch.compiler.is_compiling():  # what becomes part of a graph cannot be recorded
             return
         if id(optimizer) in self._done:
-            self._end_step()
+            self._end_step()  # not below: what it raises the user asked for
         with self._harmless(), self._own, torch.no_grad():
             if not _has_closure(args, kwargs):  # which makes the gradients only now, and clips them perhaps
                 self._see_gradients(optimizer)
@@ -94,15 +93,21 @@ class UpdateWriter(ClipWriter):
     def _end_step(self) -> None:
         losses, self._losses = self._losses, []
         self._done.clear()
-        self.step(_mean(losses))
+        loss = None
+        with self._harmless():
+            loss = _mean(losses)
+        self.step(loss)
 
     @contextlib.contextmanager
     def _scaling(
         self, parameters: list[torch.Tensor], max_norm: float, total: torch.Tensor, norm_type: float
     ) -> Iterator[None]:
         """Record `clip_grads_with_norm_`, which is told the norm."""
-        grads = self._gradients(parameters)
-        counted = self._open.begin(grads.indices)
+        begun = self._begun(parameters)
+        if begun is None:
+            yield
+            return
+        grads, counted = begun
         call = None
         with self._harmless(), self._own, torch.no_grad():
             self._lint.look_at_call(self._step, grads)
@@ -110,8 +115,11 @@ class UpdateWriter(ClipWriter):
             call = Call(rule, grads.indices, grads.norms(norm_type), total.detach().clone(), rounded=grads.half)
             call.lengths = None if norm_type == 2.0 else grads.norms()
             self._count_before(grads, call)
-        with self._open.uncounted_if_it_fails(counted):
+        try:
             yield
+        except BaseException:
+            self._open.uncount(counted)
+            raise
         if call is not None:
             with self._harmless(), self._own, torch.no_grad():
                 self._open.end(self._shards.join(call))

@@ -24,7 +24,6 @@ from tb_gradclip.torch.arguments import (
     described,
     distinct,
     named_parameters,
-    one_number,
     read,
     sink_of,
 )
@@ -153,14 +152,16 @@ class ClipWriter(Measuring, CollectedWriter):
         if self._idle:
             return torch.nn.utils.clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
         tensors, parameters = read(parameters)
-        grads = self._gradients(tensors)
         arguments = parameters, max_norm, norm_type, error_if_nonfinite, foreach
+        begun = self._begun(tensors)
+        if begun is None:
+            return torch.nn.utils.clip_grad_norm_(*arguments)
+        grads, counted = begun
         if grads.group.repeated:
             self._warn("a parameter was given twice: its gradient counts twice in the norm and is clipped twice")
             self._lint.look_at_call(self._step, grads)
             with self.clipping(tensors):
                 return torch.nn.utils.clip_grad_norm_(*arguments)
-        counted = self._open.begin(grads.indices)
         library = error_if_nonfinite or foreach is False or grads.half or not grads.fused or self._shards.spread
         call = None
         with self._harmless():
@@ -171,8 +172,11 @@ class ClipWriter(Measuring, CollectedWriter):
             call.total = None if library else torch.linalg.vector_norm(call.norms, rule.norm_type)
             self._count_before(grads, call)
         if call is None or call.total is None:
-            with self._open.uncounted_if_it_fails(counted):
+            try:
                 total = torch.nn.utils.clip_grad_norm_(*arguments)
+            except BaseException:
+                self._open.uncount(counted)
+                raise
         else:  # what the library does, with the norms that are there already
             total = call.total
             grads.scale_(rule.threshold, total)
@@ -196,8 +200,11 @@ class ClipWriter(Measuring, CollectedWriter):
             torch.nn.utils.clip_grad_value_(parameters, clip_value, foreach)
             return
         tensors = [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
-        grads = self._gradients(tensors)
-        counted = self._open.begin(grads.indices)
+        begun = self._begun(tensors)
+        if begun is None:
+            torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
+            return
+        grads, counted = begun
         call = direction = None
         with self._harmless(), self._own:
             self._lint.look_at_call(self._step, grads)
@@ -205,8 +212,11 @@ class ClipWriter(Measuring, CollectedWriter):
             due = self._count_before(grads, call, float(clip_value))
             call.changed = grads.beyond(float(clip_value))
             direction = Direction.of(grads, call.norms) if due and not self._shards.spread else None
-        with self._open.uncounted_if_it_fails(counted):
+        try:
             torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
+        except BaseException:
+            self._open.uncount(counted)
+            raise
         if call is not None:
             with self._harmless(), self._own:
                 call.after = grads.norms()
@@ -229,19 +239,22 @@ class ClipWriter(Measuring, CollectedWriter):
         >>> with writer.clipping():                                          # doctest: +SKIP
         ...     adaptive_clip(model.parameters())
         """
-        if self._idle:
+        begun = None if self._idle else self._begun(self._parameters if parameters is None else distinct(parameters))
+        if begun is None:
             yield
             return
-        grads = self._gradients(self._parameters if parameters is None else distinct(parameters))
-        counted = self._open.begin(grads.indices)
+        grads, counted = begun
         call = direction = None
         with self._harmless(), self._own, torch.no_grad():
             self._lint.look_at_call(self._step, grads)
             call = Call(Rule("custom"), grads.indices, grads.norms())
             due = self._count_before(grads, call)
             direction = Direction.of(grads, call.norms) if due and not self._shards.spread else None
-        with self._open.uncounted_if_it_fails(counted):
+        try:
             yield
+        except BaseException:
+            self._open.uncount(counted)
+            raise
         if call is None:
             return
         with self._harmless(), self._own, torch.no_grad():
@@ -266,17 +279,22 @@ class ClipWriter(Measuring, CollectedWriter):
           ValueError: `loss` has more than one element.
           DivergenceError: an alert came up and `on_alert` is "raise".
         """
-        loss = one_number(loss)
+        loss = self._one_number(loss)
         if self._idle:
             return
         with self._harmless(), self._own, torch.no_grad():
             self._finish_step(loss)
+        with self._harmless():
+            self._pass_on()
+        self._recorder.act()
+
+    def _pass_on(self) -> None:
+        """Have the steps in the outbox recorded, if it is time to."""
         waiting, held = len(self._outbox), self._outbox.held
         if self._collect_every_step or waiting >= MOST_WAITING or held >= MOST_HELD:
             self._collector.collect()
         elif waiting >= STEPS_PER_ROUND or held >= BYTES_PER_ROUND:
             self._collector.wake()
-        self._recorder.act()
 
     def _after_scaler_step(self, optimizer: torch.optim.Optimizer, update: amp.Update | None) -> None:
         with self._harmless(), torch.no_grad():

@@ -118,3 +118,23 @@ def test_an_attempt_may_be_replaced_as_a_whole(starts: tuple[int, int, int]) -> 
     records = [record for i, first in enumerate(starts) for record in attempt(f"{i + 1:x}", first, [10, 10])]
     taken, _ = history(records, look_after=set(range(len(records))))
     assert taken.rows.tobytes() == at_once(records).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("starts", "seams"),
+    [
+        ((0, 20), [20]),  # goes on
+        ((0, 50), [50]),  # after steps that were lost
+        ((0, 15), [15]),  # takes back steps
+        ((0, 0), []),  # replaces all there was
+        ((50, 20), []),
+        ((0, 15, 25), [15, 25]),
+        ((0, 15, 5), [5]),  # replaces the second one
+        ((0, 15, 15), [15]),
+    ],
+)
+def test_seams_are_where_a_later_attempt_goes_on(starts: tuple[int, ...], seams: list[int]) -> None:
+    records = [record for i, first in enumerate(starts) for record in attempt(f"{i + 1:x}", first, [10, 10])]
+    for look in (set(), set(range(len(records)))):
+        taken, _ = history(records, look)
+        assert taken.seams == seams

@@ -18,6 +18,7 @@ export function run(name: string, changes: Partial<Run> = {}): Run {
     first_wall_time: 1000,
     last_wall_time: 1050,
     complete: true,
+    seams: [],
     clip_rate: null,
     recent_clip_rate: null,
     throttle: null,

@@ -1,0 +1,182 @@
+"""What goes wrong in recording leaves a TensorFlow or Keras training as it is, to the last bit, and is told once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tb_gradclip
+from tb_gradclip.keras import ClipCallback
+from tb_gradclip.tensorflow import ClipWriter
+from tests.trust.disks import TROUBLES
+
+STEPS = 12
+
+
+def trained(writer_of: Callable[[list[Any]], Any], graph: bool, before: Callable[[int], object]) -> list[bytes]:
+    """The bits of every loss and of the weights, of a training that clips in every way."""
+    weights = [tf.Variable(tf.ones([5, 3])), tf.Variable(tf.ones([3, 1]))]
+    calls = writer_of(weights)
+
+    def step(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(tf.tanh(x @ weights[0]) @ weights[1] - 1))
+        gradients = tape.gradient(loss, weights)
+        gradients = (
+            calls.clip_by_value(gradients, -0.3, 0.3) if calls else [tf.clip_by_value(g, -0.3, 0.3) for g in gradients]
+        )
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.assign_sub(0.1 * gradient)
+        if calls:
+            calls.step(loss)
+        return loss
+
+    run = tf.function(step) if graph else step
+    random = np.random.default_rng(0)
+    seen = []
+    for number in range(STEPS):
+        before(number)
+        seen.append(run(tf.constant(random.normal(size=(4, 5)), tf.float32)).numpy().tobytes())
+    if calls:
+        calls.close()
+    return [*seen, *(weight.numpy().tobytes() for weight in weights)]
+
+
+def fitted(callback: Any, before: Callable[[int], object], fits: int = 1) -> list[bytes]:
+    """The same of a `fit`."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="tanh"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01, clipnorm=0.1), loss="mse")
+    seen = []
+
+    class Batches(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            before(batch)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(np.float64(logs["loss"]).tobytes())
+
+    x = np.random.default_rng(0).normal(size=(4 * STEPS, 5)).astype("float32")
+    callbacks = [Batches(), *([callback] if callback else [])]
+    for _ in range(fits):
+        model.fit(x, x.sum(1), batch_size=4, shuffle=False, verbose=0, callbacks=callbacks)
+    return [*seen, *(np.asarray(weight).tobytes() for weight in model.get_weights())]
+
+
+def outcome(way: str, logdir: Path | None, before: Callable[[int], object] = lambda _: None) -> list[bytes]:
+    """Of one of the trainings, recorded if there is a directory, with alerts heard so that each step is written."""
+    if way == "fit":
+        return fitted(ClipCallback(logdir, on_alert=[].append, histogram_every=1) if logdir else None, before)
+    return trained(
+        lambda weights: ClipWriter(logdir, weights, on_alert=[].append, histogram_every=1) if logdir else None,
+        way == "graph",
+        before,
+    )
+
+
+WAYS = ("eager", "graph", "fit")
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def bare(request: pytest.FixtureRequest) -> tuple[str, list[bytes]]:
+    """A way to train, and what comes of it when nothing is recorded."""
+    return request.param, outcome(request.param, None)
+
+
+@pytest.mark.parametrize("trouble", ["limited", "removed", "full"])
+def test_a_disk_that_fails_is_told_once(
+    trouble: str, bare: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tb_gradclip.recorder.SECONDS_PER_RECORD", 0.0)
+    (way, expected), logdir = bare, tmp_path / "run"
+    logdir.mkdir()
+    with TROUBLES[trouble](logdir) as happen, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        got = outcome(way, logdir, lambda step: happen() if step == STEPS // 2 else None)
+    assert got == expected
+    (said,) = [str(warning.message) for warning in told if str(warning.message).startswith("gradclip")]
+    assert said.startswith("gradclip stopped recording: ")
+
+
+BUGS = {
+    "eager": ["ring.DeviceRing.record", "ring.DeviceRing.count", "ring.DeviceRing.step", "ring.DeviceRing.drain"],
+    "graph": ["ring.DeviceRing.record", "ring.DeviceRing.count", "ring.DeviceRing.step", "ring.DeviceRing.drain"],
+    "fit": ["hooks.rule_of", "ring.StepRing.record", "ring.StepRing.take_loss", "ring.StepRing.fetch"],
+}
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_bug_is_told_once(
+    place: int, bare: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way, expected = bare
+    package = "tb_gradclip.keras." if way == "fit" else "tb_gradclip.tensorflow."
+    names = [*(package + name for name in BUGS[way]), "tb_gradclip.recorder.step_rows", "tb_gradclip.recorder.replace"]
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(names[place], fail)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        got = outcome(way, tmp_path)
+    assert got == expected
+    said = {str(warning.message) for warning in told if str(warning.message).startswith("gradclip")}
+    assert 1 <= len(said) <= 2, said  # what measures and what collects meet some bugs both
+    assert all("a bug" in line and "Training is not affected" in line for line in said)
+
+
+def test_another_fit_goes_on_where_the_directory_cannot_be_written_any_more(tmp_path: Path) -> None:
+    expected = fitted(None, lambda _: None, fits=2)
+    logdir, made = tmp_path / "run", []
+
+    def before(batch: int) -> None:
+        made.append(batch)
+        if len(made) == STEPS:  # the last batch of the first fit: its file stays open
+            shutil.move(logdir, tmp_path / "kept")
+            logdir.touch()
+
+    with pytest.warns(UserWarning, match="gradclip does not record this fit: .*Training is not affected") as told:
+        assert fitted(ClipCallback(logdir), before, fits=2) == expected
+    assert len([warning for warning in told if str(warning.message).startswith("gradclip")]) == 1
+    assert len(tb_gradclip.read(tmp_path / "kept")["."].steps) == STEPS
+
+
+PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+from tests.trust.test_harmless_tensorflow import STEPS, outcome
+def end(step):
+    if step == STEPS // 2:
+        if sys.argv[2] == "exit": sys.exit(3)
+        if sys.argv[2] == "error": raise LookupError("of the user's own")
+        if sys.argv[2] == "interrupt": os.kill(os.getpid(), signal.SIGINT)
+outcome(sys.argv[1], Path(sys.argv[3]), end)
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "ending", "status"), [("graph", "exit", 3), ("fit", "interrupt", -2), ("eager", "error", 1)]
+)
+def test_a_program_ends_as_it_would_have_and_loses_nothing(
+    way: str, ending: str, status: int, tmp_path: Path, long: bool
+) -> None:
+    if way != "fit" and not long:
+        pytest.skip("in the long form: each takes as long as it takes to load TensorFlow")
+    command = [sys.executable, "-c", PROGRAM, way, ending, str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert "gradclip" not in "".join(line for line in done.stderr.splitlines(True) if "Warning" in line)
+    run = tb_gradclip.read(tmp_path / "run")["."]
+    assert len(run.steps) == STEPS // 2
+    assert run.complete
