@@ -31,7 +31,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tb_gradclip.actions import Checkpoint, DivergenceError
-    from tb_gradclip.storage.read import Run, read
+    from tb_gradclip.storage.read import Run
+    from tb_gradclip.storage.runs import read
     from tb_gradclip.webhook import Webhook
 
 __all__ = ["Checkpoint", "DivergenceError", "Run", "Webhook", "__version__", "read"]
@@ -42,7 +43,7 @@ _HOMES = {
     "DivergenceError": "tb_gradclip.actions",
     "Run": "tb_gradclip.storage.read",
     "Webhook": "tb_gradclip.webhook",
-    "read": "tb_gradclip.storage.read",
+    "read": "tb_gradclip.storage.runs",
 }
 
 

@@ -28,8 +28,10 @@ from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.cost import Cost
 from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.flight import Flight, FlightRecorder
+from tb_gradclip.core.imported import Imported
 from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.parameter import Parameter
+from tb_gradclip.core.places import PlacedTroubleMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
 from tb_gradclip.core.rules import Outcome, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
@@ -76,6 +78,7 @@ class Recorder:
         out have one; 0 for none at all.
       start_step: number of the first optimizer step, for a run that is resumed.
       replicas, gradients: how many train together, and whose gradients are measured; see `schema.RunRecord`.
+      imported: what the run is made from, if somebody else logged it; its steps need not be consecutive.
 
     Raises:
       ValueError: a setting is out of range.
@@ -93,11 +96,13 @@ class Recorder:
         start_step: int = 0,
         replicas: int = 1,
         gradients: Literal["whole", "replica"] = "whole",
+        imported: Imported | None = None,
     ) -> None:
         check_settings(on_alert, histogram_every, start_step)
         self.parameters = tuple(parameters)
         self._names = tuple(p.name for p in self.parameters)
-        self._run = RunRecord(framework, library, self.parameters, Rule("none"), start_step, replicas, gradients)
+        who = framework, library, self.parameters
+        self._run = RunRecord(*who, Rule("none"), start_step, replicas, gradients, imported)
         self._on_alert, self.standout = action_of(on_alert), Standout(histogram_every)
         self._sink = sink
         self._log = RecordLog(sink, schema.attempt_name(time.time()))
@@ -112,7 +117,8 @@ class Recorder:
         self._outliner = Outliner()
         self._windows = WindowFolder(len(self.parameters))
         self._flights = FlightRecorder(len(self.parameters))
-        self._trouble, self._lint = TroubleMonitor(self.parameters), LintMonitor(self._names)
+        self._trouble = (TroubleMonitor if imported is None else PlacedTroubleMonitor)(self.parameters)
+        self._lint = LintMonitor(self._names)
         self._unheard: deque[Alert] = deque()
         _live.add(self)
 

@@ -32,10 +32,14 @@ ALLOWED: dict[str, set[str]] = {
     "transformers": {"core", "actions", "recorder", "torch"},
     "launch": {"observation", "torch.autowatch", "keras.autowatch"},
     "plugin": {"core", "storage", "plugin"},
-    "report": {"core", "storage.read"},
-    "cli": {"launch", "report"},
+    "imports": {"core", "recorder", "storage.events", "storage.write", "imports"},
+    "commands": {
+        *("core", "commands", "imports", "launch"),
+        *("storage.events", "storage.figures", "storage.read", "storage.runs"),
+    },
+    "cli": {"commands"},
     "__main__": {"cli"},
-    "__init__": {"actions", "storage.read", "webhook"},
+    "__init__": {"actions", "storage.read", "storage.runs", "webhook"},
 }
 FRAMEWORKS = {"torch", "tensorflow", "keras", "jax", "lightning", "pytorch_lightning", "transformers"}
 MAY_IMPORT_FRAMEWORK = {
@@ -97,7 +101,8 @@ def test_the_demo_uses_public_names_only(path: Path) -> None:
 
 
 LOOKING = """
-import tb_gradclip.cli, tb_gradclip.launch, tb_gradclip.plugin.loader, tb_gradclip.plugin.routes, tb_gradclip.report
+import tb_gradclip.cli, tb_gradclip.launch, tb_gradclip.plugin.loader, tb_gradclip.plugin.routes
+import tb_gradclip.commands.check, tb_gradclip.commands.import_logs, tb_gradclip.commands.report
 from tb_gradclip import DivergenceError, Run, read
 """
 

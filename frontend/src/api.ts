@@ -77,6 +77,8 @@ export interface Run {
   /** How many processes or devices train together, and whether norms are of all their gradients or of one's own. */
   readonly replicas: number;
   readonly gradients: "whole" | "replica";
+  /** What it was made from, if somebody else logged it; `text` says all of it. */
+  readonly imported: { readonly text: string } | null;
   readonly steps: number;
   readonly first_step: number;
   readonly last_step: number;

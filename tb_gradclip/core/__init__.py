@@ -15,6 +15,9 @@
 - `flight`         every parameter's norm at every step around an event
 - `lint`           clipping that is set up wrongly or does nothing
 - `loss_tag`       which of a run's ordinary scalars is the loss
+- `places`         monitors of a run of which some steps are known
+- `imported`       where the steps of a run come from that somebody else logged
+- `health`         alerts and shares in few words
 - `computed`       alerts computed from its points
 - `rates`          clip rate with its confidence interval, throttle
 - `what_if`        what other thresholds would have done to recorded norms

@@ -11,6 +11,7 @@ from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.monitors.episode import QUIET
 from tb_gradclip.core.monitors.loss import LossMonitor
 from tb_gradclip.core.monitors.nonfinite import NonfiniteMonitor
+from tb_gradclip.core.places import at_steps
 
 POINT_DTYPE = np.dtype([("step", "<i8"), ("wall_time", "<f8"), ("loss", "<f8")])
 """A point of a loss curve: its step, seconds since 1970, and the loss, which may be NaN or infinite."""
@@ -93,21 +94,7 @@ class ComputedAlerts:
 
     def _at_steps(self, alert: Alert) -> Alert:
         """An alert whose steps are places among the points, at the points' steps."""
-        steps = self._steps
-
-        def at(place: int | None) -> int | None:
-            return None if place is None else steps[place]
-
-        sparse = steps[-1] - steps[0] >= len(steps)
-        return replace(
-            alert,
-            step=steps[alert.step],
-            wall_time=self._wall_times[alert.step],
-            message=alert.message.replace(" step", " point") if sparse else alert.message,
-            start=at(alert.start),
-            peak_step=at(alert.peak_step),
-            end=at(alert.end),
-        )
+        return replace(at_steps(alert, self._steps), wall_time=self._wall_times[alert.step])
 
 
 def _same(alert: Alert, other: Alert, apart: int) -> bool:

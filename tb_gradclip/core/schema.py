@@ -9,7 +9,8 @@ An *attempt* is one writer's life: its start in milliseconds since 1970, eleven 
 resumed run appends and its newest rows win. A *shard* holds at most `RECORDS_PER_SHARD` records, because TensorBoard
 keeps only a sample of longer series: 10 records a tag in the slower of its two loaders.
 
-- `run`: framework, library, parameters (name, shape, dtype, gain), rule, start_step, replicas, gradients. No body.
+- `run`: framework, library, parameters (name, shape, dtype, gain), rule, start_step, replicas, gradients; imported, of
+  a run that was made from somebody else's log (as `imported.Imported`). No body.
 - `steps`: rows (place of the first one among the attempt's, how many), own_seconds, elapsed_seconds. Body: rows of
   `STEP_DTYPE` as `rows.without_guesses` leaves them, byte planes, zlib.
 - `parameters`: first_step, last_step, steps, rows. Body: for each parameter a row of `WINDOW_DTYPE`.
@@ -37,6 +38,7 @@ from tb_gradclip.core import framing
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, Outline
 from tb_gradclip.core.flight import NORM_DTYPE, Flight
 from tb_gradclip.core.histogram import CODES, GradientHistogram
+from tb_gradclip.core.imported import Imported
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.rules import Rule
@@ -90,7 +92,8 @@ class RunRecord:
     `replicas`: how many processes or devices train the model together. `gradients` says which gradients norms are
     those of: `whole`, the ones the update is made with, put together of all replicas and shards; or `replica`, the
     first replica's own, which were clipped before they were put together. Either way they are accumulated over
-    micro-batches and free of a loss scale.
+    micro-batches and free of a loss scale. `imported`: what a run was made from that nobody recorded; it has one
+    parameter that stands for all.
     """
 
     framework: str
@@ -100,6 +103,7 @@ class RunRecord:
     start_step: int = 0
     replicas: int = 1
     gradients: Literal["whole", "replica"] = "whole"
+    imported: Imported | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,9 @@ def content_version(content: bytes) -> int:
 def encode_run(run: RunRecord) -> bytes:
     """Frame of a `run` record."""
     parameters = [{**vars(p), "shape": list(p.shape)} for p in run.parameters]
-    return framing.pack({**vars(run), "parameters": parameters, "rule": run.rule.to_json()})
+    header = {**vars(run), "parameters": parameters, "rule": run.rule.to_json()}
+    imported = header.pop("imported")
+    return framing.pack(header if imported is None else {**header, "imported": vars(imported)})
 
 
 def decode_run(frame: bytes) -> RunRecord:
@@ -145,6 +151,7 @@ def decode_run(frame: bytes) -> RunRecord:
         header["start_step"],
         header.get("replicas", 1),
         header.get("gradients", "whole"),
+        Imported.from_json(header.get("imported")),
     )
 
 

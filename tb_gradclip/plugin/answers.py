@@ -2,79 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tb_gradclip.core import framing, rates
+from tb_gradclip.core import framing
 from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.charts.lines import View
 from tb_gradclip.core.histogram import Distribution, GradientHistogram
-from tb_gradclip.core.rules import Floats, Rule
-from tb_gradclip.core.totals import Totals
+from tb_gradclip.core.rules import Floats
+from tb_gradclip.storage.figures import figures, number, rule_json
 from tb_gradclip.storage.read import Run
 from tb_gradclip.storage.source import Recorded
 
-RECENT = 100
 MOST_ALERTS = 1000
 KINDS = ("run", "steps", "histograms", "alerts")
 """Kinds of record that are read when the tab is opened; `Recorded.details` are read when they are looked at."""
 
 
-def number(value: float) -> float | None:
-    """A float for JSON, which has no NaN and no infinity."""
-    return float(value) if math.isfinite(value) else None
-
-
-def rule_json(rule: Rule) -> dict[str, Any]:
-    """A rule for people and programs."""
-    bounds = {name: number(getattr(rule, name)) for name in ("threshold", "low", "high")}
-    return {"kind": rule.kind, **bounds, "text": rule.text}
-
-
 def run_json(recorded: Recorded) -> dict[str, Any]:
     """What the list of runs says of one."""
     run, rows = recorded.run, recorded.run.steps
-    totals, recent, first = recorded.lines.totals(rows), rows[-RECENT:], recorded.lines.first(rows)
-    clips = run.rule.kind != "none"
-    return {
-        "name": run.name,
-        "framework": run.framework,
-        "rule": rule_json(run.rule),
-        "parameters": [parameter.name for parameter in run.parameters],
-        "dtypes": sorted({parameter.dtype for parameter in run.parameters} - {""}),
-        "replicas": run.replicas,
-        "gradients": run.gradients,
-        "steps": totals.rows,
-        "first_step": int(first["step"]),
-        "last_step": int(rows["step"][-1]),
-        "first_wall_time": float(first["wall_time"]),
-        "last_wall_time": float(rows["wall_time"][-1]),
-        "complete": run.complete,
-        "clip_rate": _clip_rate(totals) if clips else None,
-        "recent_clip_rate": _clip_rate(Totals().plus(recent)) if clips else None,
-        "throttle": number(rates.windowed_throttle(recent, RECENT)[-1]) if clips else None,
-        "overhead": None if run.overhead is None else number(run.overhead),
-        "nonfinite_steps": totals.nonfinite,
-        "skipped_steps": totals.skipped,
-        "histogram_steps": len(run.histograms),
-        "alerts": [vars(alert) for alert in newest(run.alerts)],
-    }
+    told = figures(run, recorded.lines.totals(rows), recorded.lines.first(rows))
+    return {**told, "alerts": [vars(alert) for alert in newest(run.alerts)]}
 
 
 def newest(alerts: list[Alert]) -> list[Alert]:
     """The newest alerts, and every finding: these come once, and mostly early."""
     older = [alert for alert in alerts[:-MOST_ALERTS] if alert.finding is not None]
     return older + alerts[-MOST_ALERTS:]
-
-
-def _clip_rate(totals: Totals) -> dict[str, float] | None:
-    if not totals.counted:
-        return None
-    rate = rates.wilson(np.array([float(totals.clipped)]), np.array([float(totals.counted)]))
-    return {"rate": rate.rate[0], "low": rate.low[0], "high": rate.high[0], "steps": totals.counted}
 
 
 class Series(NamedTuple):

@@ -22,6 +22,7 @@ from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
 from tb_gradclip.plugin import answers, export, histogram_answers, parameters, shown_answers
 from tb_gradclip.plugin.shown import Shown, ShownRuns
 from tb_gradclip.plugin.what_if import WhatIfs
+from tb_gradclip.storage.figures import RECENT
 from tb_gradclip.storage.source import Recorded
 
 logger = logging.getLogger(__name__)
@@ -230,7 +231,7 @@ def _wanted(request: wrappers.Request) -> export.Wanted:
     if axis not in lines.AXES:
         raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(lines.AXES)}, got {axis!r}")
     bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
-    return export.Wanted(tuple(columns), axis, bounds, _whole(request, "window", answers.RECENT, 1, 1_000_000_000))
+    return export.Wanted(tuple(columns), axis, bounds, _whole(request, "window", RECENT, 1, 1_000_000_000))
 
 
 def _number(request: wrappers.Request, name: str, default: float) -> float:

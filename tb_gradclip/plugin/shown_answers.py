@@ -11,6 +11,7 @@ from tb_gradclip.core.rules import Rule
 from tb_gradclip.plugin import answers
 from tb_gradclip.plugin.answers import Series
 from tb_gradclip.plugin.shown import Shown
+from tb_gradclip.storage.figures import rule_json
 from tb_gradclip.storage.scalars import Curve
 
 MOST_CHOICES = 100
@@ -57,11 +58,12 @@ def _scalars_json(shown: Shown) -> dict[str, Any]:
     return {
         "name": shown.name,
         "framework": None,
-        "rule": answers.rule_json(Rule("none")),
+        "rule": rule_json(Rule("none")),
         "parameters": [],
         "dtypes": [],
         "replicas": 1,
         "gradients": "whole",
+        "imported": None,
         "steps": extent.pop("points"),
         **extent,
         "complete": False,

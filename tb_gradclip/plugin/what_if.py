@@ -17,7 +17,7 @@ from tb_gradclip.core.rows import counted
 from tb_gradclip.core.rules import Floats
 from tb_gradclip.core.what_if import RecordedNorms, recorded_norms
 from tb_gradclip.core.zclip import ZClip
-from tb_gradclip.plugin.answers import number, rule_json
+from tb_gradclip.storage.figures import number, rule_json
 from tb_gradclip.storage.read import Run
 from tb_gradclip.storage.source import Recorded
 

@@ -6,7 +6,6 @@ training goes on; where the shards come from (a local file, TensorBoard's data p
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,17 +13,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tb_gradclip.core import framing, schema
 from tb_gradclip.core.alert import Alert, decode_alerts
 from tb_gradclip.core.flight import Flight
 from tb_gradclip.core.histogram import GradientHistogram
+from tb_gradclip.core.imported import Imported
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schema import RunRecord, Tag, Window
-from tb_gradclip.core.what_if import WhatIf, recorded_norms
-from tb_gradclip.storage.events import Shard, event_files, read_shards
+from tb_gradclip.storage.derived import Derived
+from tb_gradclip.storage.events import Shard
 from tb_gradclip.storage.history import History
 
 _UPGRADE = (
@@ -56,7 +56,7 @@ class Histograms(Sequence[GradientHistogram]):
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class Run(Derived):
     """One training run as recorded.
 
     `steps`: structured array, one row an optimizer step, columns `step`, `wall_time`, `loss`, `threshold`,
@@ -65,7 +65,8 @@ class Run:
     stretches of steps. `flights`: norms of every parameter at every step around events. `complete`: whether every
     recorded step is there; False means that a loader sampled some away. `overhead`: share of the training time that
     recording took, as the newest writer measured it; None where it could not. `replicas`, `gradients`: how many train
-    together, and whose gradients are measured; see `schema.RunRecord`.
+    together, and whose gradients are measured; see `schema.RunRecord`. `imported`: what the run was made from, if
+    somebody else logged it; None if it was recorded.
     """
 
     name: str
@@ -82,26 +83,7 @@ class Run:
     flights: list[Flight] = field(default_factory=list)
     replicas: int = 1
     gradients: Literal["whole", "replica"] = "whole"
-
-    def what_if(self, thresholds: ArrayLike) -> WhatIf:
-        """What clipping by global norm would have done to this run's gradients, had training been the same.
-
-        Another threshold would have led training elsewhere: treat the answer as a starting point. Whatever the rule of
-        the run, it is about one threshold for the norm of all gradients together, in the unit of `norm_before`. Steps
-        whose norm is not finite, or whose update a loss scaler skipped, are left out.
-
-        Args:
-          thresholds: K norms to clip at, or one; 0 or more.
-
-        Returns:
-          `threshold`, `clip_rate` (share of steps whose norm is above it) and `throttle` (share of gradient length
-          removed), arrays of shape [K]. The shares are from 0 to 1; NaN where no step counts, the throttle also where
-          all norms are 0.
-
-        Raises:
-          ValueError: a threshold is negative or NaN.
-        """
-        return recorded_norms(self.steps, self.rule, self.framework).at(thresholds)
+    imported: Imported | None = None
 
 
 @dataclass
@@ -248,20 +230,5 @@ class RunBuilder:
             flights=flights,
             replicas=newest.run.replicas,
             gradients=newest.run.gradients,
+            imported=newest.run.imported,
         )
-
-
-def read(logdir: str | os.PathLike[str]) -> dict[str, Run]:
-    """Read every run under a directory that gradclip recorded, by name ("." for `logdir` itself).
-
-    Raises:
-      FileNotFoundError: `logdir` does not exist.
-    """
-    runs: dict[str, Run] = {}
-    for name, files in event_files(logdir).items():
-        builder = RunBuilder(name)
-        for tag, shard in read_shards(files).items():
-            builder.add(tag, shard)
-        if run := builder.build():
-            runs[name] = run
-    return runs

@@ -124,7 +124,7 @@ def run_growth(lengths: list[int]) -> Growth:
             recorder = training.recorder(EventFile(directory))
             seconds["recorded"].append(record(training, recorder, steps))
             recorder.close()
-            seconds["read"].append(timed(lambda: tb_gradclip.read(directory), 1))
+            seconds["read"].append(timed(lambda: dict(tb_gradclip.read(directory)), 1))
         last = [column[-1] for column in seconds.values()]
         rows.append([f"{steps:,}", *(cell for s in last for cell in (duration(s), duration(s / steps)))])
     rows += [[label, recorded, "", read, ""] for label, (recorded, read) in fitted(lengths, seconds).items()]

@@ -59,13 +59,21 @@ export interface Provenance {
   readonly dtypes: readonly string[];
   readonly replicas: number;
   readonly gradients: "whole" | "replica";
+  readonly imported: { readonly text: string } | null;
 }
 
-/** Whose gradients the norms of a run are those of: a note where several replicas train, and the whole story. */
-export function provenanceWords({ dtypes, replicas, gradients }: Provenance): {
+/**
+ * Whose gradients the norms of a run are those of: a note where several replicas train or somebody else logged them, and
+ * the whole story.
+ */
+export function provenanceWords({ dtypes, replicas, gradients, imported }: Provenance): {
   note: string | null;
   title: string;
 } {
+  if (imported) {
+    const title = imported.text.charAt(0).toUpperCase() + imported.text.slice(1);
+    return { note: "imported", title };
+  }
   const types = dtypes.length > 0 ? ` (${dtypes.join(", ")})` : "";
   if (gradients === "replica") {
     const title = `Each replica clips before gradients are put together: norms are those of the first one's own${types}`;

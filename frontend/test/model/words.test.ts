@@ -18,6 +18,7 @@ import {
   provenanceWords,
   tallyWords,
   turnWords,
+  type Provenance,
 } from "../../src/model/words";
 
 const alert = (kind: HealthAlert["kind"], step: number, severity: HealthAlert["severity"]) => ({
@@ -161,18 +162,33 @@ describe("overheadWords", () => {
 
 describe("provenanceWords", () => {
   it("say whose gradients norms are of, and in which types", () => {
-    const whole = { dtypes: ["bfloat16", "float32"], replicas: 1, gradients: "whole" } as const;
+    const whole: Provenance = {
+      dtypes: ["bfloat16", "float32"],
+      replicas: 1,
+      gradients: "whole",
+      imported: null,
+    };
     expect(provenanceWords(whole)).toEqual({
       note: null,
       title:
         "Norms of the gradients that the optimizer is given: accumulated over micro-batches, free of a loss scale (bfloat16, float32)",
     });
     expect(provenanceWords({ ...whole, replicas: 4 }).note).toBe("4 replicas");
-    const { note, title } = provenanceWords({ dtypes: [], replicas: 2, gradients: "replica" });
+    const replica: Provenance = { ...whole, dtypes: [], replicas: 2, gradients: "replica" };
+    const { note, title } = provenanceWords(replica);
     expect(note).toBe("replica 1 of 2");
     expect(title).toBe(
       "Each replica clips before gradients are put together: norms are those of the first one's own",
     );
+  });
+
+  it("say that somebody else logged them", () => {
+    const imported = { text: "imported from state.json: norms of single steps" };
+    const words = provenanceWords({ dtypes: [], replicas: 1, gradients: "whole", imported });
+    expect(words).toEqual({
+      note: "imported",
+      title: "Imported from state.json: norms of single steps",
+    });
   });
 });
 

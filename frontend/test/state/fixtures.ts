@@ -11,6 +11,7 @@ export function run(name: string, changes: Partial<Run> = {}): Run {
     dtypes: ["float32"],
     replicas: 1,
     gradients: "whole",
+    imported: null,
     steps: 101,
     first_step: 0,
     last_step: 100,

@@ -1,0 +1,17 @@
+"""Subcommands of `tb-gradclip`, one file each: `fill` gives its parser arguments, `carry_out` does it.
+
+`cli` lists them, and imports only the one that was asked for.
+
+- `run`          a training script, to record its clipping
+- `report`       runs in the terminal, or as JSON
+- `check`        whether runs keep to limits, for CI of training code
+- `import_logs`  runs made from logs that we did not write
+
+What they share:
+
+- `found`        the runs of a directory, or why there are none
+- `plain`        text that is safe to print, whatever runs are called
+- `summary`      a run in a terminal: words and sparklines
+- `limits`       limits that `check` holds a run to
+- `baseline`     what `check` compares of two runs
+"""
