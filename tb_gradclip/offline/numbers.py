@@ -1,0 +1,53 @@
+"""Numbers of answers as few bytes, with no more digits than anybody sees.
+
+Strategy: digits are cut off in binary, so that a number stays what it is in kind: NaN, infinities, signs and powers of
+two are kept. Then neighbouring numbers, which are similar, are subtracted from each other as whole numbers, and the
+bytes of equal significance put together: deflate makes a third of that where it would make nine tenths of the original.
+The page undoes the latter two, `embedded_numbers.ts`, to the bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tb_gradclip.core import framing
+
+_MANTISSA = {4: 23, 8: 52}
+"""Bits behind the binary point of an IEEE number of so many bytes."""
+
+
+def rounded(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    """The same floats with so many bits behind the point: none changes by more than 2 ** -(bits + 1) of itself.
+
+    What is not finite, and the few largest numbers that would become infinite, stay as they are.
+    """
+    kind = np.dtype(f"<u{values.itemsize}")
+    dropped = _MANTISSA[values.itemsize] - bits
+    words = np.ascontiguousarray(values).view(kind)
+    half, mask = kind.type(1 << (dropped - 1)), kind.type(~((1 << dropped) - 1) & ((1 << 8 * values.itemsize) - 1))
+    nearest = ((words + half) & mask).view(values.dtype)
+    return np.where(np.isfinite(values) & np.isfinite(nearest), nearest, values)
+
+
+def whole_parts(times: NDArray[np.float64], of_a_second: int = 1024) -> NDArray[np.float64]:
+    """Times in whole parts of a second; what is not finite stays."""
+    return np.round(times * of_a_second) / of_a_second
+
+
+def condensed(body: bytes, start: int, word: int) -> bytes:
+    """The body, of equal length, that deflates better: words from `start` on less the one before, as planes."""
+    words = np.frombuffer(body, f"<u{word}", offset=start)
+    steps = np.diff(words, prepend=words.dtype.type(0))  # wraps around, as does its undoing
+    return body[:start] + framing.planes(steps)
+
+
+def few_digits(value: Any, digits: int = 6, exact: frozenset[str] = frozenset({"wall_time"})) -> Any:
+    """JSON whose numbers with a point have so many digits, but for those under `exact` names."""
+    if isinstance(value, dict):
+        return {key: each if key in exact else few_digits(each, digits, exact) for key, each in value.items()}
+    if isinstance(value, list):
+        return [few_digits(each, digits, exact) for each in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
