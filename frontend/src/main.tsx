@@ -1,8 +1,9 @@
-// Called by TensorBoard's page once this module is loaded.
+// Called by TensorBoard's page once this module is loaded; a report has nobody around it and calls itself.
 
 import { render as mount } from "preact";
 import { effect } from "@preact/signals";
 import { start } from "./state/effects";
+import { isReport } from "./state/report";
 import { theme } from "./state/signals";
 import { applyTheme } from "./theme";
 import { App } from "./views/app";
@@ -19,3 +20,5 @@ export function render(): void {
   effect(() => applyTheme(document.documentElement, theme.value));
   mount(<App />, document.body);
 }
+
+if (isReport) render();

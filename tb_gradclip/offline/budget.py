@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,13 +20,16 @@ from tb_gradclip.offline import package
 from tb_gradclip.offline.package import Answer
 from tb_gradclip.offline.questions import Questions
 
-POINTS, WINDOWS, MAP_STEPS, CURVE, ALERTS = (4000, 200), (300, 12), (120, 8), (200, 40), (1000, 20)
+POINTS, WINDOWS, MAP_STEPS, CURVE, ALERTS = (4000, 200), (300, 8), (120, 8), (200, 40), (1000, 20)
 """Most and least of each: points of a line, windows of parameters, steps of a map, thresholds of a curve, alerts."""
 
-PARTS = {"runs": 0.15, "what_if": 0.1, "series": 0.42, "histograms": 0.08, "histogram": 0.08, "flight": 0.08}
+PARTS = {"runs": 0.08, "what_if": 0.08, "series": 0.42, "histograms": 0.06, "histogram": 0.08, "flight": 0.06}
 """Of a run's share, what an answer may take of each kind. Parameters have what is left."""
 
-COLUMNS = ("loss", "norm_before", "norm_after", "threshold", "clip_rate", "throttle")
+COLUMNS = ("loss", "norm_before", "norm_after", "clip_rate", "throttle")
+LEAST_POINTS = 10
+"""That a line may be asked for: enough of a threshold that never changes."""
+
 MOST_HISTOGRAMS, MOST_FLIGHTS = 120, 64
 """Of a run; of flights, those that are asked for: a run keeps few."""
 
@@ -74,9 +77,11 @@ def _of_run(name: str, told: dict[str, Any], questions: Questions, share: float)
     parts = {kind: part * share for kind, part in PARTS.items()}
     alerts = told["alerts"]
     told = {**told, "alerts": _most_telling(alerts, parts["runs"])}
-    answers = [fitted(lambda n: _lines(name, questions, n, told["recorded"]), POINTS, parts["series"])]
+    columns = COLUMNS if told["recorded"] else COLUMNS[:1]
+    answers = [fitted(lambda n: _lines(name, questions, columns, n), POINTS, parts["series"])]
     if told["recorded"]:
         answers += [
+            _thresholds(name, questions, 0.1 * parts["series"]),
             fitted(lambda n: _json(name, questions, "what_if", points=n), CURVE, parts["what_if"]),
             *_histograms(name, told, questions, parts["histogram"], parts["histograms"]),
             *_flights(name, told["alerts"], questions, parts["flight"]),
@@ -102,7 +107,8 @@ def _size(told: Any) -> int:
 def _most_telling(alerts: list[dict[str, Any]], room: float) -> list[dict[str, Any]]:
     """Alerts in order of step: all, or as many as fit, findings and errors rather than others, and then the newest."""
     rank = {"error": 1, "warning": 2, "info": 3}
-    ordered = sorted(alerts[::-1], key=lambda a: 0 if a["finding"] is not None else rank.get(a["severity"], 3))
+    newest_first = list(reversed(alerts))
+    ordered = sorted(newest_first, key=lambda a: 0 if a["finding"] is not None else rank.get(a["severity"], 3))
     amount = len(alerts)
     while amount > ALERTS[1] and (size := _size(ordered[:amount])) > room:
         amount = max(ALERTS[1], min(int(amount * 0.95 * room / size), amount - 1))
@@ -110,10 +116,18 @@ def _most_telling(alerts: list[dict[str, Any]], room: float) -> list[dict[str, A
     return [alert for alert in alerts if id(alert) in kept]
 
 
-def _lines(name: str, questions: Questions, points: int, recorded: bool) -> Answer | None:
-    columns = COLUMNS if recorded else COLUMNS[:1]
+def _lines(name: str, questions: Questions, columns: Sequence[str], points: int) -> Answer | None:
     body = questions.ask("series", run=name, column=columns, points=points)
     return None if body is None else package.of_series(name, body)
+
+
+def _thresholds(name: str, questions: Questions, room: float) -> Answer | None:
+    """Thresholds of a run: as many as fit, or next to none where they are all the same."""
+    few = _lines(name, questions, ["threshold"], LEAST_POINTS)
+    values = package.values(few) if few else []
+    if len(np.unique(values)) <= 1:  # NaN throughout is one, too
+        return few
+    return fitted(lambda n: _lines(name, questions, ["threshold"], n), POINTS, room)
 
 
 def _json(name: str, questions: Questions, route: str, **asked: Any) -> Answer | None:

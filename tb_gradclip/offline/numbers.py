@@ -32,9 +32,17 @@ def rounded(values: NDArray[Any], bits: int) -> NDArray[Any]:
     return np.where(np.isfinite(values) & np.isfinite(nearest), nearest, values)
 
 
-def whole_parts(times: NDArray[np.float64], of_a_second: int = 1024) -> NDArray[np.float64]:
-    """Times in whole parts of a second; what is not finite stays."""
-    return np.round(times * of_a_second) / of_a_second
+def whole_parts(times: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """Times in whole parts of their span, of which there are at least so many; a part is a power of two seconds.
+
+    What is not finite stays as it is, and so do all times where there is no span.
+    """
+    known = times[np.isfinite(times)]
+    span = float(np.ptp(known)) if len(known) else 0.0
+    if not 0 < span < np.inf:
+        return times
+    part = 2.0 ** np.floor(np.log2(span / parts))
+    return np.round(times / part) * part
 
 
 def condensed(body: bytes, start: int, word: int) -> bytes:

@@ -22,9 +22,12 @@ from tb_gradclip.offline.numbers import condensed, few_digits, rounded, whole_pa
 EXACT = frozenset({"step", "first_step", "last_step", "edges", "threshold"})
 """Fields of binary bodies that are kept as they are."""
 
-SHARE_BITS, VALUE_BITS, CELL_BITS = 9, 17, 11
-"""Digits of a share in a map of colours: three; of a value that is read off a line: five; of a parameter: three, four
-where they are few."""
+SHARE_BITS, VALUE_BITS, CELL_BITS = 9, 17, 10
+"""Of a share that is a colour, of a value that is read off a line, of a norm of one parameter: three, five and three
+decimal digits."""
+
+MOMENTS = 1 << 16
+"""Of a run's time, as many as are told apart: a screen is some thousand pixels wide."""
 
 SHARES = frozenset({"before", "after"})
 
@@ -60,7 +63,7 @@ class Answer(NamedTuple):
 def pack(answers: Sequence[Answer]) -> bytes:
     """The package of these answers. The same answers give the same bytes."""
     bodies = b"".join(answer._packed for answer in answers)
-    return gzip.compress(framing.pack({"answers": [answer.entry for answer in answers]}, bodies), 9, mtime=0)
+    return gzip.compress(framing.pack({"answers": [answer.entry for answer in answers]}, bodies, align=8), 9, mtime=0)
 
 
 def of_json(route: str, run: str | None, body: bytes, **asked: Any) -> Answer:
@@ -78,6 +81,14 @@ def of_series(run: str, body: bytes) -> Answer:
         for field in one["fields"]
     ]
     return _framed("series", run, header, _fewer_bits(numbers, fields), 8)
+
+
+def values(answer: Answer) -> list[float]:
+    """Values of the one line of an answer of `series`."""
+    header, numbers = framing.unpack(answer.body)
+    (one,) = header["series"]
+    found = np.frombuffer(numbers, "<f8", one["rows"], 16 * one["rows"])
+    return found.tolist()
 
 
 def of_map(run: str, body: bytes) -> Answer:
@@ -124,5 +135,5 @@ def _kept(name: str, block: NDArray[np.float64]) -> NDArray[Any]:
     if name in EXACT:
         return block
     if name == "wall_time":
-        return whole_parts(block)
+        return whole_parts(block, MOMENTS)
     return rounded(block, SHARE_BITS if name in SHARES else VALUE_BITS)

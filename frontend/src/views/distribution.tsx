@@ -1,7 +1,7 @@
 // How large single gradients were before and after clipping, at the cursor's step.
 
 import { computed, effect } from "@preact/signals";
-import type { Histogram, Rule } from "../api";
+import type { Histogram, Rule, Run } from "../api";
 import { pageSvg } from "../charts/page_svg";
 import { DistributionChart, type DistributionData } from "../charts/distribution_chart";
 import { integer } from "../model/format";
@@ -9,6 +9,7 @@ import { histogramTable } from "../model/histogram_table";
 import { csvText } from "../model/table";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
 import { colourOf } from "../state/points";
+import { hasParameterDistributions } from "../state/report";
 import {
   cursor,
   focus,
@@ -146,21 +147,27 @@ function Pickers() {
   return (
     <>
       <RunPicker of="distribution" testId="distribution-run" />
-      <select
-        title={pickedParameter.value ?? undefined}
-        aria-label="Parameter of the distribution"
-        data-testid="distribution-parameter"
-        value={pickedParameter.value ?? ""}
-        onChange={(event) => (parameter.value = event.currentTarget.value || null)}
-      >
-        <option value="">all parameters</option>
-        {(run?.parameters ?? []).map((name) => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
-      </select>
+      {run && hasParameterDistributions(run.name) && <ParameterPicker run={run} />}
     </>
+  );
+}
+
+function ParameterPicker({ run }: { readonly run: Run }) {
+  return (
+    <select
+      title={pickedParameter.value ?? undefined}
+      aria-label="Parameter of the distribution"
+      data-testid="distribution-parameter"
+      value={pickedParameter.value ?? ""}
+      onChange={(event) => (parameter.value = event.currentTarget.value || null)}
+    >
+      <option value="">all parameters</option>
+      {run.parameters.map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
   );
 }
 

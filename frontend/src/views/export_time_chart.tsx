@@ -7,6 +7,7 @@ import type { ChartData } from "../model/chart";
 import { lossChart, normChart } from "../state/chart_data";
 import { stepsAsCsv } from "../state/export";
 import { clipRateChart, throttleChart, windowWords } from "../state/rate_charts";
+import { isReport } from "../state/report";
 import { axis, plotWidth, theme, type ChartName } from "../state/signals";
 import { ExportMenu } from "./export_menu";
 
@@ -58,5 +59,6 @@ export function ExportTimeChart({ chart }: { readonly chart: ChartName }) {
     const words = { title: title(), axis: AXES[axis.value], dashes };
     return chartSvg(data.value, words, size, theme.value);
   };
-  return <ExportMenu name={chart} label={label} svg={picture} csv={() => stepsAsCsv(columns)} />;
+  const csv = isReport ? null : (): Promise<Blob> => stepsAsCsv(columns);
+  return <ExportMenu name={chart} label={label} svg={picture} csv={csv} />;
 }

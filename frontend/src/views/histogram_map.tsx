@@ -6,6 +6,7 @@ import { integer } from "../model/format";
 import { columnAt, isShown } from "../model/histogram_map";
 import { colourOf } from "../state/points";
 import { distributionStep } from "../state/cursor";
+import { isReport } from "../state/report";
 import { histogramMap, mapInView, stepsInView } from "../state/histogram_map";
 import { cursor, focus, pinnedStep, theme } from "../state/signals";
 import { MountChart } from "./mount_chart";
@@ -26,6 +27,8 @@ const data = computed<HistogramMapData | null>(() => {
   };
 });
 
+const ALL_ONLY = "A report has the map of all parameters together only.";
+
 export function HistogramMapPanel() {
   if ((focus.value?.histogram_steps ?? 0) < 2) return null;
   const map = answer.value;
@@ -40,7 +43,9 @@ export function HistogramMapPanel() {
             : ""}
         </small>
       </h2>
-      {histogramMap.value && !map && <p class="hint">It could not be read.</p>}
+      {histogramMap.value && !map && (
+        <p class="hint">{isReport ? ALL_ONLY : "It could not be read."}</p>
+      )}
       {map?.steps === 0 && <p class="hint">No step in this part has a recorded distribution.</p>}
       <MountChart
         testId="chart-histogram-map"
