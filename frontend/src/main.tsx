@@ -2,6 +2,7 @@
 
 import { render as mount } from "preact";
 import { effect } from "@preact/signals";
+import { drawAll } from "./charts/frames";
 import { start } from "./state/effects";
 import { isReport } from "./state/report";
 import { theme } from "./state/signals";
@@ -17,6 +18,7 @@ export function render(): void {
   document.documentElement.lang = "en";
   document.title ||= "GradClip for TensorBoard";
   start();
+  addEventListener("beforeprint", drawAll); // after the theme has changed to that of paper
   effect(() => applyTheme(document.documentElement, theme.value));
   mount(<App />, document.body);
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,9 @@ PARTS = {"runs": 0.08, "what_if": 0.08, "series": 0.42, "histograms": 0.06, "his
 """Of a run's share, what an answer may take of each kind. Parameters have what is left."""
 
 COLUMNS = ("loss", "norm_before", "norm_after", "clip_rate", "throttle")
+CURVE_BYTES = (2800, 16)
+"""What an answer of `what_if` takes, deflated: without its curve, and for each threshold of that."""
+
 LEAST_POINTS = 10
 """That a line may be asked for: enough of a threshold that never changes."""
 
@@ -82,7 +86,7 @@ def _of_run(name: str, told: dict[str, Any], questions: Questions, share: float)
     if told["recorded"]:
         answers += [
             _thresholds(name, questions, 0.1 * parts["series"]),
-            fitted(lambda n: _json(name, questions, "what_if", points=n), CURVE, parts["what_if"]),
+            _what_if(name, questions, parts["what_if"]),
             *_histograms(name, told, questions, parts["histogram"], parts["histograms"]),
             *_flights(name, told["alerts"], questions, parts["flight"]),
         ]
@@ -130,9 +134,11 @@ def _thresholds(name: str, questions: Questions, room: float) -> Answer | None:
     return fitted(lambda n: _lines(name, questions, ["threshold"], n), POINTS, room)
 
 
-def _json(name: str, questions: Questions, route: str, **asked: Any) -> Answer | None:
-    body = questions.ask(route, run=name, **asked)
-    return None if body is None else package.of_json(route, name, body)
+def _what_if(name: str, questions: Questions, room: float) -> Answer | None:
+    """A curve of as many thresholds as fit by rule of thumb: to ask again would take a second each time."""
+    points = int(np.clip((room - CURVE_BYTES[0]) / CURVE_BYTES[1], CURVE[1], CURVE[0]))
+    body = questions.ask("what_if", run=name, points=points)
+    return None if body is None else package.of_json("what_if", name, body)
 
 
 def _windows(name: str, questions: Questions, windows: int) -> Answer | None:
@@ -148,10 +154,12 @@ def _map(name: str, questions: Questions, steps: int) -> Answer | None:
 def _histograms(
     name: str, told: dict[str, Any], questions: Questions, room: float, map_room: float
 ) -> list[Answer | None]:
-    """The map of a run and distributions of single steps: those of all parameters, then of each at the last step."""
+    """The map of a run and distributions of single steps."""
     if told["histogram_steps"] == 0:
         return []
     whole = fitted(lambda n: _map(name, questions, n), MAP_STEPS, map_room)
+    single = _of_parameters(name, told, questions, room / 2)
+    room -= sum(answer.size for answer in single)
     answers: list[Answer] = []
     for step in _spread_steps(questions.ask("histograms", run=name, steps=MAP_STEPS[0]), told["alerts"]):
         answer = _distribution(name, questions, step, None)
@@ -161,11 +169,19 @@ def _histograms(
             break
         answers.append(answer)
         room -= answer.size
-    last, names = told["last_step"], told["parameters"]
-    first = _distribution(name, questions, last, names[0]) if len(names) > 1 else None
-    if first is not None and first.size * len(names) < room:
-        answers += [each for n in names if (each := _distribution(name, questions, last, n)) is not None]
-    return [whole, *answers]
+    return [whole, *answers, *single]
+
+
+def _of_parameters(name: str, told: dict[str, Any], questions: Questions, room: float) -> list[Answer]:
+    """The distribution of each parameter at the last step that has any; none of them where not all fit."""
+    answers: list[Answer] = []
+    for parameter in told["parameters"]:
+        answer = _distribution(name, questions, told["last_step"], parameter)
+        room -= answer.size if answer else 0
+        if answer is None or room < 0:
+            return []
+        answers.append(answer)
+    return answers
 
 
 def _distribution(name: str, questions: Questions, step: int, parameter: str | None) -> Answer | None:
@@ -175,7 +191,7 @@ def _distribution(name: str, questions: Questions, step: int, parameter: str | N
     if body is None:
         return None
     answer = package.of_json("histogram", name, body, parameter=parameter)
-    return answer._replace(step=json.loads(body)["step"])
+    return replace(answer, step=json.loads(body)["step"])
 
 
 def _spread_steps(body: bytes | None, alerts: list[dict[str, Any]]) -> list[int]:

@@ -1,9 +1,8 @@
 """Numbers of answers as few bytes, with no more digits than anybody sees.
 
 Strategy: digits are cut off in binary, so that a number stays what it is in kind: NaN, infinities, signs and powers of
-two are kept. Then neighbouring numbers, which are similar, are subtracted from each other as whole numbers, and the
-bytes of equal significance put together: deflate makes a third of that where it would make nine tenths of the original.
-The page undoes the latter two, `embedded_numbers.ts`, to the bit.
+two are kept. Then bytes of equal significance are put together, which deflates to half of what the numbers would. The
+page undoes the latter, `embedded_numbers.ts`, to the bit.
 """
 
 from __future__ import annotations
@@ -46,10 +45,8 @@ def whole_parts(times: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
 
 
 def condensed(body: bytes, start: int, word: int) -> bytes:
-    """The body, of equal length, that deflates better: words from `start` on less the one before, as planes."""
-    words = np.frombuffer(body, f"<u{word}", offset=start)
-    steps = np.diff(words, prepend=words.dtype.type(0))  # wraps around, as does its undoing
-    return body[:start] + framing.planes(steps)
+    """The body, of equal length, with byte 0 of every word from `start` on first, then byte 1 of every word, ..."""
+    return body[:start] + framing.planes(np.frombuffer(body, f"<u{word}", offset=start))
 
 
 def few_digits(value: Any, digits: int = 6, exact: frozenset[str] = frozenset({"wall_time"})) -> Any:

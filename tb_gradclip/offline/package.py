@@ -11,7 +11,9 @@ import gzip
 import json
 import zlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +24,17 @@ from tb_gradclip.offline.numbers import condensed, few_digits, rounded, whole_pa
 EXACT = frozenset({"step", "first_step", "last_step", "edges", "threshold"})
 """Fields of binary bodies that are kept as they are."""
 
-SHARE_BITS, VALUE_BITS, CELL_BITS = 9, 17, 10
-"""Of a share that is a colour, of a value that is read off a line, of a norm of one parameter: three, five and three
-decimal digits."""
+BITS = dict.fromkeys(("before", "after"), 9) | dict.fromkeys(("clip_rate", "low", "high", "throttle"), 12)
+VALUE_BITS, CELL_BITS = 17, 10
+"""Of a share that is a colour, and of one that is read off a line; of other values on lines; of a norm of a parameter:
+decimal digits are three, four, five and three."""
 
 MOMENTS = 1 << 16
 """Of a run's time, as many as are told apart: a screen is some thousand pixels wide."""
 
-SHARES = frozenset({"before", "after"})
 
-
-class Answer(NamedTuple):
+@dataclass(frozen=True)
+class Answer:
     """A body, what it answers, and where its numbers of `word` bytes begin."""
 
     route: str
@@ -43,27 +45,27 @@ class Answer(NamedTuple):
     start: int = 0
     word: int = 0
 
-    @property
+    @cached_property
     def size(self) -> int:
         """About how many bytes it adds to a package."""
-        return len(zlib.compress(self._packed, 6))
+        return len(zlib.compress(self.packed))
 
     @property
     def entry(self) -> dict[str, Any]:
         """What the header says of it."""
-        told = self._asdict()
-        del told["body"]
-        return {**told, "size": len(self.body)}
+        asked = {name: getattr(self, name) for name in ("route", "run", "step", "parameter", "start", "word")}
+        return {**asked, "size": len(self.body)}
 
     @property
-    def _packed(self) -> bytes:
+    def packed(self) -> bytes:
+        """The body as it stands in a package."""
         return condensed(self.body, self.start, self.word) if self.word else self.body
 
 
 def pack(answers: Sequence[Answer]) -> bytes:
     """The package of these answers. The same answers give the same bytes."""
-    bodies = b"".join(answer._packed for answer in answers)
-    return gzip.compress(framing.pack({"answers": [answer.entry for answer in answers]}, bodies, align=8), 9, mtime=0)
+    bodies = b"".join(answer.packed for answer in answers)
+    return gzip.compress(framing.pack({"answers": [answer.entry for answer in answers]}, bodies, align=8), 6, mtime=0)
 
 
 def of_json(route: str, run: str | None, body: bytes, **asked: Any) -> Answer:
@@ -114,7 +116,7 @@ def of_flight(run: str, step: int, body: bytes) -> Answer:
     header, numbers = framing.unpack(body)
     steps = 8 * header["rows"]
     kept = numbers[:steps] + rounded(np.frombuffer(numbers, "<f4", offset=steps), CELL_BITS).tobytes()
-    return _framed("flight", run, header, kept, 4)._replace(step=step)
+    return replace(_framed("flight", run, header, kept, 4), step=step)
 
 
 def _framed(route: str, run: str, header: dict[str, Any], numbers: bytes, word: int) -> Answer:
@@ -136,4 +138,4 @@ def _kept(name: str, block: NDArray[np.float64]) -> NDArray[Any]:
         return block
     if name == "wall_time":
         return whole_parts(block, MOMENTS)
-    return rounded(block, SHARE_BITS if name in SHARES else VALUE_BITS)
+    return rounded(block, BITS.get(name, VALUE_BITS))
