@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tb_gradclip.core import framing
 from tb_gradclip.offline.numbers import condensed, few_digits, rounded, whole_parts
 
-EXACT = frozenset({"step", "first_step", "last_step", "edges", "threshold"})
+EXACT = frozenset({"step", "first_step", "last_step", "threshold"})
 """Fields of binary bodies that are kept as they are."""
 
 BITS = dict.fromkeys(("before", "after"), 9) | dict.fromkeys(("clip_rate", "low", "high", "throttle"), 12)
@@ -105,9 +105,10 @@ def of_map(run: str, body: bytes) -> Answer:
 def of_windows(run: str, body: bytes) -> Answer:
     """An answer of the route `parameters`."""
     header, numbers = framing.unpack(body)
-    edges, cells = 32 * header["windows"], header["windows"] * len(header["parameters"])
-    norms = np.frombuffer(numbers, "<f4", 3 * cells, edges)
-    kept = numbers[:edges] + rounded(norms, CELL_BITS).tobytes() + numbers[edges + 12 * cells :]
+    windows, cells = header["windows"], header["windows"] * len(header["parameters"])
+    joint = rounded(np.frombuffer(numbers, "<f8", windows, 24 * windows), VALUE_BITS).tobytes()
+    norms = rounded(np.frombuffer(numbers, "<f4", 3 * cells, 32 * windows), CELL_BITS).tobytes()
+    kept = numbers[: 24 * windows] + joint + norms + numbers[32 * windows + 12 * cells :]
     return _framed("parameters", run, header, kept, 4)
 
 

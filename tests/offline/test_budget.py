@@ -135,7 +135,7 @@ def test_the_most_that_fits(room: int) -> None:
 
 
 def test_twenty_long_runs_of_two_hundred_parameters_fit(tmp_path: Path, long: bool) -> None:
-    """Five of the twenty in a quarter of the room, unless there is time for all; of a million steps they take as much."""
+    """Five of the twenty in a quarter of the room, unless there is time for all. A million steps take no more."""
     count = 20 if long else 5
     run = LongRun(tmp_path / "run0", 200)
     run.grow(20_000)
