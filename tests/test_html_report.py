@@ -92,6 +92,7 @@ def test_too_many_runs_are_refused_with_what_to_do(tmp_path: Path, capsys: pytes
     assert main(["report", str(tmp_path / "logs"), "--out", str(out)]) == 2
     assert "at most 100 runs, these would be 101. Choose some by name: --run REGEX" in capsys.readouterr().err
     assert main(["report", str(tmp_path / "logs"), "--run", "^1", "--out", str(out)]) == 0
+    assert out.stat().st_size < MOST_BYTES
 
 
 def test_a_disk_that_is_full_leaves_the_old_report(logdir: Path) -> None:
@@ -108,6 +109,13 @@ def test_a_disk_that_is_full_leaves_the_old_report(logdir: Path) -> None:
     assert "File too large" in done.stderr
     assert out.read_text() == "old"
     assert sorted(os.listdir(out.parent)) == ["logs", "report.html"]
+
+
+def test_names_that_are_no_text_are_written_as_they_can_be(logdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(Path(os.fsdecode(os.fsencode(logdir) + b"/caf\xe9")), 300, Rule("global_norm", 1.0))
+    out = logdir.parent / "report.html"
+    assert main(["report", str(logdir), "--out", str(out)]) == 0
+    assert ": 2 runs, " in capsys.readouterr().out
 
 
 def test_json_and_out_are_not_given_together(logdir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,11 +30,16 @@ export const isReport = element !== null;
 /** What the page says of itself. */
 export const reportWords = element?.dataset["words"] ?? "";
 
+const UNREADABLE =
+  "This report cannot be unpacked: the file is damaged or was cut short, or the browser is older than 2023.";
+
 let opened: Promise<readonly Answer[]> | null = null;
 
 /** All that the page holds. */
 export function heldAnswers(): Promise<readonly Answer[]> {
-  opened ??= openPackage(element?.textContent ?? "");
+  opened ??= openPackage(element?.textContent ?? "").catch(() => {
+    throw new Error(UNREADABLE);
+  });
   return opened;
 }
 

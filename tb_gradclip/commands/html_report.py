@@ -33,6 +33,10 @@ def write(options: argparse.Namespace) -> int:
         complain(error)
         return 2
     say(inert(f"{out}: {runs} {'run' if runs == 1 else 'runs'}, {len(text) / 1e6:.2f} MB"))
+    if len(text) > MOST_BYTES:
+        complain(
+            f"so many runs take more than {MOST_BYTES / 1e6:g} MB at the least: choose some by name with --run REGEX"
+        )
     return 0
 
 
@@ -73,13 +77,13 @@ def _report(logdir: Path, files: Mapping[str, list[Path]]) -> tuple[bytes, int]:
         )
     script = BUNDLE.read_text(encoding="utf-8")
     room = 0.99 * (MOST_BYTES - frame_size(script)) * 3 / 4  # in base64 three bytes are four
-    asked = ((name, Questions(name, own)) for name, own in files.items())
+    asked = ((_written(name), Questions(_written(name), own)) for name, own in files.items())
     held = budget.held(asked, len(files), room)
     if not held.names:
         raise ValueError(
             f"no run under {str(logdir)!r} was recorded by gradclip or has a scalar that could be its loss"
         )
-    name = logdir.resolve().name
+    name = _written(logdir.resolve().name)
     made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     words = [
         f"Report of {name}, made {made} with tb_gradclip {__version__}",
@@ -87,6 +91,11 @@ def _report(logdir: Path, files: Mapping[str, list[Path]]) -> tuple[bytes, int]:
         *([f"at most {held.alerts:,} alerts a run"] if held.alerts is not None else []),
     ]
     return page(package.pack(held.answers), script, f"{name}: gradient clipping", "; ".join(words)), len(held.names)
+
+
+def _written(name: str) -> str:
+    r"""A file's name as text: bytes that are no UTF-8 as `\xe9`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _replace(out: Path, text: bytes) -> None:
