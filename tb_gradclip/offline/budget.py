@@ -109,10 +109,12 @@ def _size(told: Any) -> int:
 
 
 def _most_telling(alerts: list[dict[str, Any]], room: float) -> list[dict[str, Any]]:
-    """Alerts in order of step: all, or as many as fit, findings and errors rather than others, and then the newest."""
+    """Alerts in order of step: all, or as many as fit, findings, then errors, then warnings, and of each the first.
+
+    What went wrong first is what the rest may have come from, and there are norms of single steps around it.
+    """
     rank = {"error": 1, "warning": 2, "info": 3}
-    newest_first = list(reversed(alerts))
-    ordered = sorted(newest_first, key=lambda a: 0 if a["finding"] is not None else rank.get(a["severity"], 3))
+    ordered = sorted(alerts, key=lambda a: 0 if a["finding"] is not None else rank.get(a["severity"], 3))
     amount = len(alerts)
     while amount > ALERTS[1] and (size := _size(ordered[:amount])) > room:
         amount = max(ALERTS[1], min(int(amount * 0.95 * room / size), amount - 1))
