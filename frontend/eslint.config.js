@@ -31,18 +31,21 @@ export default tseslint.config(
   forbid(
     ["src/model/**"],
     [
-      ...["**/api", "**/api_*", "**/host", "**/take_away", "**/theme"],
+      ...["**/api", "**/api_*", "**/embedded*", "**/host", "**/take_away", "**/theme"],
       ...["**/state/**", "**/charts/**", "**/views/**"],
     ],
   ),
   forbid(
     ["src/charts/**"],
-    ["**/api", "**/api_*", "**/host", "**/take_away", "**/state/**", "**/views/**"],
+    [
+      ...["**/api", "**/api_*", "**/embedded*", "**/host", "**/take_away"],
+      ...["**/state/**", "**/views/**"],
+    ],
   ),
   forbid(["src/state/**"], ["**/charts/**", "**/views/**"]),
   forbid(
     [
-      ...["src/api.ts", "src/api_*.ts", "src/framing.ts", "src/host.ts"],
+      ...["src/api.ts", "src/api_*.ts", "src/embedded*.ts", "src/framing.ts", "src/host.ts"],
       ...["src/take_away.ts", "src/theme.ts"],
     ],
     ["**/state/**", "**/charts/**", "**/views/**"],

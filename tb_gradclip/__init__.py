@@ -25,6 +25,7 @@ Inside:
 - `lightning`, `transformers`   trainers on PyTorch, watched
 - `launch`   a script that is run as it is; `observation`: what the frameworks' parts in that share
 - `plugin`   the TensorBoard tab and its HTTP API
+- `offline`   the tab in one file, without TensorBoard
 - `imports`   runs from logs that others wrote
 - `cli`, `commands`   the command line, and its subcommands
 """

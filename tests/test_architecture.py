@@ -33,9 +33,10 @@ ALLOWED: dict[str, set[str]] = {
     "transformers": {"core", "actions", "recorder", "torch"},
     "launch": {"observation", "torch.autowatch", "keras.autowatch"},
     "plugin": {"core", "storage", "plugin"},
+    "offline": {"core", "storage.events", "plugin.routes", "offline"},
     "imports": {"core", "recorder", "storage.events", "storage.write", "imports"},
     "commands": {
-        *("core", "commands", "imports", "launch"),
+        *("core", "commands", "imports", "launch", "offline", "plugin.routes", "__version__"),
         *("storage.events", "storage.figures", "storage.problems", "storage.read", "storage.runs"),
     },
     "cli": {"commands"},
@@ -104,6 +105,7 @@ def test_the_demo_uses_public_names_only(path: Path) -> None:
 LOOKING = """
 import tb_gradclip.cli, tb_gradclip.launch, tb_gradclip.plugin.loader, tb_gradclip.plugin.routes
 import tb_gradclip.commands.check, tb_gradclip.commands.import_logs, tb_gradclip.commands.report
+import tb_gradclip.commands.html_report, tb_gradclip.offline.budget, tb_gradclip.offline.page
 from tb_gradclip import DivergenceError, Run, read
 """
 

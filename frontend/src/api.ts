@@ -1,6 +1,7 @@
-// The HTTP API as its page (http_api.md) describes it, and the only file that fetches.
+// The HTTP API as its page (http_api.md) describes it, and the only file that fetches. A report asks its own page.
 // Addresses are relative: the page's base is the plugin's own route, under whatever prefix TensorBoard has.
 
+import { answered, isReport } from "./embedded";
 import { decodeSeries } from "./framing";
 
 export type RuleKind = "value" | "norm" | "global_norm" | "adaptive" | "custom" | "none";
@@ -231,7 +232,7 @@ export function seriesArguments(query: SeriesQuery): URLSearchParams {
 }
 
 export async function get(address: string, signal?: AbortSignal): Promise<Response> {
-  const response = await fetch(address, signal ? { signal } : {});
+  const response = await (isReport ? answered(address) : fetch(address, signal ? { signal } : {}));
   if (!response.ok) throw new HttpError(response.status, await response.text());
   return response;
 }

@@ -57,7 +57,7 @@ export function applyTheme(root: HTMLElement, theme: Theme): void {
 
 /**
  * Calls back now and on every change. TensorBoard marks its own page's body, not ours; outside TensorBoard, or
- * where its page cannot be read, the system's preference decides.
+ * where its page cannot be read, the system's preference decides. Paper is light.
  */
 export function watchTheme(changed: (theme: Theme) => void): () => void {
   const host = hostBody();
@@ -69,10 +69,15 @@ export function watchTheme(changed: (theme: Theme) => void): () => void {
   const observer = new MutationObserver(tell);
   if (host) observer.observe(host, { attributes: true, attributeFilter: ["class"] });
   else system.addEventListener("change", tell);
+  const onPaper = (): void => changed(LIGHT);
+  window.addEventListener("beforeprint", onPaper);
+  window.addEventListener("afterprint", tell);
   tell();
   return () => {
     observer.disconnect();
     system.removeEventListener("change", tell);
+    window.removeEventListener("beforeprint", onPaper);
+    window.removeEventListener("afterprint", tell);
   };
 }
 

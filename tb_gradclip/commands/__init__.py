@@ -4,6 +4,7 @@
 
 - `run`          a training script, to record its clipping
 - `report`       runs in the terminal, or as JSON
+- `html_report`  the same command's `--out`: the dashboard in one file
 - `check`        whether runs keep to limits, for CI of training code
 - `import_logs`  runs made from logs that we did not write
 - `doctor`       why the tab is missing or empty

@@ -1,4 +1,4 @@
-"""`tb-gradclip report`: what clipping did to each run, in the terminal or as JSON.
+"""`tb-gradclip report`: what clipping did to each run, in the terminal, as JSON or, with `--out`, as an HTML page.
 
 Strategy: in a terminal a few lines a run, as wide as it is, with colours and sparklines. Anywhere else plain lines: a
 table with one line a run and two spaces at least between its columns, then a line for each alert, which begin with the
@@ -26,6 +26,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tb_gradclip.commands import found, summary
@@ -50,13 +51,25 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green
 def fill(parser: argparse.ArgumentParser) -> None:
     """Give the parser its arguments."""
     found.fill(parser)
-    parser.add_argument(
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
         "--json", action="store_true", help="print JSON; `pydoc tb_gradclip.commands.report` describes it"
+    )
+    form.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE.html",
+        help="write the dashboard of these runs, and of those with a loss scalar, as one file for browsers: no server, "
+        "no network, less than 2 MB",
     )
 
 
 def carry_out(options: argparse.Namespace) -> int:
-    """Report. Returns 0, or 2 if there is nothing to look at."""
+    """Report. Returns 0, or 2 if there is nothing to look at, or nowhere to write to."""
+    if options.out is not None:
+        from tb_gradclip.commands import html_report  # the dashboard's routes take a second to import
+
+        return html_report.write(options)
     runs = found.runs(options.logdir, options.run)
     if options.json:
         told = [report_json(run) for run in runs]

@@ -15,6 +15,13 @@ export function forget(chart: object): void {
   waiting.delete(chart);
 }
 
+/** Draws at once what is waiting: paper has no next frame. */
+export function drawAll(): void {
+  const all = [...waiting.values()];
+  waiting.clear();
+  for (const draw of all) draw();
+}
+
 function drawNext(): void {
   request = 0;
   const [next] = waiting;

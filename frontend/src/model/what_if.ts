@@ -49,6 +49,21 @@ export function axisRange({ thresholds, clip_rate }: Curve, also: readonly numbe
   ];
 }
 
+/** How far what is read off a curve may be from the truth: no further than its neighbouring points are apart. */
+export function resolution({ clip_rate, throttle }: Curve): number {
+  const steps = [clip_rate, throttle].flatMap((line) =>
+    line.slice(1).map((value, i) => Math.abs(value - (line[i] as number))),
+  );
+  return Math.max(0, ...steps);
+}
+
+/** How exact both shares are at a threshold between the points. */
+export function resolutionWords(curve: Curve | null): string {
+  if (!curve || curve.thresholds.length === 0) return "";
+  const within = (Math.ceil(resolution(curve) * 1000) / 10).toFixed(1);
+  return `Read off a curve of ${integer(curve.thresholds.length)} thresholds: both shares to within ${within}\u202f%.`;
+}
+
 /** Between points by proportion on a logarithmic axis; beyond the first one, where all is clipped, exact. */
 export function outcomeAt(curve: Curve, threshold: number): Outcome | null {
   const { thresholds, clip_rate, throttle } = curve;

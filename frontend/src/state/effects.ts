@@ -3,12 +3,13 @@
 import { batch, effect, untracked } from "@preact/signals";
 import { fetchHistogram, fetchRuns, type Run } from "../api";
 import { isShown, onDataReloaded, readLink, writeLink } from "../host";
-import { decodeSettings, encodeSettings } from "../model/link";
+import { decodeSettings, DEFAULTS, encodeSettings } from "../model/link";
 import { watchTheme } from "../theme";
 import { wantedWithin } from "./alerts";
 import { distributionStep } from "./cursor";
 import { explain } from "./explain";
 import { isOpening } from "./points";
+import { isReport, keepHeld } from "./report";
 import { keepHistogramMap } from "./histogram_map";
 import { keepFlight, keepWindows } from "./parameter_effect";
 import { applySettings, settings } from "./settings";
@@ -30,18 +31,16 @@ const POLL_EVERY = 10_000;
 const SETTLE_FOR = 120;
 /** Starts them all. Called once. */
 export function start(): void {
-  applySettings(decodeSettings(readLink()));
+  const linked = decodeSettings(readLink());
+  applySettings(isReport ? { ...linked, window: DEFAULTS.window, loss: null } : linked);
   watchTheme((next) => (theme.value = next));
   effect(() => {
     void lossTag.value; // runs say which loss they have
     untracked(() => void loadRuns());
   });
-  onDataReloaded(() => void loadRuns());
-  const poll = (): void => {
-    if (isShown()) void loadRuns();
-  };
-  setInterval(poll, POLL_EVERY);
-  document.addEventListener("visibilitychange", poll);
+  if (isReport)
+    keepHeld().catch(() => undefined); // that it cannot be read is said where the runs would be
+  else keepUpToDate();
   effect(keepLink);
   effect(keepSeries);
   effect(keepHistogram);
@@ -49,6 +48,15 @@ export function start(): void {
   effect(keepFlight);
   effect(keepWhatIf);
   keepHistogramMap();
+}
+
+function keepUpToDate(): void {
+  onDataReloaded(() => void loadRuns());
+  const poll = (): void => {
+    if (isShown()) void loadRuns();
+  };
+  setInterval(poll, POLL_EVERY);
+  document.addEventListener("visibilitychange", poll);
 }
 
 export async function loadRuns(): Promise<void> {

@@ -20,7 +20,8 @@ export type Format = "svg" | "png" | "csv";
 export interface Exported {
   readonly name: string;
   readonly svg: () => string;
-  readonly csv: () => Promise<Blob> | Blob;
+  /** Null where there are no numbers to be had. */
+  readonly csv: (() => Promise<Blob> | Blob) | null;
 }
 
 export async function download({ name, svg, csv }: Exported, format: Format): Promise<void> {
@@ -32,7 +33,7 @@ async function contentOf(
   svg: Exported["svg"],
   csv: Exported["csv"],
 ): Promise<Blob> {
-  if (format === "csv") return csv();
+  if (format === "csv") return csv?.() ?? new Blob([]);
   return format === "png" ? pngOf(svg()) : new Blob([svg()], { type: "image/svg+xml" });
 }
 

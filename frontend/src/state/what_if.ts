@@ -7,6 +7,7 @@ import { DEFAULTS } from "../model/link";
 import { suggestionRows, type Suggestion } from "../model/suggestions";
 import { axisRange, outcomeAt, tidy } from "../model/what_if";
 import type { Range } from "../model/ranges";
+import { isReport } from "./report";
 import { axis, focus, threshold, zoom } from "./signals";
 
 /** The newest answer and the request that it answers, or why there is none; null until the first. */
@@ -25,9 +26,9 @@ export const whatIfAnswer = computed<WhatIf | null>(() => {
   return known?.run === focus.value?.name ? known : null;
 });
 
-/** Steps that are looked at: those shown, where the axis is steps; null for the whole run. */
+/** Steps that are looked at: those shown, where the axis is steps; null for the whole run, which is all a report has. */
 export const whatIfRange = computed<Range | null>(() => {
-  if (axis.value !== "step" || !zoom.value) return null;
+  if (isReport || axis.value !== "step" || !zoom.value) return null;
   return [Math.ceil(zoom.value[0]), Math.floor(zoom.value[1])];
 });
 

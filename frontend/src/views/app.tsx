@@ -1,5 +1,6 @@
 import { computed } from "@preact/signals";
 import { isOpening } from "../state/points";
+import { isReport, reportWords } from "../state/report";
 import { failure, runs, selectedRuns } from "../state/signals";
 import { Alerts } from "./alerts";
 import { Distribution } from "./distribution";
@@ -49,6 +50,7 @@ export function App() {
         ) : (
           <>
             <h1 class="unseen">Gradient clipping</h1>
+            {isReport && <p class="report-words">{reportWords}</p>}
             <Health />
             <TimeCharts />
             {!isOpening.value && <Panels />}

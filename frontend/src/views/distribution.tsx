@@ -1,7 +1,7 @@
 // How large single gradients were before and after clipping, at the cursor's step.
 
 import { computed, effect } from "@preact/signals";
-import type { Histogram, Rule } from "../api";
+import type { Histogram, Rule, Run } from "../api";
 import { pageSvg } from "../charts/page_svg";
 import { DistributionChart, type DistributionData } from "../charts/distribution_chart";
 import { distanceWords } from "../model/alerts";
@@ -11,6 +11,7 @@ import { csvText } from "../model/table";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
 import { openAlert } from "../state/alerts";
 import { colourOf } from "../state/points";
+import { hasParameterDistributions } from "../state/report";
 import {
   cursor,
   focus,
@@ -158,21 +159,27 @@ function Pickers() {
   return (
     <>
       <RunPicker of="distribution" testId="distribution-run" />
-      <select
-        title={pickedParameter.value ?? undefined}
-        aria-label="Parameter of the distribution"
-        data-testid="distribution-parameter"
-        value={pickedParameter.value ?? ""}
-        onChange={(event) => (parameter.value = event.currentTarget.value || null)}
-      >
-        <option value="">all parameters</option>
-        {(run?.parameters ?? []).map((name) => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
-      </select>
+      {run && hasParameterDistributions(run.name) && <ParameterPicker run={run} />}
     </>
+  );
+}
+
+function ParameterPicker({ run }: { readonly run: Run }) {
+  return (
+    <select
+      title={pickedParameter.value ?? undefined}
+      aria-label="Parameter of the distribution"
+      data-testid="distribution-parameter"
+      value={pickedParameter.value ?? ""}
+      onChange={(event) => (parameter.value = event.currentTarget.value || null)}
+    >
+      <option value="">all parameters</option>
+      {run.parameters.map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
   );
 }
 

@@ -87,7 +87,7 @@ function Menu({ label, exported, close }: MenuProps) {
   return (
     <div class="menu" ref={list} onKeyDown={key}>
       <div role="menu" aria-label={`Export ${label} as`}>
-        {FORMATS.map((format) => (
+        {FORMATS.filter(([format]) => format !== "csv" || exported.csv).map((format) => (
           <Item key={format[0]} format={format} take={take} />
         ))}
       </div>

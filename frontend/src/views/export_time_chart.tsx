@@ -9,6 +9,7 @@ import { lossChart, normChart } from "../state/chart_data";
 import { stepsAsCsv } from "../state/export";
 import { chosenLimit } from "../state/norm_limits";
 import { clipRateChart, throttleChart, windowWords } from "../state/rate_charts";
+import { isReport } from "../state/report";
 import { axis, groupedRuns, plotWidth, theme, type ChartName } from "../state/signals";
 import { ExportMenu } from "./export_menu";
 
@@ -71,5 +72,6 @@ export function ExportTimeChart({ chart }: { readonly chart: ChartName }) {
     const words = { title: title(), axis: AXES[axis.value], dashes: dashes(), limit };
     return chartSvg(data.value, words, size, theme.value);
   };
-  return <ExportMenu name={chart} label={label} svg={picture} csv={() => stepsAsCsv(columns)} />;
+  const csv = isReport ? null : (): Promise<Blob> => stepsAsCsv(columns);
+  return <ExportMenu name={chart} label={label} svg={picture} csv={csv} />;
 }

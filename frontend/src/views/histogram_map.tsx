@@ -10,6 +10,7 @@ import { mapTable } from "../model/histogram_table";
 import { csvText } from "../model/table";
 import { colourOf } from "../state/points";
 import { distributionStep } from "../state/cursor";
+import { isReport } from "../state/report";
 import { histogramMap, mapInView, stepsInView } from "../state/histogram_map";
 import { cursor, focus, pinnedStep, theme } from "../state/signals";
 import { ExportMenu } from "./export_menu";
@@ -31,6 +32,8 @@ const data = computed<HistogramMapData | null>(() => {
   };
 });
 
+const ALL_ONLY = "A report has the map of all parameters together only.";
+
 export function HistogramMapPanel() {
   if ((focus.value?.histogram_steps ?? 0) < 2) return null;
   const map = answer.value;
@@ -50,7 +53,9 @@ export function HistogramMapPanel() {
           </span>
         )}
       </h2>
-      {histogramMap.value && !map && <p class="hint">It could not be read.</p>}
+      {histogramMap.value && !map && (
+        <p class="hint">{isReport ? ALL_ONLY : "It could not be read."}</p>
+      )}
       {map?.steps === 0 && <p class="hint">No step in this part has a recorded distribution.</p>}
       <MountChart
         testId="chart-histogram-map"

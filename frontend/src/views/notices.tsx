@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { plotWidthIn } from "../charts/time_chart";
 import { plural } from "../model/format";
 import { loadRuns } from "../state/effects";
+import { isReport } from "../state/report";
 import { failure, plotWidth, recordedRuns } from "../state/signals";
 
 const EXAMPLE = `from tb_gradclip.torch import ClipWriter
@@ -48,9 +49,11 @@ export function Failure({ whole = false }: { readonly whole?: boolean }) {
     <div class={whole ? "notice" : "banner bad"} role="alert" data-testid="error">
       {whole && <h1>The data could not be read</h1>}
       <p>{text}</p>
-      <button type="button" class="action" onClick={() => void loadRuns()}>
-        Try again
-      </button>
+      {!isReport && (
+        <button type="button" class="action" onClick={() => void loadRuns()}>
+          Try again
+        </button>
+      )}
     </div>
   );
 }
@@ -125,9 +128,21 @@ export function SampledBanner() {
         <b>
           {plural(sampled.length, "run")} {verb} steps.
         </b>{" "}
-        TensorBoard keeps a sample of long logs: spikes between the kept steps are invisible here.
-        Start it with <code>--samples_per_plugin=gradclip=0</code> to keep all.
+        {isReport ? (
+          "They were not recorded, or not to be read: spikes there are invisible."
+        ) : (
+          <Sampled />
+        )}
       </p>
     </div>
+  );
+}
+
+function Sampled() {
+  return (
+    <>
+      TensorBoard keeps a sample of long logs: spikes between the kept steps are invisible here.
+      Start it with <code>--samples_per_plugin=gradclip=0</code> to keep all.
+    </>
   );
 }

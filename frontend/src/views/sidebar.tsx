@@ -1,6 +1,7 @@
 import type { Run } from "../api";
 import { integer } from "../model/format";
 import { colourOf } from "../state/points";
+import { isReport } from "../state/report";
 import {
   axis,
   filter,
@@ -30,24 +31,30 @@ export function Sidebar() {
       <GroupingField />
       <AxisChoice />
       <Smoothing />
-      <section>
-        <h3>Clip-rate window</h3>
-        <Choice
-          name="window"
-          label="Steps that the clip rate looks back over"
-          options={[
-            [20, "20"],
-            [100, "100"],
-            [1000, "1000"],
-            [WHOLE_RUN, "run"],
-          ]}
-          value={window.value}
-          onChange={(steps) => (window.value = steps)}
-        />
-      </section>
-      <LossScalar />
+      {!isReport && <WindowChoice />}
+      {!isReport && <LossScalar />}
       <Completeness />
     </aside>
+  );
+}
+
+function WindowChoice() {
+  return (
+    <section>
+      <h3>Clip-rate window</h3>
+      <Choice
+        name="window"
+        label="Steps that the clip rate looks back over"
+        options={[
+          [20, "20"],
+          [100, "100"],
+          [1000, "1000"],
+          [WHOLE_RUN, "run"],
+        ]}
+        value={window.value}
+        onChange={(steps) => (window.value = steps)}
+      />
+    </section>
   );
 }
 

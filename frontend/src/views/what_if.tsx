@@ -9,10 +9,12 @@ import {
   curveCells,
   nudged,
   outcomeWords,
+  resolutionWords,
   ruleWords,
   thresholdAt,
 } from "../model/what_if";
 import { colourOf } from "../state/points";
+import { isReport } from "../state/report";
 import { focus, theme, threshold } from "../state/signals";
 import {
   ownThreshold,
@@ -69,6 +71,7 @@ function Contents() {
         <b data-testid="what-if-words">{outcome ? outcomeWords(outcome) : ""}</b>
       </p>
       {rule !== null && <p class="words soft">{rule}</p>}
+      {isReport && <p class="words soft">{resolutionWords(whatIfAnswer.value)}</p>}
       <MountChart
         testId="chart-what-if"
         label="Clip rate and throttle by threshold"

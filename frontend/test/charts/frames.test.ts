@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { drawSoon, forget } from "../../src/charts/frames";
+import { drawAll, drawSoon, forget } from "../../src/charts/frames";
 
 let asked: (() => void)[] = [];
 
@@ -45,4 +45,13 @@ it("draws no chart that is gone, and goes on after one that failed", () => {
   expect(frame).toThrow("broken");
   frame();
   expect(drawn).toEqual(["c"]);
+});
+
+it("draws all at once where there is no next frame, and none of them again", () => {
+  const drawn: string[] = [];
+  for (const name of ["a", "b", "c"]) drawSoon({}, () => drawn.push(name));
+  drawAll();
+  expect(drawn).toEqual(["a", "b", "c"]);
+  frame();
+  expect(drawn.length).toBe(3);
 });

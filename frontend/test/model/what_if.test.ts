@@ -7,6 +7,8 @@ import {
   nudged,
   outcomeAt,
   outcomeWords,
+  resolution,
+  resolutionWords,
   ruleWords,
   shareOnAxis,
   thresholdAt,
@@ -181,4 +183,30 @@ it("a curve is taken along as a row for each of its points", () => {
     ["a", 0.5, 1, 0.75],
     ["a", 2, 0, 0],
   ]);
+});
+
+describe("resolution", () => {
+  it("is further than any threshold between the points is from the truth", () => {
+    for (let seed = 1; seed < 6; seed++) {
+      const { norms, curve } = example(seed);
+      const bound = resolution(curve);
+      const random = randomNumbers(seed + 100);
+      expect(bound).toBeLessThan(0.1);
+      for (let i = 0; i < 100; i++) {
+        const threshold = 10 ** (2 * random() - 1);
+        const [told, truth] = [outcomeAt(curve, threshold), clipped(norms, threshold)];
+        if (threshold > (curve.thresholds.at(-1) as number)) continue;
+        expect(Math.abs((told?.clip_rate ?? 9) - truth.rate)).toBeLessThanOrEqual(bound + 1e-9);
+      }
+    }
+  });
+
+  it("is told in per cent, and of nothing not at all", () => {
+    const curve = { thresholds: [1, 2, 3], clip_rate: [1, 0.5, 0.4], throttle: [0.2, 0.1, 0] };
+    expect(resolution(curve)).toBe(0.5);
+    expect(resolutionWords(curve)).toBe(
+      "Read off a curve of 3 thresholds: both shares to within 50.0\u202f%.",
+    );
+    expect(resolutionWords(null)).toBe("");
+  });
 });
