@@ -23,7 +23,8 @@ export function answered(state: State, address: string): Promise<Response> {
 }
 
 function answer(state: State, route: string, query: URLSearchParams): Response {
-  if (route === "runs") return Response.json({ schema: 1, runs: state.runs });
+  if (route === "runs")
+    return Response.json({ schema: 1, runs: state.runs, problems: state.problems ?? [] });
   if (route === "series") return new Response(series(state, query));
   if (route === "csv") return new Response(csv(state, query));
   const run = state.runs.find(({ name }) => name === query.get("run"));

@@ -1,11 +1,13 @@
 // Numbers of made-up runs. They follow from the name of the run and the step, so that pictures can be compared.
 
-import type { Run } from "../src/api";
+import type { Problem, Run } from "../src/api";
 import { randomNumbers } from "../test/random";
 import type { SeriesPart } from "../test/series_body";
 
 export interface State {
   readonly runs: readonly Run[];
+  /** What could not be read. */
+  readonly problems?: readonly Problem[];
   /** What a route does instead of answering. */
   readonly broken?: Readonly<Record<string, "silent" | "fails">>;
   /** Values of every line instead of those made up. */

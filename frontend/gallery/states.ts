@@ -75,6 +75,12 @@ const TROUBLED = run("troubled", { alerts: TROUBLE, skipped_steps: 12 });
 const SEEDS = Array.from({ length: 50 }, (_, i) => run(`sweep/seed-${i}`));
 const scalarsOnly = (scalars.runs as unknown as readonly Run[]).filter((each) => !each.recorded);
 
+const PROBLEMS = [
+  { run: "damaged", problem: "3 `steps` records could not be read: they hold 12 bytes too few" },
+  { run: "garbage", problem: "1 place could not be read: the event at byte 0 is damaged" },
+];
+const SEAMS = [1500, 3200].map((step) => ({ step, wall_time: 1767225600 + step / 2 }));
+
 /** All that is asked for once the runs are known. */
 function everyRoute(does: "silent" | "fails"): State["broken"] {
   const routes = ["series", "histogram", "histograms", "what_if", "parameters", "flight"];
@@ -97,6 +103,8 @@ export const STATES: Readonly<Record<string, State>> = {
   "no-rule": { runs: [run("free", UNCLIPPED)] },
   "no-histograms": { runs: [run("lean", { histogram_steps: 0 })] },
   sampled: { runs: [run("long", { complete: false }), run("short")] },
+  unreadable: { runs: [run("damaged", { complete: false }), run("short")], problems: PROBLEMS },
+  resumed: { runs: [run("resumed", { seams: SEAMS }), run("short")] },
   "many-alerts": { runs: [TROUBLED, run("calm")] },
   names: { runs: NAMES.map((name) => run(name, { alerts: [alert(10, "spike", "warning")] })) },
   "alert-selected": { runs: [TROUBLED], link: "p.gradclip.alert=4000%3Adivergence%3Atroubled" },

@@ -101,6 +101,12 @@ export interface Run {
   readonly alerts: readonly Alert[];
 }
 
+/** Something of a run that could not be read, as a sentence without its full stop. */
+export interface Problem {
+  readonly run: string;
+  readonly problem: string;
+}
+
 /** A run on the wire: one without a measured overhead may leave the field out. */
 type AnsweredRun = Omit<Run, "overhead"> & Partial<Pick<Run, "overhead">>;
 
@@ -180,12 +186,14 @@ export class HttpError extends Error {
 export async function fetchRuns(
   loss: string | null = null,
   signal?: AbortSignal,
-): Promise<readonly Run[]> {
+): Promise<{ readonly runs: readonly Run[]; readonly problems: readonly Problem[] }> {
   const query = loss === null ? "" : `?${new URLSearchParams({ loss })}`;
   const answer = (await (await get(`runs${query}`, signal)).json()) as {
     runs: readonly AnsweredRun[];
+    problems?: readonly Problem[];
   };
-  return answer.runs.map((run) => ({ ...run, overhead: run.overhead ?? null }));
+  const runs = answer.runs.map((run) => ({ ...run, overhead: run.overhead ?? null }));
+  return { runs, problems: answer.problems ?? [] };
 }
 
 export async function fetchSeries(query: SeriesQuery, signal?: AbortSignal): Promise<Series[]> {

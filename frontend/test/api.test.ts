@@ -93,7 +93,7 @@ describe("requests", () => {
 
   it("are relative, so that they work under any path prefix", async () => {
     const fetched = answer(Response.json({ schema: 1, runs: [] }));
-    expect(await fetchRuns()).toEqual([]);
+    expect(await fetchRuns()).toEqual({ runs: [], problems: [] });
     expect(fetched).toHaveBeenCalledWith("runs", {});
   });
 
@@ -106,7 +106,7 @@ describe("requests", () => {
   it("take a run that does not say its overhead as one where it is not known", async () => {
     const runs = [{ name: "a", overhead: 0.004 }, { name: "b", overhead: null }, { name: "c" }];
     answer(Response.json({ schema: 1, runs }));
-    expect((await fetchRuns()).map((run) => run.overhead)).toEqual([0.004, null, null]);
+    expect((await fetchRuns()).runs.map((run) => run.overhead)).toEqual([0.004, null, null]);
   });
 
   it("name a parameter only when one is picked", async () => {

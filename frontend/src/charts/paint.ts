@@ -14,6 +14,9 @@ const LABEL_FONT = (ratio: number): string => `${11 * ratio}px ${FONT_FAMILY}`;
 const TRIANGLE_SPACING = 7;
 /** With more markers than this, only the lines of errors stay strong. */
 const FEW_MARKERS = 10;
+/** Seams that are drawn in full height. */
+const FEW_SEAMS = 8;
+const SEAM_FOOT = 8;
 /** Runs whose bars lie side by side before the rest share a place. */
 const MOST_ROWS = 5;
 
@@ -55,9 +58,28 @@ export function across(area: Area, data: ChartData, x: number): number {
   return area.left + ((x - data.xRange[0]) / (data.xRange[1] - data.xRange[0])) * area.width;
 }
 
+/** A line from top to bottom where a run was resumed, or of many only its foot. */
+function paintSeams(context: Pen, area: Area, data: ChartData): void {
+  const inside = (data.seams ?? []).filter(({ x }) => x >= data.xRange[0] && x <= data.xRange[1]);
+  const bottom = area.top + area.height;
+  const top = inside.length > FEW_SEAMS ? bottom - SEAM_FOOT * area.ratio : area.top;
+  context.lineWidth = area.ratio;
+  context.setLineDash([area.ratio, 2 * area.ratio]);
+  for (const { x, colour } of inside) {
+    const at = Math.round(across(area, data, x)) + 0.5;
+    context.strokeStyle = colour;
+    context.beginPath();
+    context.moveTo(at, top);
+    context.lineTo(at, bottom);
+    context.stroke();
+  }
+  context.setLineDash([]);
+}
+
 /** Under the lines: a clipped norm runs exactly along its threshold. */
 export function paintUnder(context: Pen, area: Area, data: ChartData): void {
   context.save();
+  paintSeams(context, area, data);
   context.lineWidth = 1.25 * area.ratio;
   for (const { value, colour } of data.thresholds) {
     const y = down(area, data, value);

@@ -49,6 +49,13 @@ export interface Beyond {
   readonly colour: string;
 }
 
+/** Where a later writer of a run went on, placed on the horizontal axis. */
+export interface Seam {
+  readonly x: number;
+  readonly run: string;
+  readonly colour: string;
+}
+
 /** An alert of one run, placed on the horizontal axis. */
 export interface AlertItem extends Marked {
   readonly run: string;
@@ -72,6 +79,7 @@ export interface ChartData {
   readonly gaps: readonly RunGap[];
   readonly beyond: readonly Beyond[];
   readonly alerts: readonly AlertItem[];
+  readonly seams?: readonly Seam[];
   readonly xRange: Range;
   readonly yRange: Range;
   /** What to say where there is nothing to draw; null where there is. */

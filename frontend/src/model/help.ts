@@ -39,7 +39,7 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
   loss: {
     title: "Loss",
     shows:
-      "The loss of each step, as it was given to the writer, with a marker where an alert was raised: red for errors, amber for warnings.",
+      "The loss of each step, as it was given to the writer, with a marker where an alert was raised: red for errors, amber for warnings. A dotted line stands where a later writer went on with a run.",
     reading:
       "Triangles on the edge stand where the loss was NaN or infinite. Drag to zoom, or turn the wheel with Ctrl (Cmd or Alt on a Mac) pressed; without it the page scrolls. Double-click to see all, click to pin a step; arrow keys move the cursor, Enter pins, Escape shows all. Point at a marker to read what happened and which parameter changed first.",
     remedy:

@@ -10,6 +10,7 @@ import {
   type Band,
   type ChartData,
   type Line,
+  type Seam,
 } from "../model/chart";
 import { bandsOf, type Envelope } from "../model/envelope";
 import { alertLabel, alertPlural, isMarked, episodeWords } from "../model/health";
@@ -101,6 +102,17 @@ export const alertItems = computed<readonly AlertItem[]>(() =>
   ),
 );
 
+/** Where runs were resumed, on the current axis. */
+export const seams = computed<readonly Seam[]>(() =>
+  selectedRuns.value.flatMap((run) =>
+    run.seams.map(({ step, wall_time }) => ({
+      x: place(step, wall_time, run, axis.value),
+      run: run.name,
+      colour: colourOf(run),
+    })),
+  ),
+);
+
 const NOTHING_FINITE = "nothing finite here";
 
 function lossNote(): string {
@@ -140,6 +152,7 @@ export function frame(
     gaps: marksGaps ? gapsOf(column) : [],
     beyond: beyondRange(drawn, xRange, yRange),
     alerts: alertItems.value,
+    seams: seams.value,
     xRange,
     note: hasValues(lines, xRange) ? null : (unread(column) ?? note()),
     yRange,

@@ -20,6 +20,7 @@ import {
   focus,
   histogram,
   lossTag,
+  problems,
   pickedParameter,
   recoveries,
   runs,
@@ -66,7 +67,11 @@ export async function loadRuns(): Promise<void> {
     if (loss !== lossTag.peek()) return; // another answer is on its way
     batch(() => {
       // Equal content must not wake anything up.
-      if (JSON.stringify(next) !== JSON.stringify(runs.value)) runs.value = next;
+      const known = { runs: runs.value, problems: problems.value };
+      if (JSON.stringify(next) !== JSON.stringify(known)) {
+        runs.value = next.runs;
+        problems.value = next.problems;
+      }
       if (failure.value !== null) recoveries.value++;
       failure.value = null;
     });

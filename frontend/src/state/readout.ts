@@ -6,8 +6,17 @@ import { duration, integer, moment, number, percent, percentRange, plural } from
 import { rowAt, sortedReadout, type Readout } from "../model/readout";
 import { groupLines, type GroupColumn } from "./group_lines";
 import { colourOf, points, type Points } from "./points";
+import { seams } from "./chart_data";
 import { clips } from "./rate_charts";
-import { axis, cursor, selectedRuns, type ChartName, type OwnChart } from "./signals";
+import {
+  axis,
+  cursor,
+  plotWidth,
+  selectedRuns,
+  shownRange,
+  type ChartName,
+  type OwnChart,
+} from "./signals";
 
 export interface ReadoutRow {
   readonly run: string;
@@ -20,7 +29,12 @@ export interface ReadoutRow {
 
 const MOST_ROWS = 14;
 
-export const readout = computed<(Readout<ReadoutRow> & { readonly title: string }) | null>(() => {
+/** Pixels from the cursor to a seam that it tells of. */
+const NEAR = 4;
+
+export const readout = computed<
+  (Readout<ReadoutRow> & { readonly title: string; readonly resumed: readonly string[] }) | null
+>(() => {
   const at = cursor.value;
   if (!at || !isTimeChart(at.chart)) return null;
   const say = SAY[at.chart];
@@ -31,8 +45,15 @@ export const readout = computed<(Readout<ReadoutRow> & { readonly title: string 
       const said = say(run.name, at.x);
       return said ? [{ run: run.name, colour: colourOf(run), detail: "", ...said }] : [];
     });
-  return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x) };
+  return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x), resumed: resumedNear(at.x) };
 });
+
+/** Runs that a later writer went on with about here. */
+function resumedNear(x: number): string[] {
+  const [low, high] = shownRange.value;
+  const reach = (NEAR * (high - low)) / Math.max(plotWidth.value, 1);
+  return seams.value.filter((seam) => Math.abs(seam.x - x) <= reach).map(({ run }) => run);
+}
 
 const COLUMN_OF: Readonly<Record<ChartName, GroupColumn>> = {
   loss: "loss",

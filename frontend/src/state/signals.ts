@@ -1,7 +1,7 @@
 // What the dashboard knows. Signals are set by the actions below and by effects.ts; views only read them.
 
 import { batch, computed, signal } from "@preact/signals";
-import type { Axis, Column, Histogram, Run, Series } from "../api";
+import type { Axis, Column, Histogram, Problem, Run, Series } from "../api";
 import type { AlertKey } from "../model/alerts";
 import type { AlertItem } from "../model/chart";
 import { assignSlots, colour, type Slots } from "../model/colours";
@@ -44,6 +44,8 @@ export const FIRST_SELECTED = 20;
 
 /** Every run with gradclip data or a loss among its scalars; null until the first answer. */
 export const runs = signal<readonly Run[] | null>(null);
+/** What of the logs could not be read. */
+export const problems = signal<readonly Problem[]>([]);
 /** Why the newest request for runs or series failed; null when it did not. */
 export const failure = signal<string | null>(null);
 /** Counts recoveries from a failure: everything that may be missing since is asked for again. */

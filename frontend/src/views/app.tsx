@@ -7,7 +7,7 @@ import { Distribution } from "./distribution";
 import { Health } from "./health";
 import { Parameters } from "./parameters";
 import { Sidebar } from "./sidebar";
-import { Empty, Failure, Loading, Nothing, SampledBanner } from "./notices";
+import { Empty, Failure, Loading, Nothing, ProblemsBanner, SampledBanner } from "./notices";
 import { Suggestions } from "./suggestions";
 import { TimeCharts } from "./time_charts";
 import { WhatIf } from "./what_if";
@@ -44,6 +44,7 @@ export function App() {
       <Sidebar />
       <main>
         <Failure />
+        <ProblemsBanner />
         <SampledBanner />
         {now === "unselected" ? (
           <Nothing />

@@ -6,7 +6,9 @@ import { plotWidthIn } from "../charts/time_chart";
 import { plural } from "../model/format";
 import { loadRuns } from "../state/effects";
 import { isReport } from "../state/report";
-import { failure, plotWidth, recordedRuns } from "../state/signals";
+import { failure, plotWidth, recordedRuns, problems } from "../state/signals";
+
+const MOST_PROBLEMS = 20;
 
 const EXAMPLE = `from tb_gradclip.torch import ClipWriter
 
@@ -118,8 +120,32 @@ export function Nothing() {
   );
 }
 
+/** What could not be read, whether its run is selected or not even there. */
+export function ProblemsBanner() {
+  const all = problems.value;
+  if (all.length === 0) return null;
+  const concerned = new Set(all.map(({ run }) => run)).size;
+  return (
+    <details class="banner warn" data-testid="problems">
+      <summary>
+        <b>Of {plural(concerned, "run")} not everything could be read.</b> What could is shown.
+      </summary>
+      <ul>
+        {all.slice(0, MOST_PROBLEMS).map(({ run, problem }) => (
+          <li key={`${run} ${problem}`}>
+            <bdi class="run-name">{run}</bdi>: {problem}.
+          </li>
+        ))}
+        {all.length > MOST_PROBLEMS && <li>and {all.length - MOST_PROBLEMS} more</li>}
+      </ul>
+    </details>
+  );
+}
+
+/** Runs that miss steps for no other reason: it must be the sampling. */
 export function SampledBanner() {
-  const sampled = recordedRuns.value.filter((run) => !run.complete);
+  const broken = new Set(problems.value.map(({ run }) => run));
+  const sampled = recordedRuns.value.filter((run) => !run.complete && !broken.has(run.name));
   if (sampled.length === 0) return null;
   const verb = sampled.length === 1 ? "misses" : "miss";
   return (

@@ -8,6 +8,7 @@ import { readout } from "../state/readout";
 import { cursor, marker, shownRange, type ChartName } from "../state/signals";
 
 const MOST_ALERTS = 4;
+const MOST_RESUMED = 3;
 
 export function Tooltip({ chart }: { readonly chart: ChartName }) {
   if (marker.value) {
@@ -69,6 +70,12 @@ function ReadoutText() {
           ))}
         </tbody>
       </table>
+      {now.resumed.length > 0 && (
+        <p class="soft" data-testid="resumed">
+          resumed here: {now.resumed.slice(0, MOST_RESUMED).join(", ")}
+          {now.resumed.length > MOST_RESUMED && ` and ${now.resumed.length - MOST_RESUMED} more`}
+        </p>
+      )}
       {now.more > 0 && <p class="soft">and {now.more} more below</p>}
       {now.shown.length === 0 && <p class="soft">nothing recorded here</p>}
     </>

@@ -52,6 +52,18 @@ const points = (path: Element | undefined): number[][] =>
   ]);
 
 describe("a chart as SVG", () => {
+  it("has a line from top to bottom where a run was resumed, of many only its foot", () => {
+    const seam = { x: 15, run: "a", colour: "#123456" };
+    const [full] = strokes(drawn({ seams: [seam] }), "#123456");
+    const [[, top = 0] = [], [, bottom = 0] = []] = points(full);
+    expect(bottom - top).toBeGreaterThan(100);
+    const many = strokes(drawn({ seams: Array.from({ length: 9 }, () => seam) }), "#123456");
+    expect(many).toHaveLength(9);
+    const [[, from = 0] = [], [, to = 0] = []] = points(many[0]);
+    expect(to - from).toBe(8);
+    expect(strokes(drawn({ seams: [{ ...seam, x: 99 }] }), "#123456")).toEqual([]);
+  });
+
   it("says what the page says: title, axes, dashes, runs", () => {
     const said = texts(drawn({ lines: [line("a", [1, 2]), line("b", [3, 4]), line("a", [5, 6])] }));
     for (const word of ["Gradient norm", "step", "before", "after", "0", "10", "20", "5"]) {

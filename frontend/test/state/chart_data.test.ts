@@ -3,7 +3,6 @@ import { DEFAULTS } from "../../src/model/link";
 import { lossChart, normChart } from "../../src/state/chart_data";
 import { lossIsLog } from "../../src/state/points";
 import { cursorStep, hover, openAlerts, pinCursor, pinX, stepCursor } from "../../src/state/cursor";
-import { readout } from "../../src/state/readout";
 import { applySettings } from "../../src/state/settings";
 import {
   cursor,
@@ -228,23 +227,5 @@ describe("cursor", () => {
     expect(pinnedStep.value).toBe(50);
     expect(zoom.value?.[0]).toBeLessThan(50);
     expect(zoom.value?.[1]).toBeGreaterThan(50);
-  });
-});
-
-describe("readout", () => {
-  it("lists the runs that have a row there, largest first", () => {
-    hover("loss", 0);
-    expect(readout.value?.shown.map((row) => [row.run, row.text])).toEqual([
-      ["b", "5"],
-      ["a", "4"],
-    ]);
-    expect(readout.value?.title).toBe("Step 0");
-  });
-
-  it("shows a norm before and after, and NaN as what it is", () => {
-    hover("norm", 0);
-    expect(readout.value?.shown.map((row) => row.text)).toEqual(["9 → 1"]);
-    hover("loss", 0.2);
-    expect(readout.value?.shown[0]).toMatchObject({ run: "a", text: "NaN" });
   });
 });
