@@ -6,6 +6,7 @@ A frame is a little-endian uint32 with the length of the header, the header, the
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -16,10 +17,31 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.rows import add_guesses, without_guesses
 
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, as Python has them for bytes of file names that are no UTF-8. No encoding knows them."""
+
+
+def encoded(value: Any) -> bytes:
+    """JSON in UTF-8, with U+FFFD in place of each lone surrogate: browsers read and send them as that anyway.
+
+    Raises:
+      ValueError: a number is not finite.
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return printable(text).encode()
+
+
+def printable(text: str) -> str:
+    """A text that can be encoded: U+FFFD stands for each lone surrogate."""
+    return LONE_SURROGATES.sub("\ufffd", text)
+
 
 def pack(header: Mapping[str, Any], body: bytes = b"", align: int = 1) -> bytes:
     """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of `align`."""
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = encoded(header)
     text += b" " * (-(4 + len(text)) % align)
     return struct.pack("<I", len(text)) + text + body
 

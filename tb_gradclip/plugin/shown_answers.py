@@ -17,18 +17,18 @@ MOST_CHOICES = 100
 FIELDS, BAND = ("step", "wall_time", "value"), ("low", "high")
 
 
-def shown_json(shown: Shown) -> dict[str, Any]:
-    """What the list of runs says of one."""
-    fields = _scalars_json(shown) if shown.recorded is None else answers.run_json(shown.recorded)
+def shown_json(shown: Shown, among: int = 1) -> dict[str, Any]:
+    """What the list of runs says of one `among` so many."""
+    fields = _scalars_json(shown) if shown.recorded is None else answers.run_json(shown.recorded, among)
     own = [] if shown.recorded is None else shown.recorded.run.alerts
     computed = [] if shown.curve is None else shown.curve.alerts_beside(own)
     marks = {id(alert) for alert in computed}
-    alerts = answers.newest(sorted([*own, *computed], key=lambda alert: alert.step))
+    alerts = answers.newest(sorted([*own, *computed], key=lambda alert: alert.step), among)
     return {
         **fields,
         "recorded": shown.recorded is not None,
         "loss": {**_loss_json(shown.curve), "choices": list(shown.choices[:MOST_CHOICES])},
-        "alerts": [{**vars(alert), "computed": id(alert) in marks} for alert in alerts],
+        "alerts": [{**answers.alert_json(alert), "computed": id(alert) in marks} for alert in alerts],
     }
 
 
@@ -59,6 +59,7 @@ def _scalars_json(shown: Shown) -> dict[str, Any]:
         "framework": None,
         "rule": answers.rule_json(Rule("none")),
         "parameters": [],
+        "parameters_left_out": 0,
         "dtypes": [],
         "replicas": 1,
         "gradients": "whole",
