@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,20 @@ Fetch = Callable[[int, int], Rows]
 """Rows of the table from one step to another, both included, in order; more on either side do no harm."""
 
 
+MOST_PIECES = 3
+"""Ranges whose lines are kept, as many as the columns of one view need: they begin and end with a stretch, since what
+stands out in one column does not in another, and those that look back begin earlier."""
+
+
+class _Piece(NamedTuple):
+    """Steps from one to another, both included, how many of the newest rows there were, and `Before.counted` or not."""
+
+    first: int
+    last: int
+    newest: int
+    whole: bool
+
+
 class OutlinedLines:
     """Lines over the table of one attempt: its outlines and its newest rows are here, the others are fetched.
 
@@ -47,6 +62,7 @@ class OutlinedLines:
         self._lock = threading.Lock()
         self._known = Growing(OUTLINE_DTYPE, room=sum(len(outline.rows) for outline in outlines))
         self._standing_out: dict[str, _StandingOut] = {}
+        self._near: dict[_Piece, tuple[Rows, Lines]] = {}
         self._totals = Totals()
         for outline in outlines:
             self._known.append(outline.rows)
@@ -96,12 +112,28 @@ class OutlinedLines:
         if not fine or (kept is None and clips):
             whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
             back = window - 1 if column in DERIVED and not whole else 0
-            before = known[: max(int(np.searchsorted(known["row"], first["row"] - back, side="right")), 1)]
-            piece = self._between(rows, int(before["step"][-1]), int(last["step"]))
+            start = (int(first["row"]) - back) // STRETCH * STRETCH
+            before = known[: max(int(np.searchsorted(known["row"], start, side="right")), 1)]
+            end = int(np.searchsorted(known["row"], -(-int(last["row"]) // STRETCH) * STRETCH))
+            piece, lines = self._near_lines(rows, before, int(known["step"][: end + 1][-1]), whole=whole)
             if len(piece):  # else the loader sampled these rows away
-                line = _lines_of_piece(piece, before, whole=whole).line(piece, column, view, window=window, clips=clips)
+                line = lines.line(piece, column, view, window=window, clips=clips)
                 return line._replace(places=line.places + int(before["row"][-1]))
         return Line(line.rows["row"], line.rows, line.numbers, total)
+
+    def _near_lines(self, rows: Rows, before: Rows, last: int, *, whole: bool) -> tuple[Rows, Lines]:
+        """Rows from the last of those `before` up to a step, and lines over them, which all columns share."""
+        key = _Piece(int(before["step"][-1]), last, len(rows), whole)
+        with self._lock:
+            known = self._near.pop(key, None)
+        if known is None:
+            piece = self._between(rows, key.first, last)
+            known = piece, _lines_of_piece(piece, before, whole=whole) if len(piece) else Lines()
+        with self._lock:
+            self._near[key] = known
+            for old in list(self._near)[:-MOST_PIECES]:
+                del self._near[old]
+        return known
 
     def _extend(self, rows: Rows) -> None:
         """Take the rows that are new."""
