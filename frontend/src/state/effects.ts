@@ -3,6 +3,7 @@
 import { batch, effect, untracked } from "@preact/signals";
 import { fetchHistogram, fetchRuns, fetchSeries, type Column, type Run } from "../api";
 import { isShown, onDataReloaded, readLink, writeLink } from "../host";
+import { batches } from "../model/batches";
 import { decodeSettings, encodeSettings } from "../model/link";
 import { extent } from "../model/ranges";
 import { watchTheme } from "../theme";
@@ -35,8 +36,6 @@ import {
 const COLUMNS: readonly Column[] = ["loss", "norm_before", "norm_after", "threshold", "clip_rate"];
 const POLL_EVERY = 10_000;
 const SETTLE_FOR = 120;
-/** Names of runs travel in the address, whose length servers limit. */
-const RUNS_PER_REQUEST = 25;
 
 /** Starts them all. Called once. */
 export function start(): void {
@@ -117,8 +116,8 @@ function keepSeries(): (() => void) | undefined {
   const abort = new AbortController();
   const isFirst = missing.some(({ run }) => !known.has(run.name));
   const load = async (): Promise<void> => {
-    for (let i = 0; i < missing.length && !abort.signal.aborted; i += RUNS_PER_REQUEST) {
-      await loadSeries(missing.slice(i, i + RUNS_PER_REQUEST), abort.signal);
+    for (const batch of batches(missing.map((each) => ({ ...each, name: each.run.name })))) {
+      if (!abort.signal.aborted) await loadSeries(batch, abort.signal);
     }
   };
   const timer = setTimeout(() => void load(), isFirst ? 0 : SETTLE_FOR);
