@@ -27,6 +27,13 @@ def free_port() -> int:
 @contextlib.contextmanager
 def tensorboard(logdir: Path, *options: str) -> Iterator[str]:
     """Start TensorBoard on a directory; gives its address once it answers, with a trailing slash."""
+    with board(logdir, *options) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def board(logdir: Path, *options: str) -> Iterator[tuple[str, int]]:
+    """The same, with the id of its process."""
     port = free_port()
     prefix = next((o.removeprefix("--path_prefix=") for o in options if o.startswith("--path_prefix=")), "")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--port", str(port)]
@@ -36,7 +43,7 @@ def tensorboard(logdir: Path, *options: str) -> Iterator[str]:
         try:
             address = f"http://localhost:{port}{prefix}/"
             _wait(process, address, log)
-            yield address
+            yield address, process.pid
         finally:
             process.terminate()
             process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import threading
@@ -19,6 +20,11 @@ MOST_BYTES = 64 << 20
 """Of all bodies that are kept, those asked for last."""
 
 MOST_ANSWERS = 256
+
+AT_ONCE = 2
+"""Answers that are worked on at a time. More would not be ready sooner, since Python computes one thing at a time, but
+all of them later, and each takes memory."""
+
 COMPRESSION = 3
 """As TensorBoard compresses: a better level takes longer than it saves."""
 
@@ -76,14 +82,18 @@ class KeptAnswers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[Hashable, _Entry] = {}
+        self._working = threading.Semaphore(AT_ONCE)
 
-    def answer(self, question: Hashable, state: Sequence[object], make: Callable[[], Body]) -> Body:
+    def answer(
+        self, question: Hashable, state: Sequence[object], make: Callable[[], Body], *, quick: bool = False
+    ) -> Body:
         """The answer to a question, kept or made.
 
         Args:
           question: tells it from all others.
           state: what it is made of. An answer holds as long as these are the very same objects.
           make: makes it. Whatever that raises reaches everybody who asks.
+          quick: whether that takes so little that it need not wait for others.
         """
         with self._lock:
             entry = self._entries.pop(question, None)
@@ -92,7 +102,8 @@ class KeptAnswers:
             self._entries[question] = entry
         with entry.making:
             if entry.body is None:
-                entry.body = make()
+                with contextlib.nullcontext() if quick else self._working:
+                    entry.body = make()
                 self._forget_old()
             return entry.body
 

@@ -119,7 +119,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
     @_route
     def _index(self, request: wrappers.Request) -> Body:
         written = BUNDLE.stat().st_mtime_ns  # another one while the dashboard is worked on
-        return self._answers.answer(("index.js", written), [], lambda: body(BUNDLE.read_bytes(), "text/javascript"))
+        return self._answers.answer(("index.js", written), [], _code, quick=True)
 
     @_route
     def _runs(self, request: wrappers.Request) -> Body:
@@ -130,7 +130,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             runs = [shown_answers.shown_json(shown, len(known)) for shown in known.values()]
             return body(*_json({"schema": SCHEMA, "runs": runs}))
 
-        return self._answers.answer((*_question(request), choices), _made_of(known.values()), answer)
+        return self._answers.answer((*_question(request), choices), _made_of(known.values()), answer, quick=True)
 
     @_route
     def _series(self, request: wrappers.Request) -> Body:
@@ -187,14 +187,18 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             raise errors.NotFoundError(error.args[0]) from error
 
     @_route
-    def _what_if(self, request: wrappers.Request) -> Answer:
+    def _what_if(self, request: wrappers.Request) -> Body:
         recorded = self._one(request)
         bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
         points = _whole(request, "points", 200, 10, 2000)
         threshold = _number(request, "at", 0.0) if "at" in request.args else None
         if threshold is not None and not 0 < threshold < math.inf:
             raise errors.InvalidArgumentError(f"`at` must be a number above 0, got {request.args['at']!r}")
-        return _json(self._what_ifs.answer(recorded, bounds, points, threshold))
+
+        def answer() -> Body:
+            return body(*_json(self._what_ifs.answer(recorded, bounds, points, threshold)))
+
+        return self._answers.answer(_question(request), [recorded.run], answer)
 
     @_route
     def _parameters(self, request: wrappers.Request) -> Body:
@@ -250,6 +254,10 @@ def _question(request: wrappers.Request) -> tuple[object, ...]:
     """Tells what is asked from all else that is."""
     asked = tuple(request.args.items(multi=True))
     return request.path, plugin_util.experiment_id(request.environ), asked
+
+
+def _code() -> Body:
+    return body(BUNDLE.read_bytes(), "text/javascript")
 
 
 def _made_of(runs: Iterable[Shown]) -> list[object]:

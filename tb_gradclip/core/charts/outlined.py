@@ -24,17 +24,13 @@ from tb_gradclip.core.charts.outline import (
     described,
     lookback,
 )
+from tb_gradclip.core.charts.room import SHARED, Room
 from tb_gradclip.core.growing import Growing
 from tb_gradclip.core.rules import Floats
 from tb_gradclip.core.totals import Totals
 
 Fetch = Callable[[int, int], Rows]
 """Rows of the table from one step to another, both included, in order; more on either side do no harm."""
-
-
-MOST_PIECES = 3
-"""Ranges whose lines are kept, as many as the columns of one view need: they begin and end with a stretch, since what
-stands out in one column does not in another, and those that look back begin earlier."""
 
 
 class _Piece(NamedTuple):
@@ -52,17 +48,18 @@ class OutlinedLines:
     Args:
       outlines: one or more, consecutive, from the attempt's first row on.
       fetch: gets rows that are not here.
+      room: keeps those looked at last.
 
     Methods take the newest rows as `Lines` takes a whole table: they may grow between calls but keep what they had.
     They reach back before the end of the last outline by as many rows as `WINDOWS` look back on.
     """
 
-    def __init__(self, outlines: Sequence[Outline], fetch: Fetch) -> None:
+    def __init__(self, outlines: Sequence[Outline], fetch: Fetch, room: Room = SHARED) -> None:
         self._fetch = fetch
         self._lock = threading.Lock()
         self._known = Growing(OUTLINE_DTYPE, room=sum(len(outline.rows) for outline in outlines))
         self._standing_out: dict[str, _StandingOut] = {}
-        self._near: dict[_Piece, tuple[Rows, Lines]] = {}
+        self._room, self._own = room, object()
         self._totals = Totals()
         for outline in outlines:
             self._known.append(outline.rows)
@@ -122,18 +119,17 @@ class OutlinedLines:
         return Line(line.rows["row"], line.rows, line.numbers, total)
 
     def _near_lines(self, rows: Rows, before: Rows, last: int, *, whole: bool) -> tuple[Rows, Lines]:
-        """Rows from the last of those `before` up to a step, and lines over them, which all columns share."""
+        """Rows from the last of those `before` up to a step, and lines over them.
+
+        They begin and end with a stretch, so that columns of one view share them though others stand out in each.
+        """
         key = _Piece(int(before["step"][-1]), last, len(rows), whole)
-        with self._lock:
-            known = self._near.pop(key, None)
-        if known is None:
+        near: tuple[Rows, Lines] | None = self._room.get((self._own, key))
+        if near is None:
             piece = self._between(rows, key.first, last)
-            known = piece, _lines_of_piece(piece, before, whole=whole) if len(piece) else Lines()
-        with self._lock:
-            self._near[key] = known
-            for old in list(self._near)[:-MOST_PIECES]:
-                del self._near[old]
-        return known
+            near = piece, _lines_of_piece(piece, before, whole=whole) if len(piece) else Lines()
+            self._room.put((self._own, key), near, 2 * piece.nbytes)  # lines take as much again at most
+        return near
 
     def _extend(self, rows: Rows) -> None:
         """Take the rows that are new."""
