@@ -67,7 +67,9 @@ class Viewer:
             await self.look("")
 
     async def zoom(self) -> None:
-        """Look at a range nobody looked at before."""
+        """Look at a range nobody looked at before; where there is no run yet, ask for one."""
+        if not self._runs:
+            return await self.poll()
         last = self._last
         width = last * 10 ** self._random.uniform(-2, 0)
         start = self._random.uniform(0, last - width)
@@ -87,7 +89,9 @@ class Viewer:
         )
 
     async def point(self) -> None:
-        """Look at the distribution of some step."""
+        """Look at the distribution of some step, if there is a run."""
+        if not self._runs:
+            return
         of = urllib.parse.quote(self._runs[0]["name"], safe="")
         await self.get(f"histogram?run={of}&step={self._random.randint(0, self._last)}")
 

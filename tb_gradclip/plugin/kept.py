@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from tensorboard.backend import http_util
@@ -23,7 +23,8 @@ MOST_ANSWERS = 256
 
 AT_ONCE = 2
 """Answers that are worked on at a time. More would not be ready sooner, since Python computes one thing at a time, but
-all of them later, and each takes memory."""
+all of them later. And each takes memory, which the C library does not give back but keeps for the thread that had it:
+so these two threads work for all connections."""
 
 COMPRESSION = 3
 """As TensorBoard compresses: a better level takes longer than it saves."""
@@ -82,7 +83,7 @@ class KeptAnswers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[Hashable, _Entry] = {}
-        self._working = threading.Semaphore(AT_ONCE)
+        self._workers = ThreadPoolExecutor(AT_ONCE, "gradclip-answers")
 
     def answer(
         self, question: Hashable, state: Sequence[object], make: Callable[[], Body], *, quick: bool = False
@@ -102,8 +103,7 @@ class KeptAnswers:
             self._entries[question] = entry
         with entry.making:
             if entry.body is None:
-                with contextlib.nullcontext() if quick else self._working:
-                    entry.body = make()
+                entry.body = make() if quick else self._workers.submit(make).result()
                 self._forget_old()
             return entry.body
 
