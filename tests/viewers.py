@@ -69,7 +69,8 @@ class Viewer:
     async def zoom(self) -> None:
         """Look at a range nobody looked at before; where there is no run yet, ask for one."""
         if not self._runs:
-            return await self.poll()
+            await self.poll()
+            return
         last = self._last
         width = last * 10 ** self._random.uniform(-2, 0)
         start = self._random.uniform(0, last - width)

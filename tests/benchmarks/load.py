@@ -65,9 +65,9 @@ def crowd(address: str, pid: int, given: argparse.Namespace) -> None:
     title = f"{given.viewers} viewers of {given.runs} runs of {given.steps:,} steps, {taken:.0f} s"
     print_table(title, ("route", "requests", "bad", "p50, ms", "p95", "p99", "longest", "MB"), lines)
     print(
-        f"\nTensorBoard took {after.seconds - before.seconds:.0f} s of processor time, the viewers {own:.0f} s; its memory "
-        f"went from {before.own >> 20} to {after.own >> 20} MB, its data server's from {before.children >> 20} to "
-        f"{after.children >> 20} MB; load of the machine {os.getloadavg()[0]:.1f}"
+        f"\nTensorBoard took {after.seconds - before.seconds:.0f} s of processor time, the viewers {own:.0f} s; "
+        f"its memory went from {before.own >> 20} to {after.own >> 20} MB, its data server's from "
+        f"{before.children >> 20} to {after.children >> 20} MB; load of the machine {os.getloadavg()[0]:.1f}"
     )
 
 
