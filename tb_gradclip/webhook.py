@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import json
 import queue
 import threading
@@ -31,8 +32,9 @@ class Webhook:
     """Posts alerts to an address as JSON. Training never waits for it.
 
     One thread posts them one after the other. A connection that fails, takes longer than `timeout`, or answers that it
-    is busy, is tried again after 1, 2, 4, … seconds; what fails for good is told once as a warning. At the end of the
-    program, and in `close`, it has `timeout` seconds for what is left.
+    is busy, is tried again after 1, 2, 4, … seconds; what fails for good is told once as a warning. An address that
+    redirects elsewhere fails: nothing goes where you did not say. At the end of the program, and in `close`, it has
+    `timeout` seconds for what is left.
 
     Args:
       url: where to, http or https.
@@ -106,7 +108,7 @@ class Webhook:
         request = urllib.request.Request(self._url, data, self._headers, method="POST")  # noqa: S310 - http or https
         for attempt in range(self._retries + 1):
             try:
-                with urllib.request.urlopen(request, timeout=self._timeout):  # noqa: S310
+                with _opener().open(request, timeout=self._timeout):
                     return
             except OSError as error:  # urllib's own errors are of that kind
                 final = isinstance(error, urllib.error.HTTPError) and error.code not in RETRIED
@@ -122,6 +124,20 @@ class Webhook:
         if not self._warned:
             self._warned = True
             warnings.warn(f"gradclip: {problem}. Training is not affected.", stacklevel=2)
+
+
+@functools.cache
+def _opener() -> Any:
+    """Opens addresses, and follows none to another: that would get the headers too, which often authorize."""
+    import urllib.request
+
+    class Staying(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, request: Any, file: Any, code: int, text: str, headers: Any, new: str) -> None:
+            place = urllib.parse.urlsplit(new).hostname or ""
+            text = f"it redirects to {place!r}; give the address that answers"
+            raise urllib.error.HTTPError(request.full_url, code, text, headers, file)
+
+    return urllib.request.build_opener(Staying)
 
 
 _live: weakref.WeakSet[Webhook] = weakref.WeakSet()

@@ -39,6 +39,15 @@ def tensorboard(
       start: what starts it, before any option.
       environment: variables of the process besides those of this one.
     """
+    with board(logdir, *options, start=start, environment=environment) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def board(
+    logdir: Path, *options: str, start: Sequence[str | Path] = START, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, int]]:
+    """The same, with the id of its process."""
     port = free_port()
     prefix = next((o.removeprefix("--path_prefix=") for o in options if o.startswith("--path_prefix=")), "")
     where = [] if any(o.startswith("--logdir_spec") for o in options) else ["--logdir", str(logdir)]
@@ -50,7 +59,7 @@ def tensorboard(
         try:
             address = f"http://localhost:{port}{prefix}/"
             _wait(process, address, log)
-            yield address
+            yield address, process.pid
         finally:
             process.terminate()
             process.wait()

@@ -31,6 +31,7 @@ class Server(ThreadingHTTPServer):
         self.statuses = list(statuses)
         self.bodies: list[Any] = []
         self.headers: list[Any] = []
+        self.elsewhere = ""
         self.done = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -51,6 +52,13 @@ class Handler(BaseHTTPRequestHandler):
             self.server.done.wait(30)
             return
         self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", self.server.elsewhere)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.server.bodies.append("GET")
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *arguments: Any) -> None:
@@ -153,6 +161,18 @@ def test_an_alert_of_the_last_step_is_posted_before_the_program_ends(serve: Any)
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
     assert [body["step"] for body in server.bodies] == [3]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_nothing_goes_where_a_server_redirects_to(serve: Any, status: int) -> None:
+    server, elsewhere = serve(status), serve(200)
+    server.elsewhere = elsewhere.url.replace("127.0.0.1", "localhost")
+    hook = Webhook(server.url, headers={"Authorization": "Bearer me"})
+    with pytest.warns(UserWarning, match=f"HTTP Error {status}: it redirects to 'localhost'; give the address"):
+        hook(ALERT)
+        hook.close()
+    assert len(server.bodies) == 1
+    assert elsewhere.bodies == []
 
 
 @pytest.mark.parametrize(

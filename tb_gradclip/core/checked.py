@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,9 @@ MOST = 1 << 53
 
 LATEST = 253_402_300_800.0
 """Seconds from 1970 to the year 10000: no clock shows more, and dates end there in Python and JavaScript."""
+
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, as Python has them for bytes of file names that are no UTF-8. No encoding knows them."""
 
 Decoded = TypeVar("Decoded")
 
@@ -56,10 +60,15 @@ def time(value: object) -> float:
 
 
 def text(value: object) -> str:
-    """A text; what UTF-8 cannot encode becomes a question mark."""
+    """A text, `printable`."""
     if not isinstance(value, str):
         raise _refusal("a text", value)
-    return value.encode("utf-8", "replace").decode()
+    return printable(value)
+
+
+def printable(value: str) -> str:
+    """A text that can be encoded: U+FFFD stands for each lone surrogate."""
+    return LONE_SURROGATES.sub("\ufffd", value)
 
 
 def optional(check: Callable[[object], Decoded], value: object) -> Decoded | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core.checked import LATEST, MOST, mapping
+from tb_gradclip.core.checked import LATEST, MOST, mapping, printable
 from tb_gradclip.core.rows import add_guesses, without_guesses
 
 MOST_ROWS = 1 << 16
@@ -24,9 +24,22 @@ MOST_BYTES = 1 << 27
 """Bytes of an unpacked body: far more than a histogram of 65,536 parameters has. Most records have a few kilobytes."""
 
 
+def encoded(value: Any) -> bytes:
+    """JSON in UTF-8, with U+FFFD in place of each lone surrogate: browsers read and send them as that anyway.
+
+    Raises:
+      ValueError: a number is not finite.
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return printable(text).encode()
+
+
 def pack(header: Mapping[str, Any], body: bytes = b"", align: int = 1) -> bytes:
     """Frame a header and a body. The header is padded with spaces so that the body starts at a multiple of `align`."""
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = encoded(header)
     text += b" " * (-(4 + len(text)) % align)
     return struct.pack("<I", len(text)) + text + body
 

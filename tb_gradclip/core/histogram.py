@@ -32,6 +32,8 @@ SHIFT = 22
 PIECE = (1 << 15) - 1
 """Elements counted together: their codes fit into a processor's cache, and PyTorch shares no work of this size among
 threads, who would then wait for one another."""
+MOST_NAMES = 5
+"""Parameters that an error message lists: a model may have a hundred thousand."""
 
 Bincount = Callable[[NDArray[np.uint32], int], NDArray[np.int64]]
 """`np.bincount` of codes with a `minlength`, or another function that gives the same."""
@@ -286,6 +288,8 @@ class GradientHistogram:
         if parameter is None:
             return slice(None)
         if parameter not in self.parameters:
-            raise KeyError(f"unknown parameter {parameter!r}; this run has {', '.join(self.parameters)}")
+            known = ", ".join(self.parameters[:MOST_NAMES])
+            more = f" and {len(self.parameters) - MOST_NAMES} more" if len(self.parameters) > MOST_NAMES else ""
+            raise KeyError(f"unknown parameter {parameter!r}; this run has {known}{more}")
         row = self.parameters.index(parameter)
         return slice(row, row + 1)

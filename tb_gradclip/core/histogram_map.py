@@ -5,7 +5,7 @@ Signs are folded together: what a map over time shows is how large gradients are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +45,7 @@ class HistogramMap(NamedTuple):
     high: Floats
 
 
-def histogram_map(histograms: Sequence[GradientHistogram], parameter: str | None = None) -> HistogramMap:
+def histogram_map(histograms: Iterable[GradientHistogram], parameter: str | None = None) -> HistogramMap:
     """The map of these histograms, in order of step.
 
     Bins are the half octaves of `core.histogram`, from the smallest to the largest that any step has values in, joined
@@ -53,13 +53,14 @@ def histogram_map(histograms: Sequence[GradientHistogram], parameter: str | None
     proportion to their share of a bin's width on a logarithmic axis, so that shares of `after` are exact in sum only.
 
     Args:
-      histograms: of any steps; empty gives a map without steps and bins.
+      histograms: of any steps, one of which is in memory at a time; empty gives a map without steps and bins.
       parameter: one parameter's gradients; those of all together if None.
 
     Raises:
       KeyError: a histogram has no such parameter.
     """
-    before, after = ([getattr(h, side)(parameter) for h in histograms] for side in ("before", "after"))
+    taken = [(h.before(parameter), h.after(parameter), h.step, h.wall_time, h.rule) for h in histograms]
+    before, after = [each[0] for each in taken], [each[1] for each in taken]
     counts = np.stack([_magnitudes(one) for one in (*before, *after)] or [np.zeros(INFINITY)])
     used = np.flatnonzero(counts.any(axis=0))
     first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
@@ -68,10 +69,10 @@ def histogram_map(histograms: Sequence[GradientHistogram], parameter: str | None
         width *= 2
     starts = np.arange(first, last, width)
     binned = np.add.reduceat(counts[:, :last], starts, axis=1) if len(starts) else counts[:, :0]
-    rules = [h.rule for h in histograms]
+    rules = [each[4] for each in taken]
     return HistogramMap(
-        np.array([h.step for h in histograms], float),
-        np.array([h.wall_time for h in histograms], float),
+        np.array([each[2] for each in taken], float),
+        np.array([each[3] for each in taken], float),
         EDGES[[*starts, last]] if len(starts) else EDGES[:0],
         _shares(before, binned[: len(before)]),
         _shares(after, binned[len(before) : 2 * len(before)]),

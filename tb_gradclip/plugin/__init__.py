@@ -8,6 +8,9 @@
 - `histogram_answers`  histograms of many steps to the map of them
 - `parameters`         windows and flights to what is sent of single parameters
 - `what_if`            the answer about other thresholds, and what is kept of it
+- `arguments`          what routes are asked for, checked
+- `kept`               bodies of answers, for all who ask the same
+- `limits`             what no answer exceeds
 - `export`             every step of a range as CSV, a piece at a time
 - `static`             the dashboard, built from `frontend/`
 """

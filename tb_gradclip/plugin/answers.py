@@ -17,21 +17,59 @@ from tb_gradclip.storage.read import Run
 from tb_gradclip.storage.source import Recorded
 
 MOST_ALERTS = 1000
+MOST_ALERTS_IN_ALL = 20_000
+FEWEST_ALERTS = 50
+"""Newest alerts of a run in the list of runs; where there are many runs fewer, so that all together stay in bounds."""
+
+MOST_NAMES = 10_000
+MOST_NAMES_IN_ALL = 100_000
+FEWEST_NAMES = 100
+"""Parameters of a run that the list of runs names, as with alerts."""
+
+MOST_FINDINGS = 50
+MOST_DEPARTURES = 32
+MOST_TEXT = 2_000
+"""Characters of a sentence. There are no more of any of these in what a recorder of ours writes."""
+
 KINDS = ("run", "steps", "histograms", "alerts")
 """Kinds of record that are read when the tab is opened; `Recorded.details` are read when they are looked at."""
 
 
-def run_json(recorded: Recorded) -> dict[str, Any]:
-    """What the list of runs says of one."""
+def run_json(recorded: Recorded, among: int = 1) -> dict[str, Any]:
+    """What the list of runs says of one `among` so many."""
     run, rows = recorded.run, recorded.run.steps
-    told = figures(run, recorded.lines.totals(rows), recorded.lines.first(rows))
-    return {**told, "alerts": [vars(alert) for alert in newest(run.alerts)]}
+    return {
+        **figures(run, recorded.lines.totals(rows), recorded.lines.first(rows)),
+        **_parameters_json(run, _share(among, MOST_NAMES, MOST_NAMES_IN_ALL, FEWEST_NAMES)),
+        "alerts": [alert_json(alert) for alert in newest(run.alerts, among)],
+    }
 
 
-def newest(alerts: list[Alert]) -> list[Alert]:
-    """The newest alerts, and every finding: these come once, and mostly early."""
-    older = [alert for alert in alerts[:-MOST_ALERTS] if alert.finding is not None]
-    return older + alerts[-MOST_ALERTS:]
+def _share(among: int, most: int, in_all: int, fewest: int) -> int:
+    """How many of something each of several runs may have."""
+    return max(fewest, min(most, in_all // max(among, 1)))
+
+
+def _parameters_json(run: Run, most: int) -> dict[str, Any]:
+    names = [parameter.name for parameter in run.parameters[:most]]
+    return {"parameters": names, "parameters_left_out": len(run.parameters) - len(names)}
+
+
+def newest(alerts: list[Alert], among: int = 1) -> list[Alert]:
+    """The newest alerts, and every finding: these come once, and mostly early. `among`: how many runs have some."""
+    most = _share(among, MOST_ALERTS, MOST_ALERTS_IN_ALL, FEWEST_ALERTS)
+    older = [alert for alert in alerts[:-most] if alert.finding is not None]
+    return older[:MOST_FINDINGS] + alerts[-most:]
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """An alert; texts that are no sentences any more are cut."""
+    texts = {name: _cut(getattr(alert, name)) for name in ("message", "remedy", "finding")}
+    return {**vars(alert), **texts, "departures": alert.departures[:MOST_DEPARTURES]}
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
 
 
 class Series(NamedTuple):

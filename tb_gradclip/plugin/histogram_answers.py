@@ -40,7 +40,7 @@ def map_body(run: Run, bounds: tuple[float, float], parameter: str | None, most:
       most: steps, evenly thinned from those recorded.
     """
     places = _places(run.histograms, bounds)
-    found = histogram_map(list(_loaded(run.histograms, places, most)), parameter)
+    found = histogram_map(_loaded(run.histograms, places, most), parameter)
     numbers = {
         "step": found.steps,
         "wall_time": found.wall_times,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,18 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import FrontendMetadata, TBContext, TBPlugin
 from werkzeug import wrappers
 
+from tb_gradclip.core import checked, framing
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
-from tb_gradclip.plugin import answers, export, histogram_answers, parameters, shown_answers
+from tb_gradclip.plugin import answers, arguments, export, histogram_answers, limits, parameters, shown_answers
+from tb_gradclip.plugin.kept import Body, KeptAnswers, body, sent
 from tb_gradclip.plugin.shown import Shown, ShownRuns
 from tb_gradclip.plugin.what_if import WhatIfs
-from tb_gradclip.storage.figures import RECENT
 from tb_gradclip.storage.read import UnreadableHistogramError
 from tb_gradclip.storage.source import Recorded
 
 logger = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
-MOST_RUNS = 100
 
 CSV_HEADERS = {
     "Content-Type": "text/csv; charset=utf-8; header=present",
@@ -37,8 +36,10 @@ CSV_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+ALLOWED = [("Allow", "GET, HEAD")]
+
 Answer = tuple[bytes, str]
-Route = Callable[["GradClipPlugin", wrappers.Request], "Answer | wrappers.Response"]
+Route = Callable[["GradClipPlugin", wrappers.Request], "Answer | Body | wrappers.Response"]
 
 
 def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappers.Response]:
@@ -47,7 +48,7 @@ def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappe
     @functools.wraps(answer)
     def respond(plugin: GradClipPlugin, request: wrappers.Request) -> wrappers.Response:
         if request.method not in ("GET", "HEAD"):
-            return _text(request, f"this address answers GET only, got {request.method}", 405)
+            return _text(request, f"this address answers GET and HEAD only, got {request.method}", 405, ALLOWED)
         try:
             answered = answer(plugin, request)
         except errors.PublicError as error:
@@ -55,17 +56,21 @@ def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappe
         except Exception:
             logger.exception("gradclip failed to answer %s", request.full_path)
             return _text(request, "gradclip failed to answer; TensorBoard's log says why", 500)
-        return answered if isinstance(answered, wrappers.Response) else http_util.Respond(request, *answered)
+        if isinstance(answered, wrappers.Response):
+            return answered
+        return sent(request, answered) if isinstance(answered, Body) else http_util.Respond(request, *answered)
 
     return respond
 
 
-def _text(request: wrappers.Request, message: str, code: int) -> wrappers.Response:
-    return http_util.Respond(request, message, "text/plain", code=code)
+def _text(
+    request: wrappers.Request, message: str, code: int, headers: Sequence[tuple[str, str]] = ()
+) -> wrappers.Response:
+    return http_util.Respond(request, checked.printable(message), "text/plain", code=code, headers=headers)
 
 
 def _json(value: Any) -> Answer:
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode(), "application/json"
+    return framing.encoded(value), "application/json"
 
 
 class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no types
@@ -77,6 +82,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         self._provider = context.data_provider
         self._experiments: dict[str, ShownRuns] = {}
         self._what_ifs = WhatIfs()
+        self._answers = KeptAnswers()
         self._lock = threading.Lock()
         self._told = False
 
@@ -114,28 +120,42 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         return FrontendMetadata(es_module_path="/index.js", tab_name="Gradient Clipping")
 
     @_route
-    def _index(self, request: wrappers.Request) -> Answer:
-        return BUNDLE.read_bytes(), "text/javascript"
+    def _index(self, request: wrappers.Request) -> Body:
+        written = BUNDLE.stat().st_mtime_ns  # another one while the dashboard is worked on
+        return self._answers.answer(("index.js", written), [], _code, quick=True)
 
     @_route
-    def _runs(self, request: wrappers.Request) -> Answer:
-        runs, problems = shown_answers.runs_json(self._known(request))
-        problems += self._source(plugin_util.experiment_id(request.environ)).problems.items()
-        told = [{"run": name, "problem": sentence} for name, sentences in problems for sentence in sentences]
-        return _json({"schema": SCHEMA, "runs": runs, "problems": told})
+    def _runs(self, request: wrappers.Request) -> Body:
+        known = self._known(request)
+        choices = tuple((name, shown.choices) for name, shown in known.items())
+        unread = tuple(self._source(plugin_util.experiment_id(request.environ)).problems.items())
+
+        def answer() -> Body:
+            runs, problems = shown_answers.runs_json(known)
+            all_ = [*problems, *unread]
+            told = [{"run": name, "problem": sentence} for name, sentences in all_ for sentence in sentences]
+            return body(*_json({"schema": SCHEMA, "runs": runs, "problems": told}))
+
+        question = (*_question(request), choices, unread)
+        return self._answers.answer(question, _made_of(known.values()), answer, quick=True)
 
     @_route
-    def _series(self, request: wrappers.Request) -> Answer:
-        names, wanted = _names(request), _wanted(request)
-        points = _whole(request, "points", 1000, 10, 10_000)
+    def _series(self, request: wrappers.Request) -> Body:
+        names, wanted = arguments.names(request), arguments.wanted(request)
+        points = arguments.whole(request, "points", 1000, 10, 10_000)
+        limits.points(len(names), len(wanted.columns), points)
         runs = self._shown(request, names)
         view = lines.View(wanted.axis, wanted.bounds, points)
-        drawn = [shown_answers.shown_series(run, c, view, wanted.window) for run in runs for c in wanted.columns]
-        return answers.series_body(drawn), "application/octet-stream"
+
+        def answer() -> Body:
+            drawn = [shown_answers.shown_series(run, c, view, wanted.window) for run in runs for c in wanted.columns]
+            return body(answers.series_body(drawn), "application/octet-stream")
+
+        return self._answers.answer(_question(request), _made_of(runs), answer)
 
     @_route
     def _csv(self, request: wrappers.Request) -> wrappers.Response:
-        names, wanted = _names(request), _wanted(request)
+        names, wanted = arguments.names(request), arguments.wanted(request)
         runs = self._shown(request, names)
         count = export.row_count(runs, wanted)
         if count > export.MOST_ROWS:
@@ -147,10 +167,10 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _histogram(self, request: wrappers.Request) -> Answer:
-        run = self._named(request, [request.args.get("run", "")])[0].run
-        step = _whole(request, "step", None, 0, 2**63 - 1)
+        run = self._one(request).run
+        step = arguments.whole(request, "step", None, 0, 2**63 - 1)
         within = "from" in request.args or "to" in request.args
-        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
+        bounds = arguments.bounds(request)
         if not len(run.histograms):
             raise errors.NotFoundError(f"run {run.name!r} has no histograms yet")
         try:
@@ -162,39 +182,52 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             raise errors.NotFoundError(str(error)) from error
 
     @_route
-    def _histograms(self, request: wrappers.Request) -> Answer:
-        run = self._named(request, [request.args.get("run", "")])[0].run
-        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
-        steps = _whole(request, "steps", histogram_answers.MOST_STEPS, 1, histogram_answers.MOST_STEPS)
+    def _histograms(self, request: wrappers.Request) -> Body:
+        run = self._one(request).run
+        bounds = arguments.bounds(request)
+        steps = arguments.whole(request, "steps", histogram_answers.MOST_STEPS, 1, histogram_answers.MOST_STEPS)
         if not len(run.histograms):
             raise errors.NotFoundError(f"run {run.name!r} has no histograms yet")
+
+        def answer() -> Body:
+            drawn = histogram_answers.map_body(run, bounds, request.args.get("parameter"), steps)
+            return body(drawn, "application/octet-stream")
+
         try:
-            body = histogram_answers.map_body(run, bounds, request.args.get("parameter"), steps)
+            return self._answers.answer(_question(request), [run], answer)
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
-        return body, "application/octet-stream"
 
     @_route
-    def _what_if(self, request: wrappers.Request) -> Answer:
-        (recorded,) = self._named(request, [request.args.get("run", "")])
-        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
-        points = _whole(request, "points", 200, 10, 2000)
-        threshold = _number(request, "at", 0.0) if "at" in request.args else None
+    def _what_if(self, request: wrappers.Request) -> Body:
+        recorded = self._one(request)
+        bounds = arguments.bounds(request)
+        points = arguments.whole(request, "points", 200, 10, 2000)
+        threshold = arguments.number(request, "at", 0.0) if "at" in request.args else None
         if threshold is not None and not 0 < threshold < math.inf:
             raise errors.InvalidArgumentError(f"`at` must be a number above 0, got {request.args['at']!r}")
-        return _json(self._what_ifs.answer(recorded, bounds, points, threshold))
+
+        def answer() -> Body:
+            return body(*_json(self._what_ifs.answer(recorded, bounds, points, threshold)))
+
+        return self._answers.answer(_question(request), [recorded.run], answer)
 
     @_route
-    def _parameters(self, request: wrappers.Request) -> Answer:
-        (recorded,) = self._named(request, [request.args.get("run", "")])
-        bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
-        most = _whole(request, "windows", parameters.MOST_WINDOWS, 1, parameters.MOST_WINDOWS)
-        return parameters.windows_body(recorded, bounds, most), "application/octet-stream"
+    def _parameters(self, request: wrappers.Request) -> Body:
+        recorded = self._one(request)
+        bounds = arguments.bounds(request)
+        most = arguments.whole(request, "windows", parameters.MOST_WINDOWS, 1, parameters.MOST_WINDOWS)
+        state = [recorded.run, recorded.details.edition]
+
+        def answer() -> Body:
+            return body(parameters.windows_body(recorded, bounds, most), "application/octet-stream")
+
+        return self._answers.answer(_question(request), state, answer)
 
     @_route
     def _flight(self, request: wrappers.Request) -> Answer:
-        (recorded,) = self._named(request, [request.args.get("run", "")])
-        step = _whole(request, "step", None, 0, 2**63 - 1)
+        recorded = self._one(request)
+        step = arguments.whole(request, "step", None, 0, 2**63 - 1)
         try:
             return parameters.flight_body(recorded, step), "application/octet-stream"
         except KeyError as error:
@@ -215,6 +248,9 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
                 raise errors.NotFoundError(f"no gradclip data in run {name!r}, nor a scalar that could be its loss")
         return [known[name] for name in names]
 
+    def _one(self, request: wrappers.Request) -> Recorded:
+        return self._named(request, [request.args.get("run", "")])[0]
+
     def _named(self, request: wrappers.Request, names: Sequence[str]) -> list[Recorded]:
         """Runs whose gradients were recorded; scalars are not looked at."""
         experiment, ctx = plugin_util.experiment_id(request.environ), plugin_util.context(request.environ)
@@ -226,44 +262,15 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         return [known[name] for name in names]
 
 
-def _names(request: wrappers.Request) -> list[str]:
-    names = request.args.getlist("run")
-    if not 1 <= len(names) <= MOST_RUNS:
-        raise errors.InvalidArgumentError(f"`run` must come 1 to {MOST_RUNS} times, got {len(names)}")
-    return names
+def _question(request: wrappers.Request) -> tuple[object, ...]:
+    """Tells what is asked from all else that is."""
+    asked = tuple(request.args.items(multi=True))
+    return request.path, plugin_util.experiment_id(request.environ), asked
 
 
-def _wanted(request: wrappers.Request) -> export.Wanted:
-    columns = request.args.getlist("column")
-    allowed = lines.RECORDED + lines.DERIVED
-    if not columns or set(columns) - set(allowed):
-        raise errors.InvalidArgumentError(f"`column` must be among {', '.join(allowed)}, got {columns!r}")
-    axis = request.args.get("axis", "step")
-    if axis not in lines.AXES:
-        raise errors.InvalidArgumentError(f"`axis` must be one of {', '.join(lines.AXES)}, got {axis!r}")
-    bounds = _number(request, "from", -math.inf), _number(request, "to", math.inf)
-    return export.Wanted(tuple(columns), axis, bounds, _whole(request, "window", RECENT, 1, 1_000_000_000))
+def _code() -> Body:
+    return body(BUNDLE.read_bytes(), "text/javascript")
 
 
-def _number(request: wrappers.Request, name: str, default: float) -> float:
-    text = request.args.get(name)
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        value = math.nan
-    if math.isnan(value):
-        raise errors.InvalidArgumentError(f"`{name}` must be a number, got {text!r}")
-    return value
-
-
-def _whole(request: wrappers.Request, name: str, default: int | None, low: int, high: int) -> int:
-    text = request.args.get(name)
-    if text is None and default is not None:
-        return default
-    try:
-        value = int(text or "")
-    except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise errors.InvalidArgumentError(f"`{name}` must be a whole number from {low} to {high}, got {text!r}")
-    return value
+def _made_of(runs: Iterable[Shown]) -> list[object]:
+    return [part for run in runs for part in run.made_of]

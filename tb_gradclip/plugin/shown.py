@@ -33,6 +33,12 @@ class Shown(NamedTuple):
             return float(self.recorded.lines.first(self.recorded.run.steps)["wall_time"])
         return np.nan if self.curve is None else float(self.curve.points["wall_time"][0])
 
+    @property
+    def made_of(self) -> list[object]:
+        """Objects that are others once anything of it has changed but its `choices`."""
+        recorded: list[object] = [] if self.recorded is None else [self.recorded.run]
+        return recorded if self.curve is None else [*recorded, self.curve, self.curve.points]
+
 
 class ShownRuns:
     """Runs of one experiment as the tab shows them; safe to share between threads.

@@ -28,25 +28,25 @@ def runs_json(runs: Mapping[str, Shown]) -> tuple[list[dict[str, Any]], list[tup
     problems: list[tuple[str, tuple[str, ...]]] = []
     for name, shown in runs.items():
         try:
-            told.append(shown_json(shown))
+            told.append(shown_json(shown, len(runs)))
         except Exception as error:
             logger.exception("gradclip could not sum up run %r", name)
             problems.append((name, (f"it could not be summed up, {type(error).__name__}: {error}"[:300],)))
     return told, problems
 
 
-def shown_json(shown: Shown) -> dict[str, Any]:
-    """What the list of runs says of one."""
-    fields = _scalars_json(shown) if shown.recorded is None else answers.run_json(shown.recorded)
+def shown_json(shown: Shown, among: int = 1) -> dict[str, Any]:
+    """What the list of runs says of one `among` so many."""
+    fields = _scalars_json(shown) if shown.recorded is None else answers.run_json(shown.recorded, among)
     own = [] if shown.recorded is None else shown.recorded.run.alerts
     computed = [] if shown.curve is None else shown.curve.alerts_beside(own)
     marks = {id(alert) for alert in computed}
-    alerts = answers.newest(sorted([*own, *computed], key=lambda alert: alert.step))
+    alerts = answers.newest(sorted([*own, *computed], key=lambda alert: alert.step), among)
     return {
         **fields,
         "recorded": shown.recorded is not None,
         "loss": {**_loss_json(shown.curve), "choices": list(shown.choices[:MOST_CHOICES])},
-        "alerts": [{**vars(alert), "computed": id(alert) in marks} for alert in alerts],
+        "alerts": [{**answers.alert_json(alert), "computed": id(alert) in marks} for alert in alerts],
     }
 
 
@@ -77,6 +77,7 @@ def _scalars_json(shown: Shown) -> dict[str, Any]:
         "framework": None,
         "rule": rule_json(Rule("none")),
         "parameters": [],
+        "parameters_left_out": 0,
         "dtypes": [],
         "replicas": 1,
         "gradients": "whole",

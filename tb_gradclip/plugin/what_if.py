@@ -66,6 +66,7 @@ class WhatIfs:
         """
         with self._lock:
             kept = self._kept.setdefault(recorded.lines, _Kept())
+        with kept.lock:
             norms, answer = kept.answer(recorded, _Question(*bounds, points, len(recorded.run.steps)))
         return {**answer, "at": None if threshold is None else _each(norms, np.array([threshold]))[0]}
 
@@ -74,6 +75,7 @@ class _Kept:
     """What is kept of one run: ZClip as far as it has come, and the newest answers."""
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
         self._zclip, self._steps, self._limits, self._after = _new_replay()
         self._answers: dict[_Question, _Answer] = {}
 

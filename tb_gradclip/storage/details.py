@@ -30,6 +30,13 @@ TAGS_AT_ONCE = 64
 """So that a run of ten thousand parameters is never in memory as a whole."""
 
 
+class Edition:
+    """Another object as soon as there are other windows or flights than before."""
+
+    def __init__(self, listed: Mapping[Tag, Listed], spans: Mapping[str, int]) -> None:
+        self.listed, self.spans = listed, spans
+
+
 class Details:
     """Windows and flights of one run; safe to share by threads.
 
@@ -43,10 +50,21 @@ class Details:
         self._lock = threading.Lock()
         self._state: tuple[Mapping[Tag, Listed], Mapping[str, int]] = {}, {}
         self._kept: dict[Tag, tuple[Listed, list[Window]]] = {}
+        self._edition = Edition({}, {})
 
     def update(self, listed: Mapping[Tag, Listed], spans: Mapping[str, int]) -> None:
         """Take note of what there is: tags as a provider lists them, and `RunBuilder.spans`."""
         self._state = listed, spans
+
+    @property
+    def edition(self) -> Edition:
+        """The same object for as long as `windows` and `flight` have the same to tell."""
+        listed, spans = self._state
+        own = {tag: state for tag, state in listed.items() if tag.kind in ("parameters", "flights")}
+        with self._lock:
+            if self._edition.listed != own or self._edition.spans != spans:
+                self._edition = Edition(own, spans)
+            return self._edition
 
     def windows(self, first: float, last: float, parameters: int) -> Iterator[Window]:
         """Windows with steps from `first` to `last`, both included, in order of step.

@@ -17,6 +17,7 @@ from tb_gradclip.core import schema
 from tb_gradclip.core.charts.lines import Lines
 from tb_gradclip.core.charts.outline import Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
+from tb_gradclip.core.charts.room import SHARED
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.schema import StepsRecord, Tag
 from tb_gradclip.storage.details import Details, Read, reaching
@@ -31,8 +32,8 @@ anybody notices."""
 MOST_ROWS = 1 << 19
 """Rows at hand from which on it is better to take to the outlines, or to newer ones."""
 
-MOST_KEPT = 1 << 19
-"""Rows that are kept after they were fetched, 32 MB of them: a chart has several lines, and is looked at again."""
+NOTHING_FETCHED: tuple[set[Tag], NDArray[np.void]] = set(), np.empty(0, STEP_DTYPE)
+"""Tags that were fetched last, and their rows: a chart has several lines, and is looked at again."""
 
 
 class Recorded(NamedTuple):
@@ -142,7 +143,7 @@ class OutlinedSource(Source):
         self._outlines: dict[int, Outline] = {}
         self._whole: OutlinedLines | None = None
         self._known: tuple[Run, Recorded] | None = None
-        self._fetched: tuple[set[Tag], NDArray[np.void]] = set(), np.empty(0, STEP_DTYPE)
+        self._own = object()
         self._frames: dict[int, bytes] = {}
 
     def _wants(self, tag: Tag, state: Listed) -> bool:
@@ -202,15 +203,15 @@ class OutlinedSource(Source):
     def _rows_between(self, first: int, last: int) -> NDArray[np.void]:
         """Rows from one step to another, and more on either side: those of whole shards."""
         tags = set(reaching(self._of_kind("steps"), first, last))
-        known, rows = self._fetched
+        known, rows = SHARED.get(self._own) or NOTHING_FETCHED
         if not tags <= known:
             read = self._read(tags)
             records = [
                 r for tag, frames in read.items() for r in self.problems.decoded(tag, schema.decode_steps, frames)
             ]
             rows = joined(records)
-            if len(rows) <= MOST_KEPT and read.keys() >= tags:
-                self._fetched = tags, rows
+            if read.keys() >= tags:
+                SHARED.put(self._own, (tags, rows), rows.nbytes)
         return rows
 
     def _frame(self, step: int) -> bytes:

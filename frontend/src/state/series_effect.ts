@@ -2,6 +2,7 @@
 
 import { untracked } from "@preact/signals";
 import { fetchSeries, type Column, type Run, type Series } from "../api";
+import { batches } from "../model/batches";
 import { extent } from "../model/ranges";
 import { explain } from "./explain";
 import { clips } from "./rate_charts";
@@ -24,10 +25,9 @@ const FIRST: readonly Column[] = ["loss"];
 const REST: readonly Column[] = ["norm_before", "norm_after", "threshold", "clip_rate"];
 const SETTLE_FOR = 120;
 const MOST_FOR_PAINTING = 250;
-/** Names of runs travel in the address, whose length servers limit. */
-const RUNS_PER_REQUEST = 25;
 
 interface Wanted {
+  readonly name: string;
   readonly run: Run;
   readonly request: string;
 }
@@ -61,7 +61,11 @@ export function keepSeries(): (() => void) | undefined {
   void recoveries.value;
   if (plotWidth.value === 0) return;
   const known = untracked(() => series.value);
-  const wanted = selectedRuns.value.map((run) => ({ run, request: requestOf(run) }));
+  const wanted = selectedRuns.value.map((run) => ({
+    name: run.name,
+    run,
+    request: requestOf(run),
+  }));
   const missing = wanted.filter(({ run, request }) => known.get(run.name)?.request !== request);
   if (missing.length === 0) return;
   const abort = new AbortController();
@@ -90,8 +94,8 @@ async function load(
   try {
     for (const columns of asked) {
       const isLast = columns === asked[asked.length - 1];
-      for (let i = 0; i < missing.length; i += RUNS_PER_REQUEST) {
-        await loadLines(missing.slice(i, i + RUNS_PER_REQUEST), columns, isLast, signal);
+      for (const batch of batches(missing)) {
+        await loadLines(batch, columns, isLast, signal);
         if (signal.aborted) return;
       }
       if (!isLast) await painted();

@@ -137,12 +137,15 @@ function Entry({ alert }: { readonly alert: ListedAlert }) {
         <i class="swatch" style={{ background: alert.colour }} />
         <b>{integer(alert.step)}</b>
         <span class={`chip ${alert.severity}`}>{alertTitle(alert.kind)}</span>
-        <span class="soft run-name">{alert.run}</span>
+        <bdi class="soft run-name">{alert.run}</bdi>
         <span class="message">
           {alert.message}
           {blame && (
             <>
-              . {blame.label}: <b>{blame.first}</b>
+              . {blame.label}:{" "}
+              <b>
+                <bdi>{blame.first}</bdi>
+              </b>
               {blame.rest}
             </>
           )}

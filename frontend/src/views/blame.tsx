@@ -35,7 +35,10 @@ export function Blame() {
     <div class="blame" data-testid="blame" data-step={alert.step}>
       <h2>
         <span class={`word ${alert.severity}`}>{alertTitle(alert.kind)}</span> step{" "}
-        {integer(alert.step)} <small>{alert.run}</small>
+        {integer(alert.step)}{" "}
+        <small>
+          <bdi>{alert.run}</bdi>
+        </small>
         <span class="tools">
           <button type="button" class="quiet" data-testid="close-alert" onClick={closeAlert}>
             back to the whole run

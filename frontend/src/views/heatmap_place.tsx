@@ -47,7 +47,9 @@ function HeatTooltip() {
       role="tooltip"
       data-testid="heat-tooltip"
     >
-      <b>{said.name}</b>
+      <b>
+        <bdi>{said.name}</bdi>
+      </b>
       <p class="soft">{said.title}</p>
       {said.lines.map((line) => (
         <p key={line}>{line}</p>

@@ -87,7 +87,10 @@ function Blame({ item }: { readonly item: AlertItem }) {
   if (!blame) return null;
   return (
     <p>
-      {blame.label}: <b>{blame.first}</b>
+      {blame.label}:{" "}
+      <b>
+        <bdi>{blame.first}</bdi>
+      </b>
       {blame.rest}
     </p>
   );
@@ -101,7 +104,7 @@ function MarkerText({ marker: { items } }: { readonly marker: Marker<AlertItem> 
         <div key={`${item.run} ${item.step} ${item.kind}`} class="marker-text">
           <p>
             <i class="swatch" style={{ background: item.colour }} />
-            <b>Step {integer(item.step)}</b> · {item.run}
+            <b>Step {integer(item.step)}</b> · <bdi>{item.run}</bdi>
           </p>
           <p>
             <span class={`word ${item.severity}`}>{alertTitle(item.kind)}</span>: {item.message}

@@ -6,6 +6,7 @@
 - `extremes`     what stands out in every block of rows
 - `outline`      what stands out in a long run, noted while it is recorded
 - `outlined`     what a chart asks for, of a run that is known in outline
+- `room`         what is kept of that for all runs together
 - `heatmap`      parameters over steps, of windows
 - `reduction`    fewer points that still show every extreme
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from tb_gradclip.core.charts.outline import (
     described,
     lookback,
 )
+from tb_gradclip.core.charts.room import SHARED, Room
 from tb_gradclip.core.growing import Growing
 from tb_gradclip.core.rules import Floats
 from tb_gradclip.core.totals import Totals
@@ -31,22 +33,33 @@ Fetch = Callable[[int, int], Rows]
 """Rows of the table from one step to another, both included, in order; more on either side do no harm."""
 
 
+class _Piece(NamedTuple):
+    """Steps from one to another, both included, how many of the newest rows there were, and `Before.counted` or not."""
+
+    first: int
+    last: int
+    newest: int
+    whole: bool
+
+
 class OutlinedLines:
     """Lines over the table of one attempt: its outlines and its newest rows are here, the others are fetched.
 
     Args:
       outlines: one or more, consecutive, from the attempt's first row on.
       fetch: gets rows that are not here.
+      room: keeps those looked at last.
 
     Methods take the newest rows as `Lines` takes a whole table: they may grow between calls but keep what they had.
     They reach back before the end of the last outline by as many rows as `WINDOWS` look back on.
     """
 
-    def __init__(self, outlines: Sequence[Outline], fetch: Fetch) -> None:
+    def __init__(self, outlines: Sequence[Outline], fetch: Fetch, room: Room = SHARED) -> None:
         self._fetch = fetch
         self._lock = threading.Lock()
         self._known = Growing(OUTLINE_DTYPE, room=sum(len(outline.rows) for outline in outlines))
         self._standing_out: dict[str, _StandingOut] = {}
+        self._room, self._own = room, object()
         self._totals = Totals()
         for outline in outlines:
             self._known.append(outline.rows)
@@ -96,12 +109,27 @@ class OutlinedLines:
         if not fine or (kept is None and clips):
             whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
             back = window - 1 if column in DERIVED and not whole else 0
-            before = known[: max(int(np.searchsorted(known["row"], first["row"] - back, side="right")), 1)]
-            piece = self._between(rows, int(before["step"][-1]), int(last["step"]))
+            start = (int(first["row"]) - back) // STRETCH * STRETCH
+            before = known[: max(int(np.searchsorted(known["row"], start, side="right")), 1)]
+            end = int(np.searchsorted(known["row"], -(-int(last["row"]) // STRETCH) * STRETCH))
+            piece, lines = self._near_lines(rows, before, int(known["step"][: end + 1][-1]), whole=whole)
             if len(piece):  # else the loader sampled these rows away
-                line = _lines_of_piece(piece, before, whole=whole).line(piece, column, view, window=window, clips=clips)
+                line = lines.line(piece, column, view, window=window, clips=clips)
                 return line._replace(places=line.places + int(before["row"][-1]))
         return Line(line.rows["row"], line.rows, line.numbers, total)
+
+    def _near_lines(self, rows: Rows, before: Rows, last: int, *, whole: bool) -> tuple[Rows, Lines]:
+        """Rows from the last of those `before` up to a step, and lines over them.
+
+        They begin and end with a stretch, so that columns of one view share them though others stand out in each.
+        """
+        key = _Piece(int(before["step"][-1]), last, len(rows), whole)
+        near: tuple[Rows, Lines] | None = self._room.get((self._own, key))
+        if near is None:
+            piece = self._between(rows, key.first, last)
+            near = piece, _lines_of_piece(piece, before, whole=whole) if len(piece) else Lines()
+            self._room.put((self._own, key), near, 2 * piece.nbytes)  # lines take as much again at most
+        return near
 
     def _extend(self, rows: Rows) -> None:
         """Take the rows that are new."""

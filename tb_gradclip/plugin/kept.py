@@ -1,0 +1,116 @@
+"""Bodies of answers, made once for all who ask the same: many look at the same charts, and pages ask again."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from tensorboard.backend import http_util
+from werkzeug import wrappers
+
+BINARY = "application/octet-stream"
+"""Numbers: packing them takes longer than sending them."""
+
+MOST_BYTES = 64 << 20
+"""Of all bodies that are kept, those asked for last."""
+
+MOST_ANSWERS = 256
+
+AT_ONCE = 2
+"""Answers that are worked on at a time. More would not be ready sooner, since Python computes one thing at a time, but
+all of them later. And each takes memory, which the C library does not give back but keeps for the thread that had it:
+so these two threads work for all connections."""
+
+COMPRESSION = 3
+"""As TensorBoard compresses: a better level takes longer than it saves."""
+
+
+class Body(NamedTuple):
+    """What is sent: plain, gzipped if it is text, its type, and a tag that differs whenever the content does."""
+
+    plain: bytes
+    gzipped: bytes | None
+    content_type: str
+    tag: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that keeping it takes."""
+        return len(self.plain) + len(self.gzipped or b"")
+
+
+def body(plain: bytes, content_type: str) -> Body:
+    """A body, packed once for everybody."""
+    gzipped = None if content_type == BINARY else gzip.compress(plain, COMPRESSION, mtime=0)
+    return Body(plain, gzipped, content_type, hashlib.blake2b(plain, digest_size=16).hexdigest())
+
+
+def sent(request: wrappers.Request, answer: Body) -> wrappers.Response:
+    """A body as HTTP; no content, 304, for a browser that has it."""
+    headers = [("ETag", f'"{answer.tag}"')]
+    if request.if_none_match.contains(answer.tag):
+        always = [("Cache-Control", "no-cache, must-revalidate"), ("X-Content-Type-Options", "nosniff")]
+        return wrappers.Response(status=304, headers=[*headers, *always], content_type=answer.content_type)
+    if answer.gzipped is None or not request.accept_encodings["gzip"]:
+        return http_util.Respond(request, answer.plain, answer.content_type, headers=headers)
+    return http_util.Respond(request, answer.gzipped, answer.content_type, content_encoding="gzip", headers=headers)
+
+
+class _Entry:
+    """An answer, and what it was made of, which it does not keep alive: tables of runs are large."""
+
+    def __init__(self, state: Sequence[object]) -> None:
+        self._state = [weakref.ref(each) for each in state]
+        self.making = threading.Lock()
+        self.body: Body | None = None
+
+    def holds(self, state: Sequence[object]) -> bool:
+        """Whether it is made of these."""
+        return len(state) == len(self._state) and all(a is b() for a, b in zip(state, self._state, strict=True))
+
+
+class KeptAnswers:
+    """Answers by question, each as long as what it was made of is the same; safe to share between threads.
+
+    Who asks what another is just being answered waits for that answer.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[Hashable, _Entry] = {}
+        self._workers = ThreadPoolExecutor(AT_ONCE, "gradclip-answers")
+
+    def answer(
+        self, question: Hashable, state: Sequence[object], make: Callable[[], Body], *, quick: bool = False
+    ) -> Body:
+        """The answer to a question, kept or made.
+
+        Args:
+          question: tells it from all others.
+          state: what it is made of. An answer holds as long as these are the very same objects.
+          make: makes it. Whatever that raises reaches everybody who asks.
+          quick: whether that takes so little that it need not wait for others.
+        """
+        with self._lock:
+            entry = self._entries.pop(question, None)
+            if entry is None or not entry.holds(state):
+                entry = _Entry(state)
+            self._entries[question] = entry
+        with entry.making:
+            if entry.body is None:
+                entry.body = make() if quick else self._workers.submit(make).result()
+                self._forget_old()
+            return entry.body
+
+    def _forget_old(self) -> None:
+        with self._lock:
+            room = MOST_BYTES
+            for place, (question, entry) in enumerate(reversed(list(self._entries.items()))):
+                room -= entry.body.nbytes if entry.body is not None else 0
+                if room < 0 or place >= MOST_ANSWERS:
+                    del self._entries[question]
