@@ -129,6 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
     print_machine()
     with logs(given) as logdir:
         write_logs(logdir, given.runs, given.steps)
+        shutil.rmtree(logdir / "live", ignore_errors=True)  # of a benchmark that was stopped
         with board(logdir, "--load_fast=true", "--reload_interval=5") as (address, pid):
             wait_until_read(address, given.runs, given.steps)
             crowd(address, pid, given)
