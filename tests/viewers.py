@@ -10,7 +10,7 @@ import json
 import random
 import time
 import urllib.parse
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 COLUMNS = ("loss", "norm_before", "norm_after", "threshold", "clip_rate", "throttle")
@@ -51,7 +51,7 @@ class Viewer:
         self._seen: object = None
 
     async def open(self) -> None:
-        """Load the page: its code, the list of runs, then all panels at once."""
+        """Load the page: its code, the list of runs, then all panels."""
         await self.get("index.js")
         await self.poll()
 
@@ -63,8 +63,13 @@ class Viewer:
             self._runs = json.loads(body)["runs"]
         seen = [(run["steps"], len(run["alerts"])) for run in self._runs]
         if self._runs and seen != self._seen:
-            self._seen = seen
-            await self.look("")
+            is_first, self._seen = self._seen is None, seen
+            if is_first:  # what is on top, then the other lines, then what lies below
+                await self.series(COLUMNS[:1])
+                await self.series(COLUMNS[1:])
+                await self.below()
+            else:
+                await self.look("")
 
     async def zoom(self) -> None:
         """Look at a range nobody looked at before; where there is no run yet, ask for one."""
@@ -78,11 +83,18 @@ class Viewer:
 
     async def look(self, bounds: str) -> None:
         """Ask for all panels, as a page does for a range it shows."""
+        await asyncio.gather(self.series(COLUMNS, bounds), self.below(bounds))
+
+    async def series(self, columns: Sequence[str], bounds: str = "") -> None:
+        """Ask for lines of all runs."""
         names = "&".join(f"run={urllib.parse.quote(run['name'], safe='')}" for run in self._runs)
-        columns = "&".join(f"column={column}" for column in COLUMNS)
+        wanted = "&".join(f"column={column}" for column in columns)
+        await self.get(f"series?{names}&{wanted}&points={POINTS}&axis=step&window=100{bounds}")
+
+    async def below(self, bounds: str = "") -> None:
+        """Ask for what lies below the charts over time."""
         of = f"run={urllib.parse.quote(self._runs[0]['name'], safe='')}"
         await asyncio.gather(
-            self.get(f"series?{names}&{columns}&points={POINTS}&axis=step&window=100{bounds}"),
             self.point(),
             self.get(f"histograms?{of}{bounds}"),
             self.get(f"parameters?{of}{bounds}&windows=400"),

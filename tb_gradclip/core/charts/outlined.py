@@ -33,6 +33,10 @@ Fetch = Callable[[int, int], Rows]
 """Rows of the table from one step to another, both included, in order; more on either side do no harm."""
 
 
+WIDEST_STRETCH = 2
+"""Pixels that a stretch of an outline may take where it is drawn instead of its rows."""
+
+
 class _Piece(NamedTuple):
     """Steps from one to another, both included, how many of the newest rows there were, and `Before.counted` or not."""
 
@@ -92,8 +96,9 @@ class OutlinedLines:
     def line(self, rows: Rows, column: str, view: View, *, window: int, clips: bool = True) -> Line:
         """As `Lines.line`, of the outline where that is fine enough, else of the rows themselves.
 
-        It is where a bucket, which is a pixel wide, holds a stretch or more. Every point is at its true place; what may
-        be missing from a pixel is a lesser extreme than the one drawn within a pixel of it. Of an outline, `total` is
+        It is where a stretch is no wider than two buckets, which are a pixel each: to unpack twice as many rows takes
+        twice as long, and shows no more than that. Every point is at its true place; what may be missing from a pixel
+        is a lesser extreme than the one drawn within two pixels of it. Of an outline, `total` is
         exact for the whole run, and else to within a stretch at either end.
         """
         with self._lock:
@@ -105,7 +110,7 @@ class OutlinedLines:
         line = standing_out.line(column, view, window=kept or 0, clips=clips and kept is not None)
         first, last = line.rows[0], line.rows[-1]
         total = int(last["row"] - first["row"]) + 1
-        fine = total == line.total or total >= STRETCH * (view.points // 2)
+        fine = total == line.total or WIDEST_STRETCH * total >= STRETCH * (view.points // 2)
         if not fine or (kept is None and clips):
             whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
             back = window - 1 if column in DERIVED and not whole else 0
