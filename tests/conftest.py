@@ -1,9 +1,15 @@
 """Settings and fixtures of all tests."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 settings.register_profile("machines differ", deadline=None)  # how long an example takes says nothing about the code
 settings.load_profile("machines differ")
@@ -26,6 +32,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether this is `make soak`; a test that asks for it does the same in a short form otherwise."""
     return bool(request.config.getoption("long"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of a process, which Playwright can drive no second time."""
+    from playwright.sync_api import sync_playwright
+
+    from demo.browser import launch
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import random
 import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 COLUMNS = ("loss", "norm_before", "norm_after", "threshold", "clip_rate", "throttle")
@@ -164,7 +165,8 @@ def view(address: str, viewers: int, visit: Visit) -> list[Answer]:
         begun = time.monotonic()
         await asyncio.gather(*(one(seed, begun) for seed in range(viewers)))
 
-    asyncio.run(together())
+    with ThreadPoolExecutor(1) as pool:  # in the thread of a browser that is driven there is a loop already
+        pool.submit(asyncio.run, together()).result()
     return answers
 
 

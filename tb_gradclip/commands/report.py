@@ -7,11 +7,12 @@ run's name, so that they can be searched. The words and figures are those of the
 `--json` gives one object, whose fields stay what they are as long as `schema` is 1:
 
 - `schema`: 1
-- `runs`: in order of name; of each what `runs` of the HTTP API (plugin/http_api.md) says of it, but for `recorded` and
-  `loss`: `name`, `framework`, `rule` (`kind`, `threshold`, `low`, `high`, `text`), `parameters`, `dtypes`, `replicas`,
-  `gradients`, `imported`, `steps`, `first_step`, `last_step`, `first_wall_time`, `last_wall_time`, `complete`,
-  `seams`, `clip_rate` and `recent_clip_rate` (`rate`, `low`, `high`, `steps`; null where the rule is `none` or no step
-  counts), `throttle`, `overhead`, `nonfinite_steps`, `skipped_steps`, `histogram_steps`; and
+- `runs`: in order of name; of each what `runs` of the HTTP API (plugin/http_api.md) says of it, but for `recorded`,
+  `loss` and `parameters_left_out`: `name`, `framework`, `rule` (`kind`, `threshold`, `low`, `high`, `text`),
+  `parameters`, `dtypes`, `replicas`, `gradients`, `imported`, `steps`, `first_step`, `last_step`, `first_wall_time`,
+  `last_wall_time`, `complete`, `seams`, `clip_rate` and `recent_clip_rate` (`rate`, `low`, `high`, `steps`; null where
+  the rule is `none` or no step counts), `throttle`, `overhead`, `nonfinite_steps`, `skipped_steps`, `histogram_steps`;
+  and
     - `last_loss`: mean of the finite ones of the last 50 losses, null if there is none
     - `alerts`: all of them in order of step, with the fields of `core.alert.Alert`
 

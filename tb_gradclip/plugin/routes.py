@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import math
 import threading
@@ -163,7 +164,9 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             raise errors.InvalidArgumentError(
                 f"a table has {most}, these would be {count:,}: ask for fewer runs or a shorter range (`from`, `to`)"
             )
-        return wrappers.Response(export.csv_pieces(runs, wanted), headers=CSV_HEADERS)
+        pieces = export.csv_pieces(runs, wanted)
+        first = next(pieces)  # what fails later breaks the table off, which a browser tells from a whole one
+        return wrappers.Response(itertools.chain([first], pieces), headers=CSV_HEADERS)
 
     @_route
     def _histogram(self, request: wrappers.Request) -> Answer:

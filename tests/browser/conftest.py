@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Frame, Locator, Page
 
-from demo.browser import launch
 from tests.logs import write_runs
 from tests.tensorboard import LOADERS, tensorboard, wait_for_steps
 
@@ -21,14 +20,6 @@ WATCH_POLICY = """
 document.addEventListener("securitypolicyviolation",
   event => console.error("CSP refused " + event.blockedURI + " by " + event.violatedDirective));
 """
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,18 +19,13 @@ from tests.logs import write_runs
 from tests.tensorboard import LOADERS, tensorboard, wait_for_steps
 from tests.test_recorder import measured, recorder
 
-ROOT = Path(__file__).parent.parent.parent
-
 
 def doctor(*arguments: object, python: Path = Path(sys.executable), path: str | None = None) -> tuple[int, str]:
     """Exit status and words, in one line, with the commands of one Python first on the path."""
-    environ = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "PATH": path or f"{python.parent}{os.pathsep}{os.environ['PATH']}",
-    }
+    environ = {**os.environ, "PATH": path or f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    environ.pop("PYTHONPATH", None)  # which the other Python would follow as well
     command = [sys.executable, "-m", "tb_gradclip", "doctor", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, cwd="/")
     assert done.stderr == ""
     return done.returncode, " ".join(done.stdout.split())
 

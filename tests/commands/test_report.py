@@ -25,6 +25,9 @@ from tests.imports.logs import megatron, training
 from tests.logs import write_run
 from tests.plugin.server import serve
 
+LISTED_ONLY = ("recorded", "loss", "alerts", "parameters_left_out")
+"""Fields of the dashboard's list of runs that a report lacks, or has in other words."""
+
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202eevil\r"
 COMMAND = [sys.executable, "-m", "tb_gradclip", "report"]
 
@@ -83,7 +86,7 @@ def test_figures_are_those_of_the_dashboard(logdir: Path, capsys: pytest.Capture
     assert (told["schema"], [run["name"] for run in told["runs"]]) == (1, ["broken", "healthy"])
     for own, listed in zip(told["runs"], serve(logdir).get("/runs").json["runs"], strict=True):
         last, alerts = own.pop("last_loss"), own.pop("alerts")
-        assert own == {key: value for key, value in listed.items() if key not in ("recorded", "loss", "alerts")}
+        assert own == {key: value for key, value in listed.items() if key not in LISTED_ONLY}
         assert [{**alert, "computed": False} for alert in alerts] == listed["alerts"]
         losses = tb_gradclip.read(logdir)[own["name"]].steps["loss"][-50:]
         assert last == (None if np.isnan(losses).all() else pytest.approx(losses.mean()))

@@ -252,7 +252,7 @@ def test_whichever_function_fails_only_what_needs_it_is_not_answered(
             owner is GradClipPlugin and name in ("__init__", "get_plugin_apps", "frontend_metadata", "is_active")
         ):
             continue
-        if not long and place % 6:
+        if (not long and place % 6) or name == "printable":  # which writes what a refusal says
             continue
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, _raise)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
-from demo.browser import launch
 from tests.logs import GrowingRun, write_small_records
 from tests.tensorboard import board, wait_for_steps
 from tests.usage import needs_proc, usage
@@ -72,17 +71,16 @@ def test_pages_that_stay_a_while_see_no_error(served: tuple[str, int]) -> None:
     assert Counter(answer.route for answer in answers)["index.js"] == 8
 
 
-def test_viewers_ask_what_a_page_asks(served: tuple[str, int]) -> None:
+def test_viewers_ask_what_a_page_asks(browser: Browser, served: tuple[str, int]) -> None:
     """Else the others would prove little."""
-    with sync_playwright() as playwright:
-        page = launch(playwright).new_page(viewport={"width": 1440, "height": 3000})
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{served[0]}#gradclip")
-        page.wait_for_selector("iframe[src*=gradclip]")
-        page.wait_for_load_state("networkidle")
-        page.wait_for_timeout(1500)
-        page.goto("about:blank")
+    page = browser.new_page(viewport={"width": 1440, "height": 3000})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{served[0]}#gradclip")
+    page.wait_for_selector("iframe[src*=gradclip]")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1500)
+    page.close()
     ours = [urllib.parse.urlsplit(url) for url in asked if "/plugin/gradclip/" in url]
     assert {url.path.rpartition("/")[2] for url in ours} == ROUTES
     (first, rest, *_) = [urllib.parse.parse_qs(url.query) for url in ours if url.path.endswith("/series")]

