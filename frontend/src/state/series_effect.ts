@@ -24,7 +24,7 @@ import {
 const FIRST: readonly Column[] = ["loss"];
 const REST: readonly Column[] = ["norm_before", "norm_after", "threshold", "clip_rate"];
 const SETTLE_FOR = 120;
-const MOST_FOR_PAINTING = 250;
+const MOST_FOR_PAINTING = 500;
 
 interface Wanted {
   readonly name: string;
