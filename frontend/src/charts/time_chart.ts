@@ -56,6 +56,8 @@ export class TimeChart {
   private cursor: number | null = null;
   private pin: number | null = null;
   private limit: Limit | null = null;
+  /** Of the plot area, as of the last look: to ask for it makes the browser lay out the page anew. */
+  private width = 0;
   private drawnWidth = 0;
   private laidOut: readonly Marker<AlertItem>[] = [];
 
@@ -96,6 +98,7 @@ export class TimeChart {
     this.gestures = new Gestures(this.area, element, selection, options.gestures);
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(element);
+    this.width = plotWidthIn(element);
     this.draw();
   }
 
@@ -132,11 +135,8 @@ export class TimeChart {
     this.element.replaceChildren();
   }
 
-  private get width(): number {
-    return plotWidthIn(this.element);
-  }
-
   private fit(): void {
+    this.width = plotWidthIn(this.element);
     if (this.width === 0) return;
     this.options.onWidth?.(this.width);
     if (this.width === this.drawnWidth) return;

@@ -34,6 +34,8 @@ interface Point {
 const GROUP = 6;
 /** Rows further apart than this many mean spacings are not taken together: training paused between them. */
 const PAUSE = 16;
+/** Edges of more bands than this are a tangle, and stroking them takes longer than all else in a chart. */
+const MOST_EDGES = 8;
 /** An extreme this many times as far from the middle as the median extreme stands out: noise hardly reaches two. */
 const STANDS_OUT = 4;
 
@@ -161,6 +163,7 @@ export function bandsOf(
   const opacity = (dark ? 0.3 : 0.24) / Math.sqrt(Math.max(envelopes.size, 1));
   return [...envelopes].map(([name, { x, low, high }]) => {
     const colour = colourOf({ name });
-    return { colour: faded(colour, opacity), edge: faded(colour, 0.12 + opacity), x, low, high };
+    const edge = envelopes.size > MOST_EDGES ? {} : { edge: faded(colour, 0.12 + opacity) };
+    return { colour: faded(colour, opacity), ...edge, x, low, high };
   });
 }

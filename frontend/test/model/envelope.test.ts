@@ -111,3 +111,11 @@ it("bands grow fainter with their number, and each has its run's colour", () => 
   expect(opacity(20)).toBeLessThan(opacity(1) / 3);
   expect(opacity(20)).toBeGreaterThan(0);
 });
+
+it("few bands have edges, many have none", () => {
+  const one = envelope([0, 1], [1, 2], false);
+  const bands = (n: number) =>
+    bandsOf(new Map(Array.from({ length: n }, (_, i) => [`r${i}`, one])), () => "#123456", false);
+  expect(bands(8).every((band) => band.edge?.startsWith("#123456"))).toBe(true);
+  expect(bands(9).some((band) => "edge" in band)).toBe(false);
+});
