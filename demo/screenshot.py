@@ -12,7 +12,7 @@ from demo.serve import free_port, tensorboard
 
 PICTURE = Path(__file__).with_name("dashboard.png")
 SIZE = {"width": 1440, "height": 1400}
-VIEW = {"runs": "lstm/global_norm,lstm/unclipped,lstm/value", "focus": "lstm/global_norm", "step": "350"}
+VIEW = {"runs": "lstm/global_norm,lstm/unclipped,lstm/value", "focus": "lstm/global_norm", "step": "50"}
 CHARTS = ("chart-loss", "chart-norm", "chart-clip-rate", "chart-distribution")
 
 
