@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
-WITHOUT_FRAMEWORKS = ("core", "plugin", "storage", "test_recorder.py", "test_cli.py")
+WITHOUT_FRAMEWORKS = ("core", "plugin", "storage", "test_recorder.py", "commands/test_check.py")
 
 
 def interpreter(version: str) -> Path | None:
@@ -45,7 +45,7 @@ def test_the_package_works_on(version: str, long: bool, tmp_path: Path) -> None:
         shutil.copy(ROOT / name, source)
     run(python, "-m", "venv", tmp_path / "environment")
     own = tmp_path / "environment" / "bin" / "python"
-    tools = ("pytest", "pytest-timeout", "hypothesis", "packaging")
+    tools = ("pytest", "pytest-timeout", "hypothesis", "packaging", "pandas")
     run(own, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", source, *tools)
     said = run(own, "-m", "pytest", "-rs", *(ROOT / "tests" / name for name in WITHOUT_FRAMEWORKS), cwd=ROOT)
     assert " passed" in said
