@@ -24,7 +24,7 @@ TORCH_EPSILON = 1e-6
 """`torch.nn.utils.clip_grad_norm_` divides by norm + 1e-6; TensorFlow and Keras add nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rule:
     """One way of clipping.
 
@@ -56,6 +56,17 @@ class Rule:
     def by_value(cls, low: float, high: float) -> Rule:
         """Clamp every element to [low, high]; the threshold is `high` when the bounds are symmetric."""
         return cls("value", threshold=high if low == -high else math.nan, low=low, high=high)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all is the same; so is a bound that neither has, which as NaN is unequal to itself."""
+        return isinstance(other, Rule) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return tuple(None if value != value else value for value in vars(self).values())  # noqa: PLR0124 - NaN is not
 
     def at(self, threshold: float) -> Rule:
         """The same rule with the threshold it had at some step; a symmetric `value` moves its bounds along."""

@@ -144,3 +144,12 @@ def test_the_norm_that_counts_is_changed_by_a_factor_of_zero_alone(gradient: Gra
     left = gradient * result.coefficient[0]
     assert result.norm_after[0] == left.any(axis=1).sum()
     assert result.norms_after[0].tolist() == left.any(axis=1).tolist()
+
+
+def test_rules_are_equal_if_all_they_say_is_though_nan_is_not() -> None:
+    none = Rule("none")
+    assert none == Rule.from_json(none.to_json()) == Rule("none", threshold=float("nan"))
+    assert hash(none) == hash(Rule.from_json(none.to_json()))
+    assert Rule("norm", 1.0) != Rule("norm", 2.0)
+    assert Rule("norm", 1.0) != Rule("global_norm", 1.0)
+    assert len({Rule("norm", float("nan")), Rule("norm", float("nan")), none}) == 2
