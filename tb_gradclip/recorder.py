@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.actions import OnAlert, action_of
-from tb_gradclip.core import schema
+from tb_gradclip.core import histogram_record, schema
 from tb_gradclip.core.alert import Alert, encode_alerts
 from tb_gradclip.core.charts.outline import ROWS_PER_OUTLINE, Outliner
 from tb_gradclip.core.cost import Cost
@@ -258,7 +258,7 @@ class Recorder:
     def _write_histograms(self, measured: Measurements) -> None:
         for step in sorted(self._histograms.keys() & set(measured.steps.tolist())):
             histogram = self._histograms.pop(step).histogram(measured, self._names)
-            self._log.write("histograms", schema.encode_histogram(histogram), step, histogram.wall_time)
+            self._log.write("histograms", histogram_record.encode(histogram), step, histogram.wall_time)
             self._outliner.add_histogram(step)
             self._log.write_distribution("before", histogram.before(), step, histogram.wall_time)
             self._log.write_distribution("after", histogram.after(), step, histogram.wall_time)

@@ -27,6 +27,7 @@
 - `cost`           when the log is told what recording costs
 - `parameter`      a trained tensor
 - `schema`         the format on disk
+- `histogram_record`   the largest of its records
 - `framing`        records as bytes
 - `growing`        arrays that grow at their end
 - `totals`         counts over all rows of a run

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core import schema
+from tb_gradclip.core import histogram_record, schema
 from tb_gradclip.core.alert import Alert, decode_alerts
 from tb_gradclip.core.flight import Flight
 from tb_gradclip.core.histogram import GradientHistogram
@@ -51,7 +51,7 @@ class Histograms(Sequence[GradientHistogram]):
         step = int(self.steps[index])
         frame = self._frames[step]
         try:
-            return schema.decode_histogram(frame, self._parameters)
+            return histogram_record.decode(frame, self._parameters)
         except ValueError as error:
             raise UnreadableHistogramError(f"the histogram of step {step} could not be read: {error}") from error
 
@@ -119,7 +119,7 @@ class _Attempt:
             window = schema.decode_window(frame)
             self.windows[window.first_step] = window
         elif kind == "histograms":
-            self.histograms[schema.step_of_histogram(frame)] = frame
+            self.histograms[histogram_record.step_of(frame)] = frame
         elif kind == "alerts":
             self.alerts.update({(a.step, a.kind, a.finding): a for a in decode_alerts(frame)})
         elif kind == "flights":

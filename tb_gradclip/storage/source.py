@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tb_gradclip.core import schema
+from tb_gradclip.core import histogram_record, schema
 from tb_gradclip.core.charts.lines import Lines
 from tb_gradclip.core.charts.outline import Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
@@ -219,7 +219,7 @@ class OutlinedSource(Source):
         if step not in self._frames:
             shards = [tag for tag, max_step in self._of_kind("histograms") if max_step >= step]
             for tag, frames in self._read(shards[:1]).items():
-                steps = self.problems.decoded(tag, lambda frame: (schema.step_of_histogram(frame), frame), frames)
+                steps = self.problems.decoded(tag, lambda frame: (histogram_record.step_of(frame), frame), frames)
                 self._frames.update(dict(steps))
         if step not in self._frames:
             raise KeyError(f"TensorBoard did not load the histogram of step {step}; see its --samples_per_plugin")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tb_gradclip.core import framing, schema
+from tb_gradclip.core import framing, histogram_record, schema
 from tb_gradclip.core.alert import Alert, decode_alerts, encode_alerts
 from tb_gradclip.core.charts.outline import Outliner
 from tb_gradclip.core.histogram import GradientHistogram, count
@@ -134,7 +134,7 @@ def test_a_histogram_comes_back_whatever_its_blocks() -> None:
         {"counts_after": counts, "clipped": np.array([3, 0])},
     ):
         histogram = GradientHistogram(9, 1.5, Rule("custom"), ("a", "b"), counts, **blocks)
-        back = schema.decode_histogram(schema.encode_histogram(histogram), ("a", "b"))
+        back = histogram_record.decode(histogram_record.encode(histogram), ("a", "b"))
         np.testing.assert_array_equal(back.counts, counts)
         for name, block in blocks.items():
             np.testing.assert_array_equal(getattr(back, name), block)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tb_gradclip.core import framing, schema
+from tb_gradclip.core import framing, histogram_record, schema
 from tb_gradclip.core.alert import decode_alerts
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.schema import Tag
@@ -33,7 +33,7 @@ DECODERS: dict[str, Any] = {
     "steps": schema.decode_steps,
     "outlines": schema.decode_outline,
     "parameters": schema.decode_window,
-    "histograms": lambda frame: schema.decode_histogram(frame, NAMES),
+    "histograms": lambda frame: histogram_record.decode(frame, NAMES),
     "alerts": decode_alerts,
     "flights": schema.decode_flight,
 }
