@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -58,9 +59,14 @@ class OpenStep:
             if not now.isdisjoint(call.indices):
                 call.seen = self._sight(call)
 
-    def uncount(self, counted: int) -> None:
-        """Forget counts of gradients, but for the first so many: clipping them raised."""
-        del self.histogram.before[counted:]
+    @contextlib.contextmanager
+    def uncounted_if_it_fails(self, counted: int) -> Iterator[None]:
+        """Forget counts of gradients, but for the first so many, if clipping them raises."""
+        try:
+            yield
+        except BaseException:
+            del self.histogram.before[counted:]
+            raise
 
     def _sight(self, call: Call) -> tuple[int, int]:
         """What changes whenever the first gradient of a call does."""

@@ -115,11 +115,8 @@ class UpdateWriter(ClipWriter):
             call = Call(rule, grads.indices, grads.norms(norm_type), total.detach().clone(), rounded=grads.half)
             call.lengths = None if norm_type == 2.0 else grads.norms()
             self._count_before(grads, call)
-        try:
+        with self._open.uncounted_if_it_fails(counted):
             yield
-        except BaseException:
-            self._open.uncount(counted)
-            raise
         if call is not None:
             with self._harmless(), self._own, torch.no_grad():
                 self._open.end(self._shards.join(call))

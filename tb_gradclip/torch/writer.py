@@ -172,11 +172,8 @@ class ClipWriter(Measuring, CollectedWriter):
             call.total = None if library else torch.linalg.vector_norm(call.norms, rule.norm_type)
             self._count_before(grads, call)
         if call is None or call.total is None:
-            try:
+            with self._open.uncounted_if_it_fails(counted):
                 total = torch.nn.utils.clip_grad_norm_(*arguments)
-            except BaseException:
-                self._open.uncount(counted)
-                raise
         else:  # what the library does, with the norms that are there already
             total = call.total
             grads.scale_(rule.threshold, total)
@@ -212,11 +209,8 @@ class ClipWriter(Measuring, CollectedWriter):
             due = self._count_before(grads, call, float(clip_value))
             call.changed = grads.beyond(float(clip_value))
             direction = Direction.of(grads, call.norms) if due and not self._shards.spread else None
-        try:
+        with self._open.uncounted_if_it_fails(counted):
             torch.nn.utils.clip_grad_value_(tensors, clip_value, foreach)
-        except BaseException:
-            self._open.uncount(counted)
-            raise
         if call is not None:
             with self._harmless(), self._own:
                 call.after = grads.norms()
@@ -250,11 +244,8 @@ class ClipWriter(Measuring, CollectedWriter):
             call = Call(Rule("custom"), grads.indices, grads.norms())
             due = self._count_before(grads, call)
             direction = Direction.of(grads, call.norms) if due and not self._shards.spread else None
-        try:
+        with self._open.uncounted_if_it_fails(counted):
             yield
-        except BaseException:
-            self._open.uncount(counted)
-            raise
         if call is None:
             return
         with self._harmless(), self._own, torch.no_grad():
