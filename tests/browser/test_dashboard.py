@@ -175,6 +175,16 @@ def test_dark_mode_follows_tensorboards_switch(dashboard: Dashboard, board: str)
     assert background(dashboard) < 80
 
 
+@pytest.mark.parametrize("dark", ["false", "true"])
+def test_the_page_is_of_one_colour_up_to_its_right_edge(dashboard: Dashboard, board: str, dark: str) -> None:
+    dashboard.page.set_viewport_size({"width": 1440, "height": 3000})  # nothing to scroll
+    dashboard.open(f"{board}?darkMode={dark}")
+    inside, edge = (
+        dashboard.page.screenshot(clip={"x": x, "y": 1500, "width": 1, "height": 1}) for x in (1440 - 12, 1440 - 1)
+    )
+    assert edge == inside
+
+
 def test_runs_can_be_searched_and_switched_off(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
     dashboard.frame.get_by_test_id("search").fill("clip")
