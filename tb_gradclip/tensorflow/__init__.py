@@ -6,6 +6,7 @@ on the gradients as they came, so its result is the library's to the last bit.
 
 - `writer`     what users call
 - `arguments`  what they pass, checked
+- `measuring`  what every call of a writer measures
 - `ops`        what is measured of a gradient, by which ops
 - `ring`       the way to the host
 - `replicas`   who records where several train

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import weakref
 from collections.abc import Callable, Sequence
@@ -13,11 +12,10 @@ import tensorflow as tf
 from tb_gradclip.actions import OnAlert
 from tb_gradclip.collector import CollectedWriter, Collector
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.harmless import Harmless
 from tb_gradclip.recorder import Recorder, check_settings
 from tb_gradclip.storage.write import EventFile
 from tb_gradclip.tensorflow.arguments import check_gradients, check_norm, parameters_of, scalar, scalar_loss
-from tb_gradclip.tensorflow.ops import clamped, half_squares, shared_half_squares, values
+from tb_gradclip.tensorflow.measuring import Measuring
 from tb_gradclip.tensorflow.replicas import replica, replicas_of, strategy_of
 from tb_gradclip.tensorflow.ring import STEPS_PER_DRAIN, DeviceRing
 
@@ -25,7 +23,7 @@ MOST_WAITING = 64
 """Drained rings that may wait to be recorded before the training thread has to help: nothing is dropped."""
 
 
-class ClipWriter(Harmless, CollectedWriter):
+class ClipWriter(Measuring, CollectedWriter):
     """Clips gradients as `tf.clip_by_*` do, and records what that did to them.
 
     Every method may be called in eager code, inside a `tf.function`, also one that loops over steps itself, and
@@ -136,15 +134,6 @@ class ClipWriter(Harmless, CollectedWriter):
             self._call(self._record_values, grads, clipped, clip_value_min, clip_value_max)
         return clipped
 
-    def _record_values(self, grads: list[Any], clipped: list[Any], clip_value_min: Any, clip_value_max: Any) -> None:
-        measured = clamped(_present(grads), _present(clipped), clip_value_min, clip_value_max)
-        halves, halves_after, flags = (self._placed(grads, numbers) for numbers in measured)
-        squares = 2 * halves
-        blocks = [tf.sqrt(squares), tf.sqrt(2 * halves_after), flags]
-        norm = tf.sqrt(tf.reduce_sum(squares))
-        self._ring.record("value", clip_value_min, clip_value_max, norm, blocks)
-        self._count("value", norm, grads, (clip_value_min, clip_value_max))
-
     def clip_by_norm(self, grads: Sequence[Any], clip_norm: Any) -> list[Any]:
         """`tf.clip_by_norm` of each gradient, recorded: g · clip_norm / max(‖g‖, clip_norm), each with its own norm.
 
@@ -167,14 +156,6 @@ class ClipWriter(Harmless, CollectedWriter):
         if not replica():
             self._call(self._record_norms, grads, clip_norm)
         return clipped
-
-    def _record_norms(self, grads: list[Any], clip_norm: Any) -> None:
-        # The library's own formula, in the gradient's own type: what it compares with the threshold is recorded.
-        sums = [tf.reduce_sum(t * t, None, keepdims=True) for t in _present(grads)]
-        squares = self._placed(grads, [tf.reshape(s, []) for s in sums])
-        norm = tf.sqrt(tf.reduce_sum(squares))
-        self._ring.record("norm", math.nan, clip_norm, norm, [tf.sqrt(squares), None, None])
-        self._count("norm", norm, grads)
 
     def clip_by_global_norm(self, t_list: Sequence[Any], clip_norm: Any, use_norm: Any = None) -> tuple[list[Any], Any]:
         """`tf.clip_by_global_norm`, recorded: every g · clip_norm / max(n, clip_norm) with n the norm of all together.
@@ -200,13 +181,6 @@ class ClipWriter(Harmless, CollectedWriter):
             self._call(self._record_global_norm, grads, clip_norm, norm, use_norm)
         return clipped, norm
 
-    def _record_global_norm(self, grads: list[Any], clip_norm: Any, norm: Any, use_norm: Any) -> None:
-        # Given a norm, the library takes no squares that these could be shared with.
-        halves = (shared_half_squares if use_norm is None else half_squares)(_present(grads))
-        squares = 2 * self._placed(grads, halves)
-        self._ring.record("global_norm", math.nan, clip_norm, norm, [tf.sqrt(squares), None, None])
-        self._count("global_norm", norm, grads)
-
     def observe(self, grads: Sequence[Any]) -> None:
         """Record the gradients of a step that clips nothing; `grads` as in the clip calls.
 
@@ -216,12 +190,6 @@ class ClipWriter(Harmless, CollectedWriter):
         grads = self._matching(grads)
         if not replica():
             self._call(self._record_unclipped, grads)
-
-    def _record_unclipped(self, grads: list[Any]) -> None:
-        squares = 2 * self._placed(grads, half_squares(_present(grads)))
-        norm = tf.sqrt(tf.reduce_sum(squares))
-        self._ring.record("none", math.nan, math.nan, norm, [tf.sqrt(squares), None, None])
-        self._count("none", norm, grads)
 
     def step(self, loss: Any = None) -> None:
         """End an optimizer step: record what was clipped since the last one, and the loss if given.
@@ -271,14 +239,6 @@ class ClipWriter(Harmless, CollectedWriter):
             self._recorder.add_finding("no_gradient", self._ring.next_step)
         return grads
 
-    def _placed(self, grads: list[Any], numbers: list[Any]) -> Any:
-        """One number for each gradient that is there, with 0 for those that are not, shape [P]."""
-        each = iter(numbers)
-        return tf.stack([tf.cast(0.0 if g is None else next(each), self._ring.dtype) for g in grads])
-
-    def _count(self, kind: str, norm: Any, grads: list[Any], bounds: tuple[Any, Any] | None = None) -> None:
-        self._ring.count(kind, norm, [None if g is None else values(g) for g in grads], bounds)
-
 
 def _limit_of(recorder: Recorder) -> Callable[[], float]:
     """What tells the limit above which a norm stands out. Refers to no writer, so that one can be freed."""
@@ -298,7 +258,3 @@ def _passing_on(ring: DeviceRing, collector: Collector, recorder: Recorder, at_o
         recorder.act()
 
     return drained
-
-
-def _present(grads: Sequence[Any]) -> list[Any]:
-    return [values(g) for g in grads if g is not None]
