@@ -142,6 +142,7 @@ def test_every_option_of_tensorboard_leaves_the_tab_as_it_is(
     several = [options]
     if long:
         several += [(option, f"--load_fast={fast}") for option in options for fast in LOADERS]
+        several = [each for each in several if each != ("--logdir_spec", "--load_fast=true")]  # which excludes it
     for each in several:
         with tensorboard(logdir, *start_options(each, logdir), environment=broken_frameworks) as address:
             name = wait_for_recorded(address)
