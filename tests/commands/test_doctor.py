@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -107,13 +108,14 @@ def test_without_the_fast_loader_large_logs_are_said_to_take_longer(tmp_path: Pa
     assert "tensorboard-data-server" in said
 
 
-def test_a_tensorboard_that_is_too_old_is_to_be_upgraded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["1.15.0", "2.17.0rc5"])
+def test_a_tensorboard_that_is_too_old_is_to_be_upgraded(tmp_path: Path, version: str) -> None:
     python = with_tensorboard(tmp_path / "other")
     (info,) = python.parent.parent.glob("lib/python*/site-packages/tensorboard-*.dist-info")
     metadata = (info / "METADATA").read_text()
     info.unlink()
     info.mkdir()
-    (info / "METADATA").write_text(metadata.replace("\nVersion: 2.", "\nVersion: 1.", 1))
+    (info / "METADATA").write_text(re.sub("\nVersion: .*", f"\nVersion: {version}", metadata, count=1))
     status, said = doctor(python=python)
     assert status == 1
     assert "The tab needs TensorBoard 2.17.1 or newer." in said
