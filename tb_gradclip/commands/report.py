@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -84,16 +83,7 @@ def report_json(run: Run) -> dict[str, Any]:
     """What `--json` says of a run."""
     losses = last_losses(run)
     last = number(float(losses.mean())) if len(losses) else None
-    return {**figures(run), "last_loss": last, "alerts": [_without_nan(vars(alert)) for alert in run.alerts]}
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with null for numbers that JSON lacks."""
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {**figures(run), "last_loss": last, "alerts": [vars(alert) for alert in run.alerts]}
 
 
 def _plainly(runs: Iterable[Run]) -> int:
