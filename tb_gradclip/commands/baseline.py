@@ -71,11 +71,9 @@ def _rate(run: Run) -> dict[str, float] | None:
 def _words(run: Run, rate: Mapping[str, float] | None) -> str:
     if run.rule.kind == "none":
         return "not clipped (rule none)"
-    return (
-        f"{WORDS[regime(rate['rate'])]} clipped (clip rate {rate['rate']:.3g})"
-        if rate
-        else "no step with a finite norm"
-    )
+    if rate is None:
+        return "no step with a finite norm"
+    return f"{WORDS[regime(rate['rate'])]} clipped (clip rate {rate['rate']:.3g})"
 
 
 def _loss(run: Run, old: Run, tolerance: float) -> str | None:
