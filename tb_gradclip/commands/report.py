@@ -37,6 +37,10 @@ from tb_gradclip.storage.read import Run
 if TYPE_CHECKING:
     from rich.console import Console
 
+DESCRIPTION = """What clipping did to each run, in the words and figures of the dashboard's health line: in a terminal
+a few lines a run with sparklines, elsewhere a table and a line for each alert, or one of the forms below. Exit status 2
+if there is no run to look at."""
+
 SCHEMA = 1
 MOST_ALERTS = 20
 """Alerts of a run that are listed in a terminal."""
@@ -50,6 +54,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Give the parser its arguments."""
+    parser.description = DESCRIPTION
     found.fill(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
