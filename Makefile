@@ -16,7 +16,7 @@ BUNDLE := tb_gradclip/plugin/static
 help:
 	@echo "make demo        train the demo runs and look at them in TensorBoard (PORT=6006 LOGDIR=runs/demo)"
 	@echo "make test        every test and check, as CI runs them"
-	@echo "make soak        the tests of tests/trust in their long form, which takes hours"
+	@echo "make soak        the tests of tests/trust and tests/offline in their long form, which takes hours"
 	@echo "make setup       only install what development needs, into .venv"
 	@echo "make check       lint and types, Python and front end"
 	@echo "make build       build the dashboard into $(BUNDLE)"
@@ -34,7 +34,7 @@ test: check .venv/browser.stamp build
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 soak: .venv/browser.stamp
-	$(BIN)/python -m pytest --long -v tests/trust
+	$(BIN)/python -m pytest --long -v tests/trust tests/offline
 
 setup: .venv/dev.stamp frontend/node_modules/.stamp .venv/browser.stamp
 

@@ -16,6 +16,8 @@ COMMANDS = {
 }
 """Module in `commands` and purpose of each."""
 
+EPILOG = "tb-gradclip COMMAND --help says all of a command. pydoc tb_gradclip says what to call in a training."
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (this program's own by default).
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     asked = next((word for word in given if not word.startswith("-")), None)
-    parser = argparse.ArgumentParser(prog="tb-gradclip", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tb-gradclip", description=__doc__, epilog=EPILOG)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, purpose) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose)

@@ -22,15 +22,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long form takes what it takes: hours, in the longest of them."""
+    """Leave tests with the mark `long` to the long form, which takes what it takes: hours, in the longest of them."""
     if config.getoption("long"):
         for item in items:
             item.add_marker(pytest.mark.timeout(4 * 3600))
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.fixture(scope="session")
 def long(request: pytest.FixtureRequest) -> bool:
-    """Whether this is `make soak`; a test that asks for it does the same in a short form otherwise."""
+    """Whether this is `make soak`; a test that asks for it does the same in a short form otherwise.
+
+    One that has no short form is marked `long`.
+    """
     return bool(request.config.getoption("long"))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pickle
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,10 +155,26 @@ def test_the_convolutional_network_takes_cifar_10_from_a_directory(tmp_path: Pat
     assert len(run.steps) == 3
 
 
+def test_data_that_a_library_downloads_are_taken_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    mnist = (random.integers(0, 256, (5, 28, 28), np.uint8), random.integers(0, 10, 5))
+    monkeypatch.setattr("keras.datasets.mnist.load_data", lambda: (mnist, mnist))
+    images, digits = classifier.images_and_digits("mnist")
+    assert digits is mnist[1]
+    np.testing.assert_array_equal(images * 255, mnist[0])
+    cifar = SimpleNamespace(data=random.integers(0, 256, (5, 32, 32, 3), np.uint8), targets=[3, 1, 4, 1, 5])
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    torchvision = ModuleType("torchvision.datasets")
+    torchvision.CIFAR10 = lambda directory, download: cifar  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", torchvision)
+    pixels, labels = convnet.load("cifar10")
+    assert labels.tolist() == cifar.targets
+    np.testing.assert_allclose(pixels[2, 1] * 255, cifar.data[2, :, :, 1], rtol=1e-6)
+
+
 @pytest.mark.parametrize("data", ["nowhere", "cifar10"])
-def test_data_that_are_not_there_are_asked_for_by_name(data: str, tmp_path: Path) -> None:
-    if data == "cifar10" and importlib.util.find_spec("torchvision"):
-        pytest.skip("torchvision is here and would download them")
+def test_data_that_are_not_there_are_asked_for_by_name(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)  # type: ignore[arg-type]  # else it downloads them
     with pytest.raises(SystemExit, match="CIFAR-10"):
         convnet.load(data)
     with pytest.raises(SystemExit, match="must be `digits` or `mnist`"):

@@ -11,6 +11,7 @@
 
 What they share:
 
+- `arguments`    types of arguments
 - `found`        the runs of a directory, or why there are none
 - `plain`        text that is safe to print, whatever runs are called
 - `summary`      a run in a terminal: words and sparklines

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 
 from tb_gradclip.commands.limits import Reason
 from tb_gradclip.core.alert import Alert
-from tb_gradclip.core.monitors.regime import EDGES, WORDS
+from tb_gradclip.core.monitors.regime import WORDS, between, regime
 from tb_gradclip.core.rules import Floats
 from tb_gradclip.core.totals import Totals
 from tb_gradclip.storage.figures import clip_rate, last_losses
@@ -58,7 +58,7 @@ def _regime(run: Run, old: Run) -> str | None:
     if words == was:
         return None
     if now and then:
-        low, high = (0.0, *EDGES)[_place(then)], (*EDGES, 1.0)[_place(then)]
+        low, high = between(regime(then["rate"]))
         if abs(now["rate"] - then["rate"]) <= RATE_TOLERANCE or (now["high"] >= low and now["low"] <= high):
             return None
     return f"{words}, in the baseline {was}"
@@ -68,14 +68,12 @@ def _rate(run: Run) -> dict[str, float] | None:
     return None if run.rule.kind == "none" else clip_rate(Totals().plus(run.steps))
 
 
-def _place(rate: Mapping[str, float]) -> int:
-    return sum(rate["rate"] >= edge for edge in EDGES)
-
-
 def _words(run: Run, rate: Mapping[str, float] | None) -> str:
     if run.rule.kind == "none":
         return "not clipped (rule none)"
-    return f"{WORDS[_place(rate)]} clipped (clip rate {rate['rate']:.3g})" if rate else "no step with a finite norm"
+    if rate is None:
+        return "no step with a finite norm"
+    return f"{WORDS[regime(rate['rate'])]} clipped (clip rate {rate['rate']:.3g})"
 
 
 def _loss(run: Run, old: Run, tolerance: float) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tb_gradclip.commands import baseline, found, limits
+from tb_gradclip.commands.arguments import share
 from tb_gradclip.commands.limits import Reason
 from tb_gradclip.commands.plain import complain, inert, say
 
@@ -32,7 +33,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--loss-tolerance",
-        type=limits.share,
+        type=share,
         metavar="X",
         default=baseline.LOSS_TOLERANCE,
         help="by what part of its size the loss at the end may be above the baseline's (default: %(default)s)",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tb_gradclip.commands.arguments import pattern
 from tb_gradclip.commands.plain import complain
 from tb_gradclip.storage.events import event_files
 from tb_gradclip.storage.problems import Problems
@@ -20,14 +21,6 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", type=pattern, metavar="REGEX", default="", help="only runs in whose name this is found (Python's re)"
     )
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    """A regular expression, as an argument."""
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"must be a regular expression, got {text!r} ({error})") from error
 
 
 def runs(logdir: Path, wanted: re.Pattern[str]) -> Iterator[Run]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tb_gradclip.commands.arguments import max_norm
 from tb_gradclip.commands.plain import complain, inert, say
 from tb_gradclip.core.health import integer
 from tb_gradclip.imports import detect
@@ -29,7 +30,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=list(detect.FORMATS), help="the format, if it is not told rightly")
     parser.add_argument(
         "--max-norm",
-        type=_max_norm,
+        type=max_norm,
         metavar="N",
         help="threshold of clipping by global norm that was in force, 0 for none (default: what the log says; where it "
         "says nothing, the rule is `none`)",
@@ -58,13 +59,6 @@ def carry_out(options: argparse.Namespace) -> int:
         return 2
     say(inert(f"To see what clipping did: tensorboard --logdir {options.logdir}"))
     return 0
-
-
-def _max_norm(text: str) -> float:
-    value = float(text)
-    if not value >= 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
-    return value
 
 
 def _import(series: Series, options: argparse.Namespace, given: str | None) -> None:

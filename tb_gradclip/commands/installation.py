@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -156,8 +157,4 @@ def _start(told: Mapping[str, Any], installing: str) -> Iterator[Finding]:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The numbers that a version begins with: 2, 21, 0 of 2.21.0a1."""
-    found = []
-    for part in version.split(".")[:3]:
-        digits = "".join(char for char in part if char.isdigit())
-        found.append(int(digits) if digits else 0)
-    return tuple(found)
+    return tuple(int(digits or 0) for digits in re.findall(r"(?:^|\.)(\d*)", version)[:3])

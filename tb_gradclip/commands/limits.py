@@ -12,11 +12,13 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tb_gradclip.commands.arguments import count, number, share
 from tb_gradclip.core.alert import ALERT_KINDS, Alert
 from tb_gradclip.core.rates import windowed_throttle
 from tb_gradclip.core.totals import Totals
-from tb_gradclip.storage.figures import last_losses
+from tb_gradclip.storage.figures import clip_rate, last_losses
 from tb_gradclip.storage.read import Run
 
 
@@ -41,9 +43,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-clip-rate", **part, help="largest share of steps that are clipped, 0 to 1")
     limits.add_argument("--min-clip-rate", **part, help="smallest share of steps that are clipped")
     limits.add_argument("--max-throttle", **part, help="largest share of gradient length that clipping removes")
-    limits.add_argument("--max-norm", type=_number, metavar="X", help="largest gradient norm before clipping")
-    limits.add_argument("--max-loss", type=_number, metavar="X", help="largest loss at the end, mean of the last 50")
-    limits.add_argument("--last", type=_count, metavar="N", help="rates, throttle and norms of the last N steps only")
+    limits.add_argument("--max-norm", type=number, metavar="X", help="largest gradient norm before clipping")
+    limits.add_argument("--max-loss", type=number, metavar="X", help="largest loss at the end, mean of the last 50")
+    limits.add_argument("--last", type=count, metavar="N", help="rates, throttle and norms of the last N steps only")
     limits.add_argument("--no-divergence", action="store_true", help="no loss that rises and stays")
     limits.add_argument("--no-nonfinite", action="store_true", help="no NaN or Inf, but for what a loss scaler skips")
     limits.add_argument("--no-spikes", action="store_true", help="no loss that jumps and comes back")
@@ -78,26 +80,24 @@ def broken(run: Run) -> Iterator[Reason]:
             yield Reason(run.name, "no-error", str(alert))
 
 
-def clip_rate(run: Run, last: int | None = None) -> float:
-    """Share of the last so many steps (of all) that were clipped; 0 where the rule is `none`, NaN if no step counts."""
-    totals = Totals().plus(run.steps[-last:] if last else run.steps)
-    if run.rule.kind == "none":
-        return 0.0
-    return totals.clipped / totals.counted if totals.counted else math.nan
-
-
 def _rates(run: Run, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     where = f" of the last {options.last} steps" if options.last else ""
-    rate = clip_rate(run, options.last)
+    rows, clips = _rows(run, options), run.rule.kind != "none"
+    found = clip_rate(Totals().plus(rows)) if clips else {"rate": 0.0}
+    rate = found["rate"] if found else math.nan
     if options.max_clip_rate is not None and not rate <= options.max_clip_rate:
         yield "max-clip-rate", _told(rate, f"clip rate{where}", "more than", options.max_clip_rate)
     if options.min_clip_rate is not None and not rate >= options.min_clip_rate:
         yield "min-clip-rate", _told(rate, f"clip rate{where}", "less than", options.min_clip_rate)
     if options.max_throttle is not None:
-        rows = run.steps[-options.last :] if options.last else run.steps
-        throttle = 0.0 if run.rule.kind == "none" else float(windowed_throttle(rows, len(rows))[-1])
+        throttle = float(windowed_throttle(rows, len(rows))[-1]) if clips else 0.0
         if not throttle <= options.max_throttle:
             yield "max-throttle", _told(throttle, f"throttle{where}", "more than", options.max_throttle)
+
+
+def _rows(run: Run, options: argparse.Namespace) -> NDArray[np.void]:
+    """The steps that are looked at: the last so many, or all."""
+    return run.steps[-options.last :] if options.last else run.steps
 
 
 def _told(found: float, what: str, compared: str, limit: float) -> str:
@@ -108,7 +108,7 @@ def _told(found: float, what: str, compared: str, limit: float) -> str:
 
 def _sizes(run: Run, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     if options.max_norm is not None:
-        rows = run.steps[-options.last :] if options.last else run.steps
+        rows = _rows(run, options)
         rows = rows[~np.isnan(rows["norm_before"]) & ~rows["skipped"]]
         if not len(rows):
             yield "max-norm", "the norm is not known: no step has one"
@@ -144,30 +144,6 @@ def _limit_of(alert: Alert, options: argparse.Namespace) -> str | None:
     }
     limit, on = switches.get(alert.kind, ("", False))
     return limit if on else None
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if math.isnan(value):
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}")
-    return value
-
-
-def share(text: str) -> float:
-    """A share from 0 to 1, as an argument."""
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, got {text!r}. Write 0.9 for 90 %")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of steps, 1 or more, got {text!r}")
-    return int(text)
 
 
 def _kinds(text: str) -> list[str]:

@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,6 +36,10 @@ from tb_gradclip.storage.read import Run
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+DESCRIPTION = """What clipping did to each run, in the words and figures of the dashboard's health line: in a terminal
+a few lines a run with sparklines, elsewhere a table and a line for each alert, or one of the forms below. Exit status 2
+if there is no run to look at."""
 
 SCHEMA = 1
 MOST_ALERTS = 20
@@ -51,6 +54,7 @@ STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan", "ok": "green
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Give the parser its arguments."""
+    parser.description = DESCRIPTION
     found.fill(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
@@ -84,16 +88,7 @@ def report_json(run: Run) -> dict[str, Any]:
     """What `--json` says of a run."""
     losses = last_losses(run)
     last = number(float(losses.mean())) if len(losses) else None
-    return {**figures(run), "last_loss": last, "alerts": [_without_nan(vars(alert)) for alert in run.alerts]}
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with null for numbers that JSON lacks."""
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {**figures(run), "last_loss": last, "alerts": [vars(alert) for alert in run.alerts]}
 
 
 def _plainly(runs: Iterable[Run]) -> int:

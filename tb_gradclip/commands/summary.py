@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,9 +63,9 @@ def lines(run: Run, told: dict[str, Any], width: int) -> list[Line]:
             Line("clip rate", sparkline(run.clip_rate().rate, width, (0, 1)), rate),
             Line("throttle", sparkline(run.throttle(), width, (0, 1)), f"{words['throttle']} of the last 100 steps"),
         ]
-    chips, lint = health.chips(run.alerts), health.lint_chip(run.alerts)
-    found.append(Line("alerts", "", ", ".join(chip.text for chip in chips), _worst([chip.severity for chip in chips])))
-    found.append(Line("lint", "", lint.text, lint.severity))
+    events = [alert for alert in run.alerts if alert.kind in health.KINDS]
+    found.append(Line("alerts", "", words["alerts"], health.worst(events) if events else "ok"))
+    found.append(Line("lint", "", words["lint"], health.lint_chip(run.alerts).severity))
     if run.overhead is not None:
         found.append(Line("overhead", "", words["overhead"]))
     if run.imported is not None:
@@ -93,10 +92,6 @@ def _norm_line(run: Run, width: int) -> Line:
     return Line("norm", spark, f"median {middle}, largest {most} at step {at}")
 
 
-def _worst(severities: Sequence[str]) -> str:
-    return next(each for each in ("error", "warning", "info", "ok") if each in severities)
-
-
 def sparkline(values: Floats, width: int, limits: tuple[float, float] | None = None, *, log: bool = False) -> str:
     """Values as bars, one for each of `width` equal parts of them, or for each value if there are fewer.
 
@@ -119,7 +114,7 @@ def sparkline(values: Floats, width: int, limits: tuple[float, float] | None = N
     low, high = limits or (heights[known].min(initial=np.inf), heights[known].max(initial=-np.inf))
     scale = len(BARS) / (high - low) if high > low else 0.0
     return "".join(
-        (BARS[min(int(max(height - low, 0) * scale), len(BARS) - 1)])
+        BARS[min(int(max(height - low, 0) * scale), len(BARS) - 1)]
         if there
         else NOT_FINITE
         if np.isinf(part).any()

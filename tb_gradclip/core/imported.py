@@ -28,7 +28,7 @@ class Imported:
     """What a run was made from.
 
     Args:
-      format: name of the format, one of `imports.detect.FORMATS`.
+      format: what the format is called: "Megatron-LM".
       source: name of the file or directory, without where it was.
       norm, loss: keys of `NORMS` and `LOSSES`.
       before_clipping: whether the format says that norms are those before clipping; else they are taken for it.

@@ -52,14 +52,14 @@ def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappe
             return _text(request, f"this address answers GET and HEAD only, got {request.method}", 405, ALLOWED)
         try:
             answered = answer(plugin, request)
+            if isinstance(answered, Body):
+                return sent(request, answered)
+            return answered if isinstance(answered, wrappers.Response) else http_util.Respond(request, *answered)
         except errors.PublicError as error:
             return _text(request, str(error), error.http_code)
         except Exception:
             logger.exception("gradclip failed to answer %s", request.full_path)
             return _text(request, "gradclip failed to answer; TensorBoard's log says why", 500)
-        if isinstance(answered, wrappers.Response):
-            return answered
-        return sent(request, answered) if isinstance(answered, Body) else http_util.Respond(request, *answered)
 
     return respond
 
@@ -122,8 +122,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _index(self, request: wrappers.Request) -> Body:
-        written = BUNDLE.stat().st_mtime_ns  # another one while the dashboard is worked on
-        return self._answers.answer(("index.js", written), [], _code, quick=True)
+        return _code(BUNDLE.stat().st_mtime_ns)
 
     @_route
     def _runs(self, request: wrappers.Request) -> Body:
@@ -271,7 +270,9 @@ def _question(request: wrappers.Request) -> tuple[object, ...]:
     return request.path, plugin_util.experiment_id(request.environ), asked
 
 
-def _code() -> Body:
+@functools.lru_cache(maxsize=1)
+def _code(written: int) -> Body:
+    """The dashboard, as it was written at some moment: another one while somebody works on it."""
     return body(BUNDLE.read_bytes(), "text/javascript")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+import tb_gradclip
 from tb_gradclip.commands.installation import interpreter
 from tests.environments import environment
 from tests.logs import write_runs
@@ -27,6 +29,8 @@ def doctor(*arguments: object, python: Path = Path(sys.executable), path: str | 
     command = [sys.executable, "-m", "tb_gradclip", "doctor", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, cwd="/")
     assert done.stderr == ""
+    found = re.split(r"^(?=\S)", done.stdout, flags=re.MULTILINE)
+    assert [each for each in found if each.startswith("PROBLEM") and "→" not in each] == []
     return done.returncode, " ".join(done.stdout.split())
 
 
@@ -41,12 +45,17 @@ def with_tensorboard(directory: Path, *requirements: str) -> Path:
 
 def add_plugin(python: Path, module: str) -> None:
     """Install another plugin of TensorBoard: a module, and what registers it."""
+    register(python, "another", "1.0", "another = another").with_name("another.py").write_text(module)
+
+
+def register(python: Path, name: str, version: str, plugin: str = "") -> Path:
+    """What tells of an installed package, and of a plugin that it brings; returns where that is."""
     (site,) = python.parent.parent.glob("lib/python*/site-packages")
-    (site / "another.py").write_text(module)
-    info = site / "another-1.0.dist-info"
+    info = site / f"{name}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[tensorboard_plugins]\nanother = another\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[tensorboard_plugins]\n{plugin}\n")
+    return info
 
 
 def test_where_all_is_well_it_says_so(tmp_path: Path) -> None:
@@ -67,6 +76,40 @@ def test_a_tensorboard_without_the_plugin_is_told_where_to_install_it(tmp_path: 
     assert status == 1
     assert f"TensorBoard belongs to {python}, where tb_gradclip is not installed" in said
     assert f"→ {python} -m pip install tb-gradclip, or start the TensorBoard from here: {sys.executable} -m" in said
+
+
+def test_a_command_whose_tensorboard_was_uninstalled(tmp_path: Path) -> None:
+    python = with_tensorboard(tmp_path / "other")
+    for place in python.parent.parent.glob("lib/python*/site-packages/tensorboard*"):
+        place.unlink()
+    status, said = doctor(python=python)
+    assert status == 1
+    assert f"TensorBoard is not installed for {python}. → {python} -m pip install tensorboard" in said
+
+
+def test_a_command_whose_python_is_gone(tmp_path: Path) -> None:
+    python = with_tensorboard(tmp_path / "other")
+    (python.parent / "tensorboard").write_text("#!/nowhere/bin/python\n")
+    status, said = doctor(python=python)
+    assert status == 1
+    assert "belongs to /nowhere/bin/python, which could not be asked" in said
+
+
+def test_another_version_beside_tensorboard(tmp_path: Path) -> None:
+    python = with_tensorboard(tmp_path / "other")
+    register(python, "tb_gradclip", "0.0.1", "gradclip = json")
+    status, said = doctor(python=python)
+    assert status == 0
+    assert f"This is tb_gradclip {tb_gradclip.__version__}; TensorBoard's, 0.0.1, may not read it all." in said
+    assert f"→ {python} -m pip install --upgrade tb-gradclip" in said
+
+
+def test_a_package_that_is_there_and_not_registered(tmp_path: Path) -> None:
+    python = with_tensorboard(tmp_path / "other")
+    register(python, "tb_gradclip", tb_gradclip.__version__)
+    status, said = doctor(python=python)
+    assert status == 1
+    assert "is not registered as a plugin of TensorBoard" in said
 
 
 def test_a_path_without_tensorboard_is_told_how_to_start_it(tmp_path: Path) -> None:
@@ -107,13 +150,14 @@ def test_without_the_fast_loader_large_logs_are_said_to_take_longer(tmp_path: Pa
     assert "tensorboard-data-server" in said
 
 
-def test_a_tensorboard_that_is_too_old_is_to_be_upgraded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["1.15.0", "2.17.0rc5"])
+def test_a_tensorboard_that_is_too_old_is_to_be_upgraded(tmp_path: Path, version: str) -> None:
     python = with_tensorboard(tmp_path / "other")
     (info,) = python.parent.parent.glob("lib/python*/site-packages/tensorboard-*.dist-info")
     metadata = (info / "METADATA").read_text()
     info.unlink()
     info.mkdir()
-    (info / "METADATA").write_text(metadata.replace("\nVersion: 2.", "\nVersion: 1.", 1))
+    (info / "METADATA").write_text(re.sub("\nVersion: .*", f"\nVersion: {version}", metadata, count=1))
     status, said = doctor(python=python)
     assert status == 1
     assert "The tab needs TensorBoard 2.17.1 or newer." in said
@@ -152,16 +196,34 @@ def test_a_writer_that_was_made_and_never_stepped(tmp_path: Path) -> None:
     book = recorder(tmp_path / "run")
     book.add_steps(measured(0, [1.0]))
     book.close()
-    (file,) = (tmp_path / "run").iterdir()
-    kept = [event for event in records(file) if not any("/steps/" in value.tag for value in event.summary.value)]
-    file.unlink()
-    writer = EventFileWriter(str(tmp_path / "run"))
-    for event in kept:
-        writer.add_event(event)
-    writer.close()
+    without_steps(tmp_path / "run", slice(None))
     status, said = doctor(tmp_path)
     assert status == 1
     assert "Run 'run' has no step yet" in said
+
+
+def test_a_run_that_lost_steps(tmp_path: Path) -> None:
+    book = recorder(tmp_path / "run")
+    for first in range(0, 4000, 100):
+        book.add_steps(measured(first, [1.0] * 100))
+    book.close()
+    without_steps(tmp_path / "run", slice(1, 2))
+    status, said = doctor(tmp_path)
+    assert status == 0
+    assert "Run 'run' lacks steps" in said
+
+
+def without_steps(directory: Path, left_out: slice) -> None:
+    """Write the event file of a run anew, without these of its records of steps."""
+    (file,) = directory.iterdir()
+    kept = records(file)
+    steps = [event for event in kept if any("/steps/" in value.tag for value in event.summary.value)]
+    file.unlink()
+    writer = EventFileWriter(str(directory))
+    for event in kept:
+        if event not in steps[left_out]:
+            writer.add_event(event)
+    writer.close()
 
 
 def records(file: Path) -> list[Event]:

@@ -17,6 +17,7 @@ from rich.cells import cell_len
 
 import tb_gradclip
 from tb_gradclip.cli import main
+from tb_gradclip.commands import report
 from tb_gradclip.commands.plain import inert
 from tb_gradclip.commands.summary import sparkline
 from tb_gradclip.core.rules import Rule
@@ -84,6 +85,7 @@ def test_figures_are_those_of_the_dashboard(logdir: Path, capsys: pytest.Capture
     assert main(["report", str(logdir), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["schema"], [run["name"] for run in told["runs"]]) == (1, ["broken", "healthy"])
+    assert all(f"`{key}`" in str(report.__doc__) for run in told["runs"] for key in run)
     for own, listed in zip(told["runs"], serve(logdir).get("/runs").json["runs"], strict=True):
         last, alerts = own.pop("last_loss"), own.pop("alerts")
         assert own == {key: value for key, value in listed.items() if key not in LISTED_ONLY}

@@ -81,8 +81,9 @@ def test_the_arguments_of_a_trainer_are_looked_through_and_not_run(
 
 
 def test_real_arguments_that_torch_saved(tmp_path: Path, run: Training) -> None:
-    torch = pytest.importorskip("torch")
     from argparse import Namespace
+
+    import torch
 
     source = logs.trainer_state(tmp_path / "out" / "trainer_state.json", run)
     torch.save(Namespace(seed=1, max_grad_norm=0.3, output_dir="out"), tmp_path / "out" / "training_args.bin")

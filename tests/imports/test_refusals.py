@@ -84,6 +84,16 @@ def test_a_column_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"--{option} names 'x', which is not in it; there is 'step', 'grad_norm'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "message"), [("-1", "must be 0 or more, got '-1'"), ("big", "must be a number, got")]
+)
+def test_a_threshold_that_is_none(capsys: pytest.CaptureFixture[str], given: str, message: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["import", "nowhere", "--logdir", "runs", f"--max-norm={given}"])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_run_is_never_added_to_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = logs.megatron(tmp_path / "train.log", training(200))
     arguments = ["import", str(source), "--logdir", str(tmp_path / "runs")]

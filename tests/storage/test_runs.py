@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import tb_gradclip
+from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.storage import runs as module
 from tb_gradclip.storage.problems import Problems
 from tests.logs import Rule, write_run
@@ -70,6 +71,15 @@ def test_what_is_no_run_is_a_missing_key(logdir: Path, name: str) -> None:
     with pytest.raises(KeyError, match=name):
         runs[name]
     assert runs.get(name) is None
+
+
+def test_the_documentation_names_every_column_and_everything_that_a_run_has() -> None:
+    words = str(tb_gradclip.read.__doc__)
+    for name in STEP_DTYPE.names or ():
+        assert f"`{name}`" in words, name
+        assert STEP_DTYPE[name].name in words
+    for name in ("steps", "parameters", "histograms", "alerts", "rule", "clip_rate()", "what_if()", "to_pandas()"):
+        assert f"`{name}`" in words, name
 
 
 def test_a_run_before_its_first_step_is_none_yet(tmp_path: Path) -> None:

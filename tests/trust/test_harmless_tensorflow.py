@@ -166,13 +166,14 @@ outcome(sys.argv[1], Path(sys.argv[3]), end)
 
 
 @pytest.mark.parametrize(
-    ("way", "ending", "status"), [("graph", "exit", 3), ("fit", "interrupt", -2), ("eager", "error", 1)]
+    ("way", "ending", "status"),
+    [
+        ("fit", "interrupt", -2),
+        pytest.param("graph", "exit", 3, marks=pytest.mark.long),  # each takes as long as it takes to load TensorFlow
+        pytest.param("eager", "error", 1, marks=pytest.mark.long),
+    ],
 )
-def test_a_program_ends_as_it_would_have_and_loses_nothing(
-    way: str, ending: str, status: int, tmp_path: Path, long: bool
-) -> None:
-    if way != "fit" and not long:
-        pytest.skip("in the long form: each takes as long as it takes to load TensorFlow")
+def test_a_program_ends_as_it_would_have_and_loses_nothing(way: str, ending: str, status: int, tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, way, ending, str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr

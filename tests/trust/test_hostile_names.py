@@ -73,10 +73,8 @@ def logdir(tmp_path_factory: pytest.TempPathFactory, long: bool) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["true", "false"])
+@pytest.fixture(scope="module", params=["true", pytest.param("false", marks=pytest.mark.long)])
 def board(request: pytest.FixtureRequest, logdir: Path, long: bool) -> Iterator[str]:
-    if request.param == "false" and not long:
-        pytest.skip("the other loader in the long form")
     with tensorboard(logdir, f"--load_fast={request.param}") as address:
         wait_for_steps(address, STEPS, runs=len(RUNS if long else FEW))
         yield address
@@ -116,10 +114,8 @@ def by_name(rows: Locator, name: str, attribute: str) -> Locator:
     return rows.nth(names.index(name))
 
 
-@pytest.mark.parametrize("width", [1300, 600])
+@pytest.mark.parametrize("width", [1300, pytest.param(600, marks=pytest.mark.long)])
 def test_every_view_shows_them_as_text(dashboard: Dashboard, board: str, long: bool, width: int) -> None:
-    if width == 600 and not long:
-        pytest.skip("the narrow window in the long form")
     runs = RUNS if long else FEW
     dashboard.page.set_viewport_size({"width": width, "height": 1300})
     dashboard.open(board, runs=len(runs))

@@ -91,9 +91,8 @@ def test_viewers_ask_what_a_page_asks(browser: Browser, served: tuple[str, int])
 
 
 @needs_proc
-def test_fifty_pages_on_long_runs_for_a_minute(tmp_path: Path, long: bool) -> None:
-    if not long:
-        pytest.skip("needs a machine for itself, which `make soak` is for")
+@pytest.mark.long  # it needs a machine for itself
+def test_fifty_pages_on_long_runs_for_a_minute(tmp_path: Path) -> None:
     from tests.benchmarks.dashboard import wait_until_read, write_logs
 
     logs = tmp_path / "logs"

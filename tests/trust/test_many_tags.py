@@ -17,7 +17,7 @@ from tb_gradclip.core.schema import RunRecord, StepsRecord, Tag
 from tb_gradclip.storage.write import frame
 from tests.core.tables import table
 from tests.logs import START, write_run
-from tests.tensorboard import LOADERS, fetch, tensorboard
+from tests.tensorboard import fetch, tensorboard
 from tests.trust.damage import ATTEMPT, summary
 
 RULE = Rule("global_norm", 1.0, epsilon=TORCH_EPSILON)
@@ -51,10 +51,8 @@ def ours(count: int) -> list[Summary.Value]:
     return values
 
 
-@pytest.mark.parametrize("fast", LOADERS)
+@pytest.mark.parametrize("fast", ["true", pytest.param("false", marks=pytest.mark.long)])
 def test_many_tags_beside_a_good_run(tmp_path: Path, fast: str, long: bool) -> None:
-    if not long and fast == "false":
-        pytest.skip("with the other loader in the long form only")
     count = 100_000 if long else 3_000
     logs = tmp_path / "logs"
     write_run(logs / "good", 1200, RULE)

@@ -23,10 +23,9 @@ VERSIONS = {
 }
 
 
+@pytest.mark.long  # it downloads packages
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_tensorboard_of_this_version_shows_everything(tmp_path: Path, version: str, long: bool) -> None:
-    if not long:
-        pytest.skip("downloads packages: in the long form only")
+def test_a_tensorboard_of_this_version_shows_everything(tmp_path: Path, version: str) -> None:
     logs = tmp_path / "logs"
     write_runs(logs, 1200)
     venv.create(tmp_path / "environment", with_pip=True)

@@ -70,7 +70,7 @@ class RegimeMonitor:
 
     def _judge(self, step: int) -> list[Alert]:
         if self._regime is None:
-            self._regime = _regime(self._clipped / WINDOW)
+            self._regime = regime(self._clipped / WINDOW)
             return []
         least, most = _BOUNDS[self._regime]
         self._outside += self._outside > 0 or not least <= self._clipped <= most
@@ -80,19 +80,25 @@ class RegimeMonitor:
         if least <= self._clipped <= most:
             return []
         rate, was = self._clipped / WINDOW, self._regime
-        self._regime = _regime(rate)
+        self._regime = regime(rate)
         way = "rose" if self._regime > was else "fell"
         message = f"the clip rate {way} to {rate:.0%}: {WORDS[was]} clipped before, now {WORDS[self._regime]}"
         return [Alert(step, "regime", "info", message)]
 
 
-def _regime(rate: float) -> int:
+def regime(rate: float) -> int:
+    """Which one a clip rate lies in, 0 to 3: the place of its name in `WORDS`."""
     return sum(rate >= edge for edge in EDGES)
 
 
-def _bounds(regime: int) -> tuple[int, int]:
+def between(number: int) -> tuple[float, float]:
+    """The clip rates at which a regime begins and ends."""
+    return (0.0, *EDGES)[number], (*EDGES, 1.0)[number]
+
+
+def _bounds(number: int) -> tuple[int, int]:
     """Fewest and most clipped steps of a window that may still be of this regime."""
-    low, high = (0.0, *EDGES)[regime], (*EDGES, 1.0)[regime]
+    low, high = between(number)
     possible = [k for k in range(WINDOW + 1) if _interval(k)[1] >= low and _interval(k)[0] <= high]
     return possible[0], possible[-1]
 
@@ -105,4 +111,4 @@ def _interval(clipped: int) -> tuple[float, float]:
     return (middle - spread) / norm, (middle + spread) / norm
 
 
-_BOUNDS = tuple(_bounds(regime) for regime in range(len(EDGES) + 1))
+_BOUNDS = tuple(_bounds(number) for number in range(len(WORDS)))

@@ -1,0 +1,117 @@
+"""No answer is larger than its bounds, whatever is asked for and whatever the logs hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from werkzeug.test import Client
+
+from tb_gradclip.core.alert import Alert
+from tb_gradclip.core.parameter import Parameter
+from tb_gradclip.core.rows import Measurements
+from tb_gradclip.core.rules import Rule
+from tb_gradclip.plugin import answers
+from tb_gradclip.recorder import Recorder
+from tb_gradclip.storage.write import EventFile
+from tests.logs import START, write_run
+from tests.plugin.server import serve
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Client:
+    path = tmp_path_factory.mktemp("bounds")
+    write_run(path / "clipped", 50, Rule("global_norm", 1.0))
+    return serve(path)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("run=clipped&run=clipped&column=loss", "`run` must have each value once, got 'clipped' again: leave it out"),
+        ("run=clipped&column=loss&column=loss", "`column` must have each value once, got 'loss' again: leave it out"),
+        ("&".join(f"run={i}" for i in range(101)) + "&column=loss", "`run` must come 1 to 100 times, got 101"),
+    ],
+)
+def test_nobody_gets_more_by_asking_twice(client: Client, query: str, message: str) -> None:
+    for path in ("/series", "/csv"):
+        answer = client.get(f"{path}?{query}")
+        assert (answer.status_code, answer.text) == (400, f"Invalid argument: {message}")
+
+
+def test_an_answer_has_so_many_points_and_no_more(client: Client) -> None:
+    runs = "&".join(f"run={i}" for i in range(100))
+    columns = "&".join(f"column={column}" for column in ("loss", "norm_before", "norm_after"))
+    answer = client.get(f"/series?{runs}&{columns}&points=10000")
+    assert answer.status_code == 400
+    assert answer.text == (
+        "Invalid argument: an answer has at most 2,000,000 points, got 100 runs x 3 columns x 10,000 points: "
+        "ask for fewer runs, columns or `points`"
+    )
+    assert client.get(f"/series?{runs}&{columns}&points=6000").status_code == 404  # no such runs
+
+
+def large_model(logdir: Path, parameters: int, steps: int = 32) -> None:
+    book = Recorder(
+        EventFile(logdir),
+        framework="torch",
+        library="torch 2",
+        parameters=[Parameter(f"module.layer{i:06}.weight", (4,)) for i in range(parameters)],
+    )
+    norms = np.ones((steps, parameters), np.float32)
+    joint = np.sqrt(np.full(steps, parameters, float))
+    axis = np.arange(steps)
+    rule, limits = Rule("global_norm", 1.0), np.ones(steps)
+    book.add_steps(Measurements(rule, axis, START + axis, np.full(steps, 2.0), limits, joint, norms, None))
+    book._write_alerts([Alert(i, "spike", "warning", "high", wall_time=START) for i in range(steps)], steps, START)
+    book.close()
+
+
+def test_a_model_of_a_hundred_thousand_tensors_is_shown_within_bounds(tmp_path: Path) -> None:
+    large_model(tmp_path / "run", 100_000)
+    client = serve(tmp_path)
+    answer = client.get("/runs")
+    (run,) = answer.json["runs"]
+    assert len(run["parameters"]) == answers.MOST_NAMES
+    assert run["parameters_left_out"] == 100_000 - answers.MOST_NAMES
+    assert len(answer.data) < 1 << 20
+    assert len(client.get("/parameters?run=run").data) < 16 << 20
+    unknown = client.get("/histogram?run=run&step=0&parameter=x")
+    assert (unknown.status_code, len(unknown.text) < 1000) == (404, True)
+
+
+def test_where_there_are_many_runs_each_has_fewer_names_and_alerts_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "MOST_ALERTS_IN_ALL", 40)
+    monkeypatch.setattr(answers, "FEWEST_ALERTS", 5)
+    monkeypatch.setattr(answers, "MOST_NAMES_IN_ALL", 400)
+    monkeypatch.setattr(answers, "FEWEST_NAMES", 10)
+    for i in range(4):
+        large_model(tmp_path / f"run{i}", 300)
+    runs = serve(tmp_path).get("/runs").json["runs"]
+    assert [len(run["parameters"]) for run in runs] == [100] * 4
+    assert [run["parameters_left_out"] for run in runs] == [200] * 4
+    newest = [alert["step"] for alert in runs[0]["alerts"] if alert["kind"] == "spike"]
+    assert newest == sorted(newest)
+    assert newest[-1] == 31
+    assert len(newest) <= 10
+    monkeypatch.setattr(answers, "MOST_NAMES_IN_ALL", 8)
+    assert [len(run["parameters"]) for run in serve(tmp_path).get("/runs").json["runs"]] == [10] * 4
+
+
+def test_long_texts_in_a_log_are_cut_in_the_list_of_runs(tmp_path: Path) -> None:
+    book = Recorder(EventFile(tmp_path / "run"), framework="a", library="a", parameters=[Parameter("a", (2,))])
+    one = np.ones(1)
+    book.add_steps(Measurements(Rule("none"), np.arange(1), one, one, one * np.nan, one, np.ones((1, 1)), None))
+    departures = tuple((f"p{i}", i) for i in range(1000))
+    findings = [Alert(0, "lint", "info", "m" * 10**4, finding=f"f{i}", remedy="r" * 10**4) for i in range(1100)]
+    book._write_alerts([*findings, Alert(1, "spike", "error", "m" * 10**5, departures=departures)], 0, 1.0)
+    book.close()
+    answer = serve(tmp_path).get("/runs")
+    alerts = answer.json["runs"][0]["alerts"]
+    assert max(len(alert["message"]) for alert in alerts) == answers.MOST_TEXT + 1
+    assert max(len(alert["departures"]) for alert in alerts) == answers.MOST_DEPARTURES
+    assert len([alert for alert in alerts if alert["kind"] == "lint"]) <= answers.MOST_ALERTS + answers.MOST_FINDINGS
+    assert len(answer.data) < 5 << 20  # of 23 MB
