@@ -18,7 +18,8 @@ from tensorboard.data import provider as tb
 from tensorboard.util import tensor_util
 
 from tb_gradclip.core.schema import PLUGIN_NAME
-from tb_gradclip.storage.events import frame_of, read_events
+from tb_gradclip.storage.events import frame_of, noting, read_events
+from tb_gradclip.storage.problems import Problems
 
 SCALARS = "scalars"
 
@@ -39,8 +40,10 @@ class RunProvider(tb.DataProvider):  # type: ignore[misc]  # TensorBoard ships n
         self._contents: dict[str, bytes] = {}
         self._records: dict[str, list[tb.TensorDatum]] = {}
         self._points: dict[str, array[float]] = {}
+        self.problems = Problems()
+        """Places of the files that could not be read. What is wrong with a record, who decodes it tells."""
         for path in files:
-            for event in read_events(path):
+            for event in read_events(path, noting(self.problems, path)):
                 for value in event.summary.value:
                     self._take(event, value)
 

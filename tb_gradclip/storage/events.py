@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import struct
 from collections import defaultdict
@@ -111,7 +110,7 @@ def read_records(files: list[Path], problems: Problems) -> Iterator[tuple[Tag, b
       problems: takes note of what cannot be read.
     """
     for path in files:
-        for event in read_events(path, functools.partial(_note_place, problems, path)):
+        for event in read_events(path, noting(problems, path)):
             for value in event.summary.value:
                 if tag := Tag.parse(value.tag):
                     yield tag, value.metadata.plugin_data.content, frame_of(value.tensor)
@@ -125,8 +124,9 @@ def read_shards(files: list[Path], problems: Problems | None = None) -> dict[Tag
     return shards
 
 
-def _note_place(problems: Problems, path: Path, place: int, why: str) -> None:
-    problems.note((path, place), "place", why)
+def noting(problems: Problems, path: Path) -> Report:
+    """Has what cannot be read of a file noted."""
+    return lambda place, why: problems.note((path, place), "place", why)
 
 
 def frame_of(tensor: TensorProto) -> bytes:
