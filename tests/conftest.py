@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.tensorboard import LOADERS
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -38,6 +40,12 @@ def long(request: pytest.FixtureRequest) -> bool:
     One that has no short form is marked `long`.
     """
     return bool(request.config.getoption("long"))
+
+
+@pytest.fixture(scope="module", params=LOADERS, ids=lambda fast: f"load_fast={fast}")
+def loader(request: pytest.FixtureRequest) -> str:
+    """TensorBoard's option for each of its loaders in turn."""
+    return f"--load_fast={request.param}"
 
 
 @pytest.fixture(scope="session")

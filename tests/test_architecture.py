@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "transformers": {"core", "actions", "recorder", "torch"},
     "launch": {"observation", "torch.autowatch", "keras.autowatch"},
     "plugin": {"core", "storage", "plugin"},
-    "offline": {"core", "storage.events", "plugin.routes", "offline"},
+    "offline": {"core", "storage.events", "storage.problems", "plugin.routes", "offline"},
     "imports": {"core", "recorder", "storage.events", "storage.write", "imports"},
     "commands": {
         *("core", "commands", "imports", "launch", "offline", "plugin.routes", "__version__"),

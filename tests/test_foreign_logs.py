@@ -14,7 +14,7 @@ import pytest
 
 from tests.plugin.wire import decode_series
 from tests.scalars import BACK, DIVERGES, diverging_loss
-from tests.tensorboard import LOADERS, fetch, tensorboard
+from tests.tensorboard import fetch, tensorboard
 
 
 def write_as_frameworks_do(logdir: Path) -> None:
@@ -43,9 +43,9 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return logdir
 
 
-@pytest.fixture(scope="module", params=LOADERS, ids=lambda fast: f"load_fast={fast}")
-def address(request: pytest.FixtureRequest, foreign: Path) -> Iterator[str]:
-    with tensorboard(foreign, f"--load_fast={request.param}") as address:
+@pytest.fixture(scope="module")
+def address(loader: str, foreign: Path) -> Iterator[str]:
+    with tensorboard(foreign, loader) as address:
         wait_for_last_step(address, runs=3)
         yield address
 

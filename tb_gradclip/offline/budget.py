@@ -56,16 +56,19 @@ class _OfRun(NamedTuple):
 def held(runs: Iterable[tuple[str, Questions]], count: int, room: float) -> Held:
     """Answers about so many runs, deflated in about so many bytes; one run is in memory at a time."""
     found: list[_OfRun] = []
+    problems: list[dict[str, str]] = []
     schema = 0
     for place, (name, questions) in enumerate(runs):
         answer = json.loads(questions.ask("runs") or b"{}")
+        problems += [*questions.damage, *answer.get("problems", [])]
         if not answer.get("runs"):
             continue  # neither data of ours nor a loss
         schema = answer["schema"]
         one = _of_run(name, answer["runs"][0], questions, room / (count - place))
         room -= sum(each.size for each in one.answers) + _size(one.told)
         found.append(one)
-    told = json.dumps({"schema": schema, "runs": [one.told for one in found]}, separators=(",", ":"))
+    listed = {"schema": schema, "runs": [one.told for one in found], "problems": problems}
+    told = json.dumps(listed, separators=(",", ":"))
     answers = [Answer("runs", None, told.encode()), *(answer for one in found for answer in one.answers)]
     cut = [len(one.told["alerts"]) for one in found if len(one.told["alerts"]) < one.alerts]
     return Held(answers, [one.told["name"] for one in found], _most_points(answers), max(cut, default=None))

@@ -18,7 +18,8 @@ from tensorboard.data import provider as tb
 from tensorboard.util import tensor_util
 
 from tb_gradclip.core.schema import PLUGIN_NAME
-from tb_gradclip.storage.events import read_events
+from tb_gradclip.storage.events import frame_of, noting, read_events
+from tb_gradclip.storage.problems import Problems
 
 SCALARS = "scalars"
 
@@ -39,8 +40,10 @@ class RunProvider(tb.DataProvider):  # type: ignore[misc]  # TensorBoard ships n
         self._contents: dict[str, bytes] = {}
         self._records: dict[str, list[tb.TensorDatum]] = {}
         self._points: dict[str, array[float]] = {}
+        self.problems = Problems()
+        """Places of the files that could not be read. What is wrong with a record, who decodes it tells."""
         for path in files:
-            for event in read_events(path):
+            for event in read_events(path, noting(self.problems, path)):
                 for value in event.summary.value:
                     self._take(event, value)
 
@@ -51,29 +54,23 @@ class RunProvider(tb.DataProvider):  # type: ignore[misc]  # TensorBoard ships n
             self._plugins[tag] = SCALARS if value.HasField("simple_value") else named
             self._contents[tag] = value.metadata.plugin_data.content
         if self._plugins[tag] == PLUGIN_NAME:
-            frame = np.frombuffer(value.tensor.tensor_content, np.uint8)
+            frame = np.frombuffer(frame_of(value.tensor), np.uint8)
             self._records.setdefault(tag, []).append(tb.TensorDatum(event.step, event.wall_time, frame))
         elif self._plugins[tag] == SCALARS and (number := _number(value)) is not None:
             self._points.setdefault(tag, array("d")).extend((event.step, event.wall_time, number))
 
-    def list_runs(self, ctx: Any = None, *, experiment_id: str) -> list[tb.Run]:
+    def list_runs(self, ctx: Any = None, **_: Any) -> list[tb.Run]:
         """The one there is."""
         return [self._run]
 
     def list_scalars(
-        self, ctx: Any = None, *, experiment_id: str, plugin_name: str, run_tag_filter: Any = None
+        self, ctx: Any = None, *, plugin_name: str, run_tag_filter: Any = None, **_: Any
     ) -> dict[str, dict[str, tb.ScalarTimeSeries]]:
         """Scalars with their newest step and time."""
         return self._found(self._points if plugin_name == SCALARS else {}, run_tag_filter, self._scalar_series)
 
     def read_scalars(
-        self,
-        ctx: Any = None,
-        *,
-        experiment_id: str,
-        plugin_name: str,
-        downsample: int | None = None,
-        run_tag_filter: Any = None,
+        self, ctx: Any = None, *, plugin_name: str, downsample: int | None = None, run_tag_filter: Any = None, **_: Any
     ) -> dict[str, dict[str, list[tb.ScalarDatum]]]:
         """Points in order of step; of more than `downsample` as many, evenly, the last one among them."""
 
@@ -87,7 +84,7 @@ class RunProvider(tb.DataProvider):  # type: ignore[misc]  # TensorBoard ships n
         return self._found(self._points if plugin_name == SCALARS else {}, run_tag_filter, points)
 
     def read_last_scalars(
-        self, ctx: Any = None, *, experiment_id: str, plugin_name: str, run_tag_filter: Any = None
+        self, ctx: Any = None, *, plugin_name: str, run_tag_filter: Any = None, **_: Any
     ) -> dict[str, dict[str, tb.ScalarDatum]]:
         """The newest point of each."""
 
@@ -98,7 +95,7 @@ class RunProvider(tb.DataProvider):  # type: ignore[misc]  # TensorBoard ships n
         return self._found(self._points if plugin_name == SCALARS else {}, run_tag_filter, last)
 
     def list_tensors(
-        self, ctx: Any = None, *, experiment_id: str, plugin_name: str, run_tag_filter: Any = None
+        self, ctx: Any = None, *, plugin_name: str, run_tag_filter: Any = None, **_: Any
     ) -> dict[str, dict[str, tb.TensorTimeSeries]]:
         """Tags of ours with their newest step and time."""
 
@@ -115,13 +112,7 @@ class RunProvider(tb.DataProvider):  # type: ignore[misc]  # TensorBoard ships n
         return self._found(self._records if plugin_name == PLUGIN_NAME else {}, run_tag_filter, series)
 
     def read_tensors(
-        self,
-        ctx: Any = None,
-        *,
-        experiment_id: str,
-        plugin_name: str,
-        downsample: int | None = None,
-        run_tag_filter: Any = None,
+        self, ctx: Any = None, *, plugin_name: str, run_tag_filter: Any = None, **_: Any
     ) -> dict[str, dict[str, list[tb.TensorDatum]]]:
         """Every record: a tag has few, and no sample of them would do."""
         records = self._records if plugin_name == PLUGIN_NAME else {}

@@ -25,7 +25,10 @@ class Questions:
     """
 
     def __init__(self, name: str, files: Sequence[Path]) -> None:
-        apps: Mapping[str, Any] = GradClipPlugin(TBContext(data_provider=RunProvider(name, files))).get_plugin_apps()
+        provider = RunProvider(name, files)
+        apps: Mapping[str, Any] = GradClipPlugin(TBContext(data_provider=provider)).get_plugin_apps()
+        self.damage = [{"run": name, "problem": sentence} for sentence in provider.problems.sentences]
+        """Of the files, as the route `runs` tells `problems`."""
 
         @Request.application
         def dispatch(request: Request) -> Response:

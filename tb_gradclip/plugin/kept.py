@@ -62,16 +62,18 @@ def sent(request: wrappers.Request, answer: Body) -> wrappers.Response:
 
 
 class _Entry:
-    """An answer, and what it was made of, which it does not keep alive: tables of runs are large."""
+    """An answer, and what it was made of: values, and objects that it does not keep alive: tables are large."""
 
-    def __init__(self, state: Sequence[object]) -> None:
-        self._state = [weakref.ref(each) for each in state]
+    def __init__(self, state: Sequence[object], values: object) -> None:
+        self._state, self._values = [weakref.ref(each) for each in state], values
         self.making = threading.Lock()
         self.body: Body | None = None
 
-    def holds(self, state: Sequence[object]) -> bool:
+    def holds(self, state: Sequence[object], values: object) -> bool:
         """Whether it is made of these."""
-        return len(state) == len(self._state) and all(a is b() for a, b in zip(state, self._state, strict=True))
+        if len(state) != len(self._state) or values != self._values:
+            return False
+        return all(a is b() for a, b in zip(state, self._state, strict=True))
 
 
 class KeptAnswers:
@@ -86,7 +88,13 @@ class KeptAnswers:
         self._workers = ThreadPoolExecutor(AT_ONCE, "gradclip-answers")
 
     def answer(
-        self, question: Hashable, state: Sequence[object], make: Callable[[], Body], *, quick: bool = False
+        self,
+        question: Hashable,
+        state: Sequence[object],
+        make: Callable[[], Body],
+        *,
+        values: object = None,
+        quick: bool = False,
     ) -> Body:
         """The answer to a question, kept or made.
 
@@ -94,17 +102,20 @@ class KeptAnswers:
           question: tells it from all others.
           state: what it is made of. An answer holds as long as these are the very same objects.
           make: makes it. Whatever that raises reaches everybody who asks.
+          values: what else it is made of; it holds as long as these are equal.
           quick: whether that takes so little that it need not wait for others.
         """
         with self._lock:
             entry = self._entries.pop(question, None)
-            if entry is None or not entry.holds(state):
-                entry = _Entry(state)
+            if entry is None or not entry.holds(state, values):
+                entry = _Entry(state, values)
             self._entries[question] = entry
         with entry.making:
             if entry.body is None:
-                entry.body = make() if quick else self._workers.submit(make).result()
-                self._forget_old()
+                try:
+                    entry.body = make() if quick else self._workers.submit(make).result()
+                finally:
+                    self._forget_old()  # failures are entries too
             return entry.body
 
     def _forget_old(self) -> None:

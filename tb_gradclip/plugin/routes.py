@@ -1,4 +1,4 @@
-"""HTTP of the tab: arguments in, `answers` out, as `http_api.md` says. Read-only, GET only."""
+"""HTTP of the tab: arguments in, `answers` out, as `http_api.md` says. Read-only, GET and HEAD only."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Route = Callable[["GradClipPlugin", wrappers.Request], "Answer | Body | wrappers
 
 
 def _route(answer: Route) -> Callable[[GradClipPlugin, wrappers.Request], wrappers.Response]:
-    """Wrap an answer in HTTP: refuse what is not GET, turn errors into a line of plain text."""
+    """Wrap an answer in HTTP: refuse what is neither GET nor HEAD, turn errors into a line of plain text."""
 
     @functools.wraps(answer)
     def respond(plugin: GradClipPlugin, request: wrappers.Request) -> wrappers.Response:
@@ -136,8 +136,8 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
             told = [{"run": name, "problem": sentence} for name, sentences in all_ for sentence in sentences]
             return body(*_json({"schema": SCHEMA, "runs": runs, "problems": told}))
 
-        question = (*_question(request), choices, unread)
-        return self._answers.answer(question, _made_of(known.values()), answer, quick=True)
+        state = _made_of(known.values())
+        return self._answers.answer(_question(request), state, answer, values=(choices, unread), quick=True)
 
     @_route
     def _series(self, request: wrappers.Request) -> Body:
@@ -251,17 +251,13 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         return [known[name] for name in names]
 
     def _one(self, request: wrappers.Request) -> Recorded:
-        return self._named(request, [request.args.get("run", "")])[0]
-
-    def _named(self, request: wrappers.Request, names: Sequence[str]) -> list[Recorded]:
-        """Runs whose gradients were recorded; scalars are not looked at."""
+        """The run asked for, whose gradients were recorded; scalars are not looked at."""
         experiment, ctx = plugin_util.experiment_id(request.environ), plugin_util.context(request.environ)
-        known = self._source(experiment).recorded(ctx, experiment)
-        for name in names:
-            if name not in known:
-                self._shown(request, [name])
-                raise errors.NotFoundError(f"run {name!r} has only scalars: its gradients were not recorded")
-        return [known[name] for name in names]
+        name, known = request.args.get("run", ""), self._source(experiment).recorded(ctx, experiment)
+        if name not in known:
+            self._shown(request, [name])
+            raise errors.NotFoundError(f"run {name!r} has only scalars: its gradients were not recorded")
+        return known[name]
 
 
 def _question(request: wrappers.Request) -> tuple[object, ...]:

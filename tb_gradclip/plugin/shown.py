@@ -13,12 +13,15 @@ from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.scalars import Curve, ProviderScalars
 from tb_gradclip.storage.source import Recorded
 
+MOST_CHOICES = 100
+"""Tags of a run that are held for its loss: a log may have any number, and nobody reads a longer list."""
+
 
 class Shown(NamedTuple):
     """A run with gradclip data, with a scalar for its loss, or with both.
 
     `recorded`: None where there are only scalars. `curve`: the scalar that stands for the loss; None where that is the
-    recorded one. `choices`: tags that could be the loss, the best first.
+    recorded one. `choices`: tags that could be the loss, the best first, at most `MOST_CHOICES`.
     """
 
     name: str
@@ -92,7 +95,7 @@ class ShownRuns:
         """Choices of every run, worked out once for every listing."""
         listing, choices = self._choices
         if listing is not tags:
-            choices = {run: tuple(loss_tag.ranked(own)) for run, own in tags.items()}
+            choices = {run: tuple(loss_tag.ranked(own)[:MOST_CHOICES]) for run, own in tags.items()}
             self._choices = tags, choices
         return choices
 

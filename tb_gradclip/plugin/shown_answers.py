@@ -18,7 +18,6 @@ from tb_gradclip.storage.scalars import Curve
 
 logger = logging.getLogger(__name__)
 
-MOST_CHOICES = 100
 FIELDS, BAND = ("step", "wall_time", "value"), ("low", "high")
 
 
@@ -45,7 +44,7 @@ def shown_json(shown: Shown, among: int = 1) -> dict[str, Any]:
     return {
         **fields,
         "recorded": shown.recorded is not None,
-        "loss": {**_loss_json(shown.curve), "choices": list(shown.choices[:MOST_CHOICES])},
+        "loss": {**_loss_json(shown.curve), "choices": list(shown.choices)},
         "alerts": [{**answers.alert_json(alert), "computed": id(alert) in marks} for alert in alerts],
     }
 

@@ -100,22 +100,33 @@ def _event(data: bytes) -> Event | None:
         return None
 
 
-def read_shards(files: list[Path], problems: Problems | None = None) -> dict[Tag, Shard]:
-    """Every record of ours in these files, by tag.
+def read_records(files: list[Path], problems: Problems) -> Iterator[tuple[Tag, bytes, bytes]]:
+    """Tag, plugin content and frame of every record of ours in these files, in order.
+
+    Only the first record of a tag has to have a content.
 
     Args:
       files: of one run.
       problems: takes note of what cannot be read.
     """
-    noted = Problems() if problems is None else problems
-    shards: dict[Tag, Shard] = {}
     for path in files:
-        for event in read_events(path, lambda place, why, path=path: noted.note((path, place), "place", why)):  # type: ignore[misc]
+        for event in read_events(path, noting(problems, path)):
             for value in event.summary.value:
                 if tag := Tag.parse(value.tag):
-                    shard = shards.setdefault(tag, Shard(value.metadata.plugin_data.content, []))
-                    shard.frames.append(frame_of(value.tensor))
+                    yield tag, value.metadata.plugin_data.content, frame_of(value.tensor)
+
+
+def read_shards(files: list[Path], problems: Problems | None = None) -> dict[Tag, Shard]:
+    """The same, by tag."""
+    shards: dict[Tag, Shard] = {}
+    for tag, content, frame in read_records(files, Problems() if problems is None else problems):
+        shards.setdefault(tag, Shard(content, [])).frames.append(frame)
     return shards
+
+
+def noting(problems: Problems, path: Path) -> Report:
+    """Has what cannot be read of a file noted."""
+    return lambda place, why: problems.note((path, place), "place", why)
 
 
 def frame_of(tensor: TensorProto) -> bytes:

@@ -18,6 +18,9 @@ RECENT = 100
 MOST_SEAMS = 1000
 """Seams of a run that are told, the newest."""
 
+MOST_DTYPES = 32
+"""Types of parameters that are told: there are no more that anybody trains in."""
+
 LAST_LOSSES = 50
 """Losses at the end of a run that its last loss is the mean of."""
 
@@ -49,7 +52,7 @@ def figures(run: Run, totals: Totals | None = None, first: np.void | None = None
         "framework": run.framework,
         "rule": rule_json(run.rule),
         "parameters": [parameter.name for parameter in run.parameters],
-        "dtypes": sorted({parameter.dtype for parameter in run.parameters} - {""}),
+        "dtypes": sorted({parameter.dtype for parameter in run.parameters} - {""})[:MOST_DTYPES],
         "replicas": run.replicas,
         "gradients": run.gradients,
         "imported": None if run.imported is None else {**vars(run.imported), "text": run.imported.text},

@@ -14,6 +14,9 @@ Decoded = TypeVar("Decoded")
 MOST_NOTED = 10_000
 """Broken records that are told apart; of a run with more, the sentence says "10000 or more"."""
 
+MOST_WHY = 300
+"""Characters of a reason: it may quote what was found, which may be anything."""
+
 
 class Problems:
     """What could not be read of one run; safe to share between threads.
@@ -35,7 +38,7 @@ class Problems:
         """
         with self._lock:
             if key in self._noted or len(self._noted) < MOST_NOTED:
-                self._noted[key] = what, why
+                self._noted[key] = what, why[:MOST_WHY]
 
     def decoded(self, tag: Tag, decode: Callable[[bytes], Decoded], frames: Iterable[bytes]) -> Iterator[Decoded]:
         """Records of a tag; takes note of those that cannot be decoded."""

@@ -10,7 +10,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from tensorboard.data.provider import DataProvider
 
 from tb_gradclip.core.schema import PLUGIN_NAME, Tag
 from tb_gradclip.storage.source import Listed, OutlinedSource, Recorded, Source, is_long
-from tb_gradclip.storage.tags import Key, ReadTags, TagReader
+from tb_gradclip.storage.tags import Found, Key, ReadTags, TagReader
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ REST = 10
 """Listing costs in proportion to all that is loaded; it then rests ten times as long as it took."""
 
 RETRY_SECONDS = 60.0
-"""What could not be read is tried again after this, or when it has grown."""
+"""What could not be read is tried again after this, or when it has grown; what only some answers need, when somebody
+asks for one of these after this."""
 
 FAILED = "tag"
 
@@ -61,8 +62,9 @@ class ProviderRuns:
     @property
     def problems(self) -> dict[str, tuple[str, ...]]:
         """What could not be read, a sentence each, by the name of the run; of other runs nothing is missing."""
-        broken = {name: (self._broken[name],) if name in self._broken else () for name in self._sources}
-        found = {name: source.problems.sentences + broken[name] for name, source in self._sources.items()}
+        sources, broken = self._sources, self._broken.copy()  # a refresh of another thread may change both meanwhile
+        whole = {name: (broken[name],) if name in broken else () for name in sources}
+        found = {name: source.problems.sentences + whole[name] for name, source in sources.items()}
         return {name: sentences for name, sentences in found.items() if sentences}
 
     def runs(self, ctx: Any, experiment_id: str) -> Mapping[str, Recorded]:
@@ -84,7 +86,7 @@ class ProviderRuns:
         answer = self._provider.list_tensors(ctx, experiment_id=experiment_id, plugin_name=PLUGIN_NAME)
         took = time.monotonic() - start
         listing = self._listing = {name: _listed(series) for name, series in sorted(answer.items())}
-        read = TagReader(self._provider, ctx, experiment_id, self._note_failed).read
+        read = self._reader(ctx, experiment_id)
         self._sources = {name: self._source(name, listed, read) for name, listed in listing.items()}
         self._take(listing, read)
         sampled = [n for n, source in self._sources.items() if not self._safely(n, source.usable, otherwise=False)]
@@ -94,6 +96,7 @@ class ProviderRuns:
                 for name in sampled
             }
             self._take(listing, read)
+        self._renew(listing)
         recorded = {n: self._safely(n, source.recorded, otherwise=None) for n, source in self._sources.items()}
         self._known = {name: each for name, each in recorded.items() if each is not None}
         self._tell()
@@ -130,7 +133,7 @@ class ProviderRuns:
     def _take(self, listing: Mapping[str, Mapping[Tag, Listed]], read: ReadTags) -> None:
         """Give every source what it wants, but for what could not be read just now."""
         since = time.monotonic() - RETRY_SECONDS
-        failed = {key: state for key, (state, tried) in self._failed.items() if tried > since}
+        failed = {key: state for key, (state, tried) in self._failed.copy().items() if tried > since}
         wanted = [
             (name, tag)
             for name, source in self._sources.items()
@@ -140,8 +143,32 @@ class ProviderRuns:
         for name, tag, frames in read(wanted):
             take = functools.partial(self._sources[name].take, tag, frames, listing[name][tag])
             self._safely(name, take, otherwise=None)
-            if self._failed.pop((name, tag), None):
-                self._sources[name].problems.forget((FAILED, tag))
+
+    def _renew(self, listing: Mapping[str, Mapping[Tag, Listed]]) -> None:
+        """Have runs made anew of which somebody looked at what could not be read, a while ago.
+
+        Answers without it are kept as long as the run is the same; who asks now reads it again.
+        """
+        since = time.monotonic() - RETRY_SECONDS
+        for (name, tag), (_, tried) in self._failed.copy().items():
+            is_gone = tag not in listing.get(name, {})
+            if is_gone or tried <= since:
+                self._failed.pop((name, tag), None)
+                if not is_gone:
+                    self._sources[name].renew()
+
+    def _reader(self, ctx: Any, experiment_id: str) -> ReadTags:
+        """Reads tags, and takes note of those that cannot be read, or can be read now."""
+        read = TagReader(self._provider, ctx, experiment_id, self._note_failed).read
+
+        def noting(wanted: Sequence[Key]) -> Iterator[Found]:
+            for name, tag, frames in read(wanted):
+                self._failed.pop((name, tag), None)
+                if source := self._sources.get(name):
+                    source.problems.forget((FAILED, tag))
+                yield name, tag, frames
+
+        return noting
 
     def _note_failed(self, key: Key, why: str) -> None:
         """Take note of a tag that could not be read."""

@@ -202,8 +202,12 @@ class RunBuilder:
             return {}
         return {name: end for name, end in ends.items() if (run := runs[name]) and run.parameters == newest.parameters}
 
+    def renew(self) -> None:
+        """Make another object next time, though nothing was added."""
+        self._run = None
+
     def build(self) -> Run | None:
-        """The run as far as it is known; None before its first step."""
+        """The run as far as it is known; None before its first step. The same object until something is added."""
         for name, attempt in self._attempts.items():
             if attempt.early:
                 self.problems.note(("early", name), "attempt", "no `run` record says what was trained")

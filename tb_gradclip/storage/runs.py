@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tb_gradclip.core.schema import Tag
-from tb_gradclip.storage.events import Shard, event_files, frame_of, read_events, read_shards
+from tb_gradclip.storage.events import Shard, event_files, read_records, read_shards
 from tb_gradclip.storage.problems import Problems
 from tb_gradclip.storage.read import Run, RunBuilder
 
@@ -99,12 +99,8 @@ def _has_steps(name: str, files: list[Path], problems: Problems) -> bool:
     """Whether these files have a run: they are read up to its first step, or to their end."""
     builder = RunBuilder(name, problems)
     contents: dict[Tag, bytes] = {}
-    for path in files:
-        for event in read_events(path, lambda place, why, path=path: problems.note((path, place), "place", why)):  # type: ignore[misc]
-            for value in event.summary.value:
-                if tag := Tag.parse(value.tag):
-                    content = contents.setdefault(tag, value.metadata.plugin_data.content)
-                    builder.add(tag, Shard(content, [frame_of(value.tensor)]))
-                    if tag.kind in ("run", "steps") and builder.build() is not None:
-                        return True
+    for tag, content, frame in read_records(files, problems):
+        builder.add(tag, Shard(contents.setdefault(tag, content), [frame]))
+        if tag.kind in ("run", "steps") and builder.build() is not None:
+            return True
     return False

@@ -94,6 +94,10 @@ class Source:
         self._builder.add(tag, Shard(state.content, frames))
         self._seen[tag] = state
 
+    def renew(self) -> None:
+        """Have another `Run` of what was read, so that nothing holds that was made of the last one."""
+        self._builder.renew()
+
     def is_outdated(self, listed: Mapping[Tag, Listed]) -> bool:
         """Whether a new source should take its place: what it has read is gone, or there is a shorter way by now."""
         if self._seen.keys() - listed.keys():

@@ -69,7 +69,7 @@ class TagReader:
             if len(part) == 1 or (len(runs) == 1 and failures[part[0][0]] >= MOST_FAILURES):
                 failures[part[0][0]] += len(part)
                 for key in part:
-                    self._failed(key, f"TensorBoard cannot read it, {type(error).__name__}: {error}"[:300])
+                    self._failed(key, f"TensorBoard cannot read it, {type(error).__name__}: {error}")
                 return
             middle = len(part) // 2
             yield from self._found(part[:middle], failures)

@@ -17,7 +17,7 @@ from tests.browser.test_dashboard import INK
 from tests.browser.test_export import taken
 from tests.logs import write_run
 from tests.scalars import DIVERGES, diverging_loss, healthy_loss, points, write_scalars
-from tests.tensorboard import LOADERS, tensorboard
+from tests.tensorboard import tensorboard
 
 RUNS = ("diverges", "healthy")
 
@@ -30,11 +30,11 @@ def write_plain(logdir: Path) -> None:
         write_scalars(logdir / name, {**scalars, "accuracy": points([0.5])})
 
 
-@pytest.fixture(scope="module", params=LOADERS, ids=lambda fast: f"load_fast={fast}")
-def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def plain(loader: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     logs = tmp_path_factory.mktemp("plain") / "logs"
     write_plain(logs)
-    with tensorboard(logs, f"--load_fast={request.param}") as address:
+    with tensorboard(logs, loader) as address:
         yield address
 
 

@@ -167,3 +167,16 @@ def test_few_rows_stand_out() -> None:
     rows["threshold"], rows["nonfinite"], rows["wall_time"] = 1.0, 0, np.arange(len(rows)) / 20
     (outline,) = outlines_of(rows, [len(rows)])
     assert len(outline.rows) < len(rows) * 20 / STRETCH
+
+
+def test_rows_that_could_not_be_fetched_are_fetched_another_time() -> None:
+    known, view = Table(3), View("step", (4_000.0, 4_050.0), 200)
+    expected = Table(3).lines.line(known.newest, "loss", view, window=100)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(known, "rows", known.rows[:0])
+        assert len(known.lines.line(known.newest, "loss", view, window=100).rows) < len(expected.rows)
+    found = known.lines.line(known.newest, "loss", view, window=100)
+    np.testing.assert_array_equal(found.rows["step"], expected.rows["step"])
+    fetched = known.fetched
+    known.lines.line(known.newest, "norm_before", view, window=100)
+    assert known.fetched == fetched

@@ -21,6 +21,7 @@ from tb_gradclip.storage.events import event_files
 from tests.benchmarks.made import LongRun
 from tests.logs import BREAK, SPIKE, write_run, write_runs
 from tests.scalars import diverging_loss, points, write_scalars
+from tests.trust.damage import records, write_records
 
 ROOMY = 1_300_000.0
 
@@ -64,6 +65,23 @@ def test_runs_without_gradients_or_loss_are_no_runs(roomy: budget.Held) -> None:
     assert roomy.names == ["broken", "by_value", "clipped", "plain"]
     listed = json.loads(roomy.answers[0].body)["runs"]
     assert [run["name"] for run in listed] == roomy.names
+
+
+def test_what_could_not_be_read_is_told(tmp_path: Path) -> None:
+    write_run(tmp_path / "good", 200, Rule("global_norm", 1.0))
+    write_run(tmp_path / "damaged", 2000, Rule("global_norm", 1.0))
+    (file,) = (tmp_path / "damaged").iterdir()
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    write_records(tmp_path / "odd", [(kind, frame) for kind in ("run", "steps") for frame in records()[kind][:4]])
+    write_records(tmp_path / "odd" / "nothing", [("run", records()["run"][0]), ("steps", b"no record")])
+    told = json.loads(held_of(tmp_path, ROOMY).answers[0].body)
+    assert [run["name"] for run in told["runs"]] == ["damaged", "good", "odd"]
+    problems = {each["run"]: each["problem"] for each in told["problems"]}
+    assert problems.keys() == {"damaged", "odd/nothing"}
+    assert file.name in problems["damaged"]
+    assert "1 `steps` record could not be read" in problems["odd/nothing"]
 
 
 @pytest.mark.parametrize("room", [ROOMY, 60_000.0])

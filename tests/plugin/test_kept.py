@@ -32,6 +32,9 @@ def test_an_answer_is_made_once_for_as_long_as_what_it_is_made_of_is_the_same() 
     assert answers.answer("other", [table], make).plain == b"2"
     assert answers.answer("q", [Table()], make).plain == b"3"
     assert answers.answer("q", [table, table], make).plain == b"4"
+    assert [answers.answer("q", [table], make, values=("a", 1)).plain for _ in range(2)] == [b"5"] * 2
+    assert answers.answer("q", [table], make, values=("a", 2)).plain == b"6"
+    assert len(answers._entries) == 2  # there is one answer to a question
 
 
 def test_who_asks_at_the_same_time_gets_the_same_answer_and_others_are_worked_on_beside_it() -> None:
@@ -70,6 +73,15 @@ def test_a_failure_reaches_who_asks_and_the_next_one_tries_again() -> None:
     with pytest.raises(ZeroDivisionError):
         answers.answer("q", [table], lambda: body(b"%d" % (1 // 0), BINARY))
     assert answers.answer("q", [table], lambda: body(b"good", BINARY)).plain == b"good"
+
+
+def test_failures_are_forgotten_as_answers_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "MOST_ANSWERS", 10)
+    answers, table = KeptAnswers(), Table()
+    for question in range(50):
+        with pytest.raises(ZeroDivisionError):
+            answers.answer(question, [table], lambda: body(b"%d" % (1 // 0), BINARY))
+    assert len(answers._entries) == 10
 
 
 def test_texts_are_packed_and_tags_tell_bodies_apart() -> None:

@@ -26,9 +26,9 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=LOADERS, ids=lambda fast: f"load_fast={fast}")
-def address(request: pytest.FixtureRequest, logdir: Path) -> Iterator[str]:
-    with tensorboard(logdir, f"--load_fast={request.param}") as address:
+@pytest.fixture(scope="module")
+def address(loader: str, logdir: Path) -> Iterator[str]:
+    with tensorboard(logdir, loader) as address:
         wait_for_steps(address, 5000)
         yield address
 

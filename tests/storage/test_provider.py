@@ -135,6 +135,28 @@ def test_a_reading_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest
     assert source.problems == {}
 
 
+def test_problems_may_be_asked_for_while_runs_come_and_go(tmp_path: Path) -> None:
+    names = [f"run{i}" for i in range(8)]
+    for name in names:
+        write(tmp_path / name, 10)
+    provider = Watched(tmp_path)
+    whole = provider.list_tensors(RequestContext(), experiment_id="", plugin_name="gradclip")
+    shown = iter([{name: whole[name] for name in names[: 1 + turn % 8]} for turn in range(300)])
+    provider.list_tensors = lambda *_, **__: next(shown)  # type: ignore[method-assign]
+    source, done = ProviderRuns(provider, WANTED), threading.Event()
+
+    def refresh() -> None:
+        for _ in range(300):
+            ask(source)
+        done.set()
+
+    thread = threading.Thread(target=refresh)
+    thread.start()
+    while not done.is_set():
+        assert source.problems == {}
+    thread.join()
+
+
 def test_a_slow_listing_rests_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_module, "REST", 1e6)
     write(tmp_path / "run", 10)

@@ -117,23 +117,25 @@ class OutlinedLines:
             start = (int(first["row"]) - back) // STRETCH * STRETCH
             before = known[: max(int(np.searchsorted(known["row"], start, side="right")), 1)]
             end = int(np.searchsorted(known["row"], -(-int(last["row"]) // STRETCH) * STRETCH))
-            piece, lines = self._near_lines(rows, before, int(known["step"][: end + 1][-1]), whole=whole)
+            piece, lines = self._near_lines(rows, before, known[: end + 1][-1], whole=whole)
             if len(piece):  # else the loader sampled these rows away
                 line = lines.line(piece, column, view, window=window, clips=clips)
                 return line._replace(places=line.places + int(before["row"][-1]))
         return Line(line.rows["row"], line.rows, line.numbers, total)
 
-    def _near_lines(self, rows: Rows, before: Rows, last: int, *, whole: bool) -> tuple[Rows, Lines]:
-        """Rows from the last of those `before` up to a step, and lines over them.
+    def _near_lines(self, rows: Rows, before: Rows, last: np.void, *, whole: bool) -> tuple[Rows, Lines]:
+        """Rows from the last of those `before` up to the one that is `last`, and lines over them.
 
-        They begin and end with a stretch, so that columns of one view share them though others stand out in each.
+        They begin and end with a stretch, so that columns of one view share them though others stand out in each. They
+        are kept if they are all there: what could not be fetched now may be another time.
         """
-        key = _Piece(int(before["step"][-1]), last, len(rows), whole)
+        key = _Piece(int(before["step"][-1]), int(last["step"]), len(rows), whole)
         near: tuple[Rows, Lines] | None = self._room.get((self._own, key))
         if near is None:
-            piece = self._between(rows, key.first, last)
+            piece = self._between(rows, key.first, key.last)
             near = piece, _lines_of_piece(piece, before, whole=whole) if len(piece) else Lines()
-            self._room.put((self._own, key), near, 2 * piece.nbytes)  # lines take as much again at most
+            if len(piece) == last["row"] - before["row"][-1] + 1:
+                self._room.put((self._own, key), near, 2 * piece.nbytes)  # lines take as much again at most
         return near
 
     def _extend(self, rows: Rows) -> None:
