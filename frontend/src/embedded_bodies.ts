@@ -2,7 +2,9 @@
 
 import { unpack } from "./framing";
 
-type Range = readonly [number, number];
+/** First and last step, both included. */
+export type Range = readonly [from: number, to: number];
+
 /** A block of a body: numbers of `word` bytes, `width` of them for each of its columns, columns outermost. */
 interface Block {
   readonly columns: number;
