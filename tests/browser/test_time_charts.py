@@ -37,6 +37,14 @@ def test_throttle_is_drawn_of_runs_that_clip_and_is_away_without_any(dashboard: 
     assert throttle.count() == 0
 
 
+def test_a_parameter_that_a_run_does_not_have_counts_as_none(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board, link="&p.gradclip.parameter=nobody")
+    chart = dashboard.chart("chart-histogram-map")
+    chart.scroll_into_view_if_needed()
+    chart.locator("canvas").wait_for()
+    assert chart.evaluate(INK) > 10_000
+
+
 def test_most_of_the_range_and_log_axes_are_kept_in_the_link(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
     before = dashboard.chart("chart-loss").locator("canvas").screenshot()
