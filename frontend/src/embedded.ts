@@ -1,7 +1,7 @@
 // A report: this page with answers of the server in it, made beforehand. They are asked for as a server would be, and
 // come as a response of it; tb_gradclip/offline/package.py says how they are packed.
 
-import { cutMap, cutWindows, joinSeries } from "./embedded_bodies";
+import { cutMap, cutWindows, joinSeries, type Range } from "./embedded_bodies";
 import { restored } from "./embedded_numbers";
 import { unpack } from "./framing";
 
@@ -76,7 +76,8 @@ export function find(
   const parameter = query.get("parameter");
   const named = held.filter((each) => each.route === route && each.parameter === parameter);
   const own = named.filter((each) => each.run === query.get("run"));
-  if (route === "histogram") return nearest(own, Number(query.get("step")));
+  const [step, range] = [Number(query.get("step")), rangeOf(query)];
+  if (route === "histogram") return nearest(own, step, range);
   if (route === "series") {
     const [names, columns] = [query.getAll("run"), query.getAll("column")];
     const bodies = names.flatMap((name) => named.filter((each) => each.run === name));
@@ -85,27 +86,50 @@ export function find(
       columns,
     );
   }
-  const step = route === "flight" ? Number(query.get("step")) : null;
-  const one = own.find((each) => each.step === step)?.body() ?? null;
-  const range = [Number(query.get("from")), Number(query.get("to"))] as const;
-  if (one === null || !query.has("from")) return one;
+  const of = route === "flight" ? step : null;
+  const one = own.find((each) => each.step === of)?.body() ?? null;
+  if (one === null || range === null) return one;
   if (route === "parameters") return cutWindows(one, range);
   return route === "histograms" ? cutMap(one, range) : one;
 }
 
-/** The distribution at or before a step, else the first; its neighbours are those that are held. */
-function nearest(held: readonly Answer[], step: number): string | null {
+/** Bounds of what is asked for, both included; null where there are none. */
+function rangeOf(query: URLSearchParams): Range | null {
+  const [from, to] = [query.get("from"), query.get("to")];
+  return from === null && to === null ? null : [Number(from ?? -Infinity), Number(to ?? Infinity)];
+}
+
+/** A distribution as the route chooses it, of those that are held; these are its neighbours too. */
+function nearest(held: readonly Answer[], step: number, range: Range | null): string | null {
   const ordered = [...held].sort((a, b) => (a.step ?? 0) - (b.step ?? 0));
-  const at = Math.max(
-    ordered.findLastIndex((each) => (each.step ?? 0) <= step),
-    0,
-  );
+  const steps = ordered.map((each) => each.step ?? 0);
+  const at = placeIn(steps, step, range) ?? placeBefore(steps, step);
   const found = ordered[at];
   if (!found) return null;
   const answer = JSON.parse(new TextDecoder().decode(found.body())) as object;
   return JSON.stringify({
     ...answer,
-    previous_step: ordered[at - 1]?.step ?? null,
-    next_step: ordered[at + 1]?.step ?? null,
+    previous_step: steps[at - 1] ?? null,
+    next_step: steps[at + 1] ?? null,
   });
+}
+
+/** Place of the last of ascending steps at or before a step, else the first. */
+function placeBefore(steps: readonly number[], step: number): number {
+  return Math.max(
+    steps.findLastIndex((each) => each <= step),
+    0,
+  );
+}
+
+/** Place of the nearest of those in a range, the later of two as near; null where none lies there. */
+function placeIn(steps: readonly number[], step: number, range: Range | null): number | null {
+  if (range === null) return null;
+  const [from, to] = range;
+  const far = (i: number): number => Math.abs((steps[i] as number) - step);
+  const inside = [...steps.keys()].filter(
+    (i) => (steps[i] as number) >= from && (steps[i] as number) <= to,
+  );
+  const least = Math.min(...inside.map(far));
+  return inside.findLast((i) => far(i) === least) ?? null;
 }

@@ -1,8 +1,10 @@
 // From bodies that hold all of a run to those that were asked for: several runs in one, or a part of the steps.
 
-import { unpack } from "./framing";
+import { unpack, unpackHistograms, unpackSeries, type SeriesHeader } from "./framing";
 
-type Range = readonly [number, number];
+/** First and last step, both included. */
+export type Range = readonly [from: number, to: number];
+
 /** A block of a body: numbers of `word` bytes, `width` of them for each of its columns, columns outermost. */
 interface Block {
   readonly columns: number;
@@ -11,7 +13,7 @@ interface Block {
 }
 
 /** A header and blocks of bytes as one body. */
-export function packBody(header: object, blocks: readonly Uint8Array[]): ArrayBuffer {
+function packBody(header: object, blocks: readonly Uint8Array[]): ArrayBuffer {
   const text = new TextEncoder().encode(JSON.stringify(header));
   const start = Math.ceil((4 + text.length) / 8) * 8;
   const size = blocks.reduce((sum, block) => sum + block.length, 0);
@@ -26,14 +28,6 @@ export function packBody(header: object, blocks: readonly Uint8Array[]): ArrayBu
   return body.buffer;
 }
 
-interface SeriesHeader {
-  readonly series: readonly {
-    readonly column: string;
-    readonly rows: number;
-    readonly fields: readonly string[];
-  }[];
-}
-
 /** These columns of the series of several bodies. */
 export function joinSeries(
   bodies: readonly ArrayBuffer[],
@@ -42,9 +36,7 @@ export function joinSeries(
   const series: SeriesHeader["series"][number][] = [];
   const blocks: Uint8Array[] = [];
   for (const body of bodies) {
-    const bytes = (h: SeriesHeader): number =>
-      h.series.reduce((sum, one) => sum + 8 * one.rows * one.fields.length, 0);
-    const { header, take } = unpack<SeriesHeader>(body, "series", bytes);
+    const { header, take } = unpackSeries(body);
     for (const one of header.series) {
       const block = take(Uint8Array, 8 * one.rows * one.fields.length);
       if (!columns.includes(one.column)) continue;
@@ -76,28 +68,14 @@ export function cutWindows(body: ArrayBuffer, [from, to]: Range): ArrayBuffer {
   ]);
 }
 
-interface MapHeader {
-  readonly steps: number;
-  readonly bins: number;
-  readonly total: number;
-  readonly fields: readonly string[];
-}
-
 /** The steps of `histograms` in a range, and the last one before it. */
 export function cutMap(body: ArrayBuffer, [from, to]: Range): ArrayBuffer {
-  const numbers = ({ steps, bins }: MapHeader, field: string): number => {
-    if (field === "edges") return bins === 0 ? 0 : bins + 1;
-    return field === "before" || field === "after" ? steps * bins : steps;
-  };
-  const lengthOf = (h: MapHeader): number =>
-    h.fields.reduce((sum, field) => sum + 8 * numbers(h, field), 0);
-  const { header, take } = unpack<MapHeader>(body, "histograms", lengthOf);
-  const blocks = header.fields.map((field) => take(Float64Array, numbers(header, field)));
-  const steps = blocks[header.fields.indexOf("step")] ?? new Float64Array();
+  const { header, arrays } = unpackHistograms(body);
+  const steps = arrays.get("step") ?? new Float64Array();
   const begun = steps.findLastIndex((step) => step <= from);
   const kept = placesOf(steps, (step, i) => i >= begun && step <= to);
-  const parts = blocks.map((numbers, i) => {
-    if (header.fields[i] === "edges") return bytesOf(numbers);
+  const parts = [...arrays].map(([field, numbers]) => {
+    if (field === "edges") return bytesOf(numbers);
     const width = numbers.length / Math.max(header.steps, 1);
     return cut(bytesOf(numbers), { columns: header.steps, width, word: 8 }, kept);
   });

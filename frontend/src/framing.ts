@@ -4,7 +4,7 @@
 import type { Column, Series } from "./api";
 import type { HistogramMap } from "./api_histograms";
 
-interface SeriesHeader {
+export interface SeriesHeader {
   readonly series: readonly {
     readonly run: string;
     readonly column: Column;
@@ -15,9 +15,7 @@ interface SeriesHeader {
 }
 
 export function decodeSeries(body: ArrayBuffer): Series[] {
-  const { header, take } = unpack<SeriesHeader>(body, "series", ({ series }) =>
-    series.reduce((sum, s) => sum + 8 * s.rows * s.fields.length, 0),
-  );
+  const { header, take } = unpackSeries(body);
   return header.series.map(({ run, column, total, fields, rows }) => {
     const arrays = new Map(fields.map((field) => [field, take(Float64Array, rows)]));
     const required = requiring(arrays, `series: ${run} ${column}`);
@@ -34,6 +32,12 @@ export function decodeSeries(body: ArrayBuffer): Series[] {
   });
 }
 
+export function unpackSeries(body: ArrayBuffer): Unpacked<SeriesHeader> {
+  return unpack(body, "series", ({ series }) =>
+    series.reduce((sum, { rows, fields }) => sum + 8 * rows * fields.length, 0),
+  );
+}
+
 interface HistogramsHeader extends Pick<
   HistogramMap,
   "run" | "parameter" | "total" | "steps" | "bins"
@@ -41,7 +45,11 @@ interface HistogramsHeader extends Pick<
   readonly fields: readonly string[];
 }
 
-export function decodeHistograms(body: ArrayBuffer): HistogramMap {
+/** The header and the numbers of each of its fields, in order. */
+export function unpackHistograms(body: ArrayBuffer): {
+  readonly header: HistogramsHeader;
+  readonly arrays: ReadonlyMap<string, Float64Array>;
+} {
   const length = (field: string, { steps, bins }: HistogramsHeader): number => {
     if (field === "edges") return bins === 0 ? 0 : bins + 1;
     return field === "before" || field === "after" ? steps * bins : steps;
@@ -49,8 +57,15 @@ export function decodeHistograms(body: ArrayBuffer): HistogramMap {
   const { header, take } = unpack<HistogramsHeader>(body, "histograms", (found) =>
     found.fields.reduce((sum, field) => sum + 8 * length(field, found), 0),
   );
-  const { run, parameter, total, steps, bins, fields } = header;
-  const arrays = new Map(fields.map((field) => [field, take(Float64Array, length(field, header))]));
+  const numbers = header.fields.map(
+    (field) => [field, take(Float64Array, length(field, header))] as const,
+  );
+  return { header, arrays: new Map(numbers) };
+}
+
+export function decodeHistograms(body: ArrayBuffer): HistogramMap {
+  const { header, arrays } = unpackHistograms(body);
+  const { run, parameter, total, steps, bins } = header;
   const required = requiring(arrays, `histograms: ${run}`);
   return {
     ...{ run, parameter, total, steps, bins },
@@ -72,7 +87,7 @@ interface Numbers<A> {
   readonly BYTES_PER_ELEMENT: number;
 }
 
-export interface Unpacked<T> {
+interface Unpacked<T> {
   readonly header: T;
   /** The next so many numbers of a kind, a view into the body. */
   readonly take: <A extends ArrayBufferView>(kind: Numbers<A>, amount: number) => A;

@@ -77,6 +77,31 @@ describe("a distribution", () => {
     }
   });
 
+  it("is the nearest between two bounds, the later of two as near, as the server's is", () => {
+    const chosen = (step: number, from: number, to: number | null): unknown =>
+      json(`histogram?run=clipped&step=${step}&from=${from}` + (to === null ? "" : `&to=${to}`))[
+        "step"
+      ];
+    for (const step of [0, 60, 75, 130, 299]) {
+      for (const [from, to] of [
+        [0, 299],
+        [step, null],
+        [step - 30, step + 30],
+        [steps[1] as number, (steps[2] as number) + 5],
+      ] as const) {
+        const inside = steps.filter((each) => each >= from && each <= (to ?? Infinity));
+        const least = Math.min(...inside.map((each) => Math.abs(each - step)));
+        const near = inside.filter((each) => Math.abs(each - step) === least).at(-1);
+        const before = steps.filter((each) => each <= step).at(-1) ?? steps[0];
+        expect(chosen(step, from, to)).toBe(near ?? before);
+      }
+    }
+    const [a, b] = steps as [number, number];
+    expect(chosen((a + b) / 2, a, b)).toBe(b);
+    expect(chosen(b - 1, b, null)).toBe(b);
+    expect(chosen(b - 1, b + 1, b + 1)).toBe(a); // none lies there
+  });
+
   it("has neighbours that are held, so that one can go through all of them", () => {
     let at: unknown = steps[0];
     const seen = [];

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,6 +75,14 @@ class Dashboard:
         assert box is not None
         self.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2, steps=3)
         self.page.wait_for_timeout(150)
+
+    def until(self, what: Callable[[], object]) -> None:
+        """Wait until something is true, a few seconds at most."""
+        for _ in range(60):
+            if what():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("never came true")
 
     def cursor(self, name: str) -> int:
         return int(float(self.chart(name).get_attribute("data-cursor-step") or "nan"))

@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import Route
 
 from tests.browser.conftest import TIME_CHARTS, Dashboard
-from tests.browser.test_time_charts import until
 
 ONE_RUN = ("distribution", "distribution-over-time", "what-if", "parameters")
 PANELS = (*(name.removeprefix("chart-") for name in TIME_CHARTS), "throttle", *ONE_RUN)
@@ -128,7 +127,7 @@ def test_a_file_that_is_ready_late_leaves_the_focus_where_it_went(dashboard: Das
     dashboard.open(board)
     dashboard.frame.get_by_test_id("export-loss").click()
     dashboard.frame.get_by_test_id("export-csv").click()
-    until(dashboard, lambda: waiting)
+    dashboard.until(lambda: waiting)
     dashboard.page.keyboard.press("Escape")
     dashboard.frame.get_by_test_id("log-loss").focus()
     with dashboard.page.expect_download():

@@ -1,11 +1,9 @@
-"""Time charts and distributions: what is drawn, and how one moves in them, beyond what `test_dashboard` looks at."""
+"""What time charts show of runs, steps and groups, beyond what `test_dashboard` looks at."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,19 +13,6 @@ from tests.browser.test_dashboard import INK, visible_steps
 from tests.logs import write_run, write_runs
 from tests.tensorboard import tensorboard, wait_for_steps
 from tests.test_recorder import measured, recorder
-
-
-def until(dashboard: Dashboard, what: Callable[[], Any]) -> None:
-    """Wait until something is true, a few seconds at most."""
-    for _ in range(60):
-        if what():
-            return
-        dashboard.page.wait_for_timeout(100)
-    raise AssertionError("never came true")
-
-
-def shown_step(dashboard: Dashboard) -> int:
-    return int("".join(filter(str.isdigit, dashboard.frame.get_by_test_id("distribution-step").inner_text())))
 
 
 def select(dashboard: Dashboard, *names: str) -> None:
@@ -52,39 +37,12 @@ def test_throttle_is_drawn_of_runs_that_clip_and_is_away_without_any(dashboard: 
     assert throttle.count() == 0
 
 
-def test_the_map_of_distributions_shows_every_step_and_a_click_pins_one(dashboard: Dashboard, board: str) -> None:
-    dashboard.open(board)
+def test_a_parameter_that_a_run_does_not_have_counts_as_none(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board, link="&p.gradclip.parameter=nobody")
     chart = dashboard.chart("chart-histogram-map")
     chart.scroll_into_view_if_needed()
     chart.locator("canvas").wait_for()
     assert chart.evaluate(INK) > 10_000
-    box = chart.locator("canvas").bounding_box()
-    assert box is not None
-    dashboard.page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3, steps=3)
-    said = chart.locator(".said").inner_text()
-    found = re.match(r"Step ([\d,]+), .* before, .* after", said)
-    assert found, said
-    dashboard.page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.3)
-    pinned = int(found[1].replace(",", ""))
-    until(dashboard, lambda: shown_step(dashboard) == pinned)
-    chart.focus()
-    dashboard.page.keyboard.press("ArrowRight")
-    until(dashboard, lambda: shown_step(dashboard) == pinned + 50)
-    dashboard.page.keyboard.press("Shift+ArrowLeft")
-    until(dashboard, lambda: shown_step(dashboard) == pinned - 450)
-
-
-def test_arrow_keys_and_buttons_go_through_recorded_distributions(dashboard: Dashboard, board: str) -> None:
-    dashboard.open(board)
-    until(dashboard, lambda: shown_step(dashboard) == 4950)
-    dashboard.chart("chart-distribution").focus()
-    dashboard.page.keyboard.press("ArrowLeft")
-    until(dashboard, lambda: shown_step(dashboard) == 4900)
-    dashboard.frame.get_by_label("Previous recorded step").click()
-    until(dashboard, lambda: shown_step(dashboard) == 4850)
-    dashboard.chart("chart-distribution").focus()
-    dashboard.page.keyboard.press("ArrowRight")
-    until(dashboard, lambda: shown_step(dashboard) == 4900)
 
 
 def test_most_of_the_range_and_log_axes_are_kept_in_the_link(dashboard: Dashboard, board: str) -> None:
@@ -98,94 +56,13 @@ def test_most_of_the_range_and_log_axes_are_kept_in_the_link(dashboard: Dashboar
     assert "p.gradclip.norm_scale=linear" in dashboard.page.url
     dashboard.page.reload()
     dashboard.page.wait_for_selector("iframe[src*=gradclip]")
-    until(dashboard, lambda: any("name=gradclip" in frame.url for frame in dashboard.page.frames))
+    dashboard.until(lambda: any("name=gradclip" in frame.url for frame in dashboard.page.frames))
     dashboard.chart("chart-loss").wait_for()
     pressed = {
         name: dashboard.frame.get_by_test_id(name).get_attribute("aria-pressed")
         for name in ("most-loss", "most-norm", "log-norm")
     }
     assert pressed == {"most-loss": "true", "most-norm": "false", "log-norm": "false"}
-
-
-def test_control_and_the_wheel_zoom_around_the_pointer_and_a_plain_wheel_scrolls(
-    dashboard: Dashboard, board: str
-) -> None:
-    dashboard.open(board)
-    whole = visible_steps(dashboard)
-    dashboard.hover("chart-loss", 0.6)
-    at = dashboard.cursor("chart-loss")
-    dashboard.page.mouse.wheel(0, 200)
-    dashboard.page.wait_for_timeout(400)
-    assert "p.gradclip.zoom" not in dashboard.page.url
-    dashboard.frame.evaluate("() => window.scrollTo(0, 0)")
-    dashboard.hover("chart-loss", 0.6)
-    dashboard.page.keyboard.down("Control")
-    for _ in range(5):
-        dashboard.page.mouse.wheel(0, -100)
-    dashboard.page.keyboard.up("Control")
-    dashboard.page.wait_for_timeout(800)
-    dashboard.hover("chart-loss", 0.6)
-    assert dashboard.cursor("chart-loss") == pytest.approx(at, abs=whole / 200)
-    assert visible_steps(dashboard) < whole / 3
-    dashboard.chart("chart-loss").focus()
-    dashboard.page.keyboard.press("Escape")
-    dashboard.page.wait_for_timeout(400)
-    assert visible_steps(dashboard) == pytest.approx(whole, rel=0.02)
-
-
-@pytest.mark.parametrize("key", ["Control", "Alt", "Meta"])
-def test_each_of_the_keys_zooms_with_the_wheel(dashboard: Dashboard, board: str, key: str) -> None:
-    dashboard.open(board)
-    dashboard.hover("chart-norm", 0.5)
-    dashboard.page.keyboard.down(key)
-    dashboard.page.mouse.wheel(0, -300)
-    dashboard.page.keyboard.up(key)
-    until(dashboard, lambda: "p.gradclip.zoom" in dashboard.page.url)
-    assert dashboard.frame.get_by_test_id("wheel-hint").count() == 0
-
-
-def test_who_points_at_a_chart_and_turns_the_wheel_is_told_once_which_key_zooms(
-    dashboard: Dashboard, board: str
-) -> None:
-    dashboard.open(board)
-    hint = dashboard.frame.get_by_test_id("wheel-hint")
-    for share in (0.5, 0.52):
-        dashboard.hover("chart-loss", share)
-    dashboard.page.mouse.wheel(0, 40)
-    hint.wait_for()
-    assert hint.inner_text() in ("Ctrl + wheel zooms", "\u2318 + wheel zooms")
-    hint.wait_for(state="detached")
-    for share in (0.5, 0.52):
-        dashboard.hover("chart-norm", share)
-    dashboard.page.mouse.wheel(0, 40)
-    dashboard.page.wait_for_timeout(300)
-    assert hint.count() == 0
-
-
-def test_a_page_that_is_scrolled_past_charts_says_nothing(dashboard: Dashboard, board: str) -> None:
-    dashboard.page.set_viewport_size({"width": 1440, "height": 500})
-    dashboard.open(board)
-    dashboard.page.mouse.move(900, 470)  # over the table of runs, or what is above the charts
-    for _ in range(20):
-        dashboard.page.mouse.wheel(0, 120)
-        dashboard.page.wait_for_timeout(60)
-        assert dashboard.frame.get_by_test_id("wheel-hint").count() == 0
-
-
-def test_arrow_keys_move_the_cursor_of_every_chart_and_shift_ten_times_as_far(dashboard: Dashboard, board: str) -> None:
-    dashboard.open(board)
-    dashboard.chart("chart-norm").focus()
-    dashboard.page.keyboard.press("ArrowRight")
-    start = dashboard.cursor("chart-norm")
-    dashboard.page.keyboard.press("ArrowRight")
-    one = dashboard.cursor("chart-norm") - start
-    dashboard.page.keyboard.press("Shift+ArrowRight")
-    ten = dashboard.cursor("chart-norm") - start - one
-    assert one >= 1
-    assert ten == pytest.approx(10 * one, abs=10)
-    assert len({dashboard.cursor(chart) for chart in TIME_CHARTS}) == 1
-    dashboard.page.keyboard.press("Enter")
-    until(dashboard, lambda: f"p.gradclip.step={start + one + ten}" in dashboard.page.url)
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import type { AlertItem, ChartData, Limit, Line } from "../model/chart";
 import { layoutMarkers, type Marker } from "../model/markers";
 import { SCALES } from "../model/scales";
 import type { Theme } from "../theme";
-import { across, down, paintOver, paintUnder, severityColour } from "./paint";
+import { across, down, font, paintOver, paintUnder, severityColour } from "./paint";
 import type { Area } from "./plot";
 import { drawLines } from "./svg_lines";
-import { documentOf, font, label, stroke } from "./svg_parts";
+import { documentOf, drawPage, drawTitle, label, stroke } from "./svg_parts";
 import { SvgPen, type Pen } from "./svg_pen";
 
 export interface ChartWords {
@@ -49,9 +49,8 @@ export function chartSvg(data: ChartData, words: ChartWords, size: SvgSize, them
   const entries = placed(legend(data.lines), area, pen);
   const bottom = area.top + area.height + AXIS;
   const height = bottom + (entries.at(-1)?.row ?? -1) * ROW + ROW + 6;
-  pen.fillStyle = theme.card;
-  pen.fillRect(0, 0, size.width, height);
-  drawTitle(pen, words, theme, size.width);
+  drawPage(pen, size.width, height, theme);
+  drawDashes(pen, words.dashes, theme, drawTitle(pen, words.title, theme) + GAP, size.width);
   drawAxes(pen, area, data, words, theme);
   const markers = layoutMarkers(data.alerts, data.xRange, area.width);
   paintUnder(pen, area, data);
@@ -95,11 +94,15 @@ function placed(entries: readonly Entry[], area: Area, pen: SvgPen) {
   });
 }
 
-function drawTitle(pen: SvgPen, { title, dashes }: ChartWords, theme: Theme, width: number): void {
-  pen.font = font(13, "600");
-  pen.fillStyle = theme.ink;
-  pen.fillText(title, 14, 21);
-  let x = 14 + pen.measureText(title).width + GAP;
+/** On the title's line, as many as have room. */
+function drawDashes(
+  pen: SvgPen,
+  dashes: ChartWords["dashes"],
+  theme: Theme,
+  left: number,
+  width: number,
+): void {
+  let x = left;
   pen.font = font(11);
   for (const { label: text, dash } of dashes) {
     const room = 30 + pen.measureText(text).width;

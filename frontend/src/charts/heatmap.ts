@@ -4,7 +4,8 @@ import { rowHeight } from "../model/heatmap";
 import { clamp } from "../model/ranges";
 import type { Theme } from "../theme";
 import { Gestures, type GestureHandlers } from "./gestures";
-import { FONT, paintHeatmap, type HeatmapData, type HeatmapLayout } from "./heatmap_paint";
+import { paintHeatmap, type HeatmapData, type HeatmapLayout } from "./heatmap_paint";
+import { font } from "./paint";
 
 export interface CellPlace {
   readonly x: number;
@@ -160,7 +161,7 @@ export class Heatmap {
     const { names } = this.data;
     const tall = rowHeight(names.length, this.room);
     const height = Math.min(tall * names.length, Math.max(Math.floor(this.room / tall), 1) * tall);
-    context.font = `600 11${FONT}`;
+    context.font = font(11, "600");
     if (this.measured !== names) {
       this.measured = names;
       const longest = [...names].sort((a, b) => b.length - a.length).slice(0, 8);

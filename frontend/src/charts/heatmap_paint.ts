@@ -5,8 +5,8 @@ import type { MarkerSeverity } from "../model/markers";
 import type { Range } from "../model/ranges";
 import { SCALES } from "../model/scales";
 import type { Theme } from "../theme";
-import { FONT_FAMILY } from "./paint";
-import type { Pen } from "./svg_pen";
+import { font } from "./paint";
+import { tiled, type Pen } from "./svg_pen";
 
 export interface HeatmapData {
   /** Of the rows, from top to bottom, and the place of each among the cells. */
@@ -36,7 +36,6 @@ export interface HeatmapLayout {
   readonly scrolled: number;
 }
 
-export const FONT = `px ${FONT_FAMILY}`;
 const ELLIPSIS = "…";
 
 export function paintHeatmap(
@@ -49,19 +48,14 @@ export function paintHeatmap(
   context.beginPath();
   context.rect(0, 0, layout.left + layout.width, layout.height);
   context.clip();
-  paintRows(context, layout, data, theme);
+  tiled(context, () => paintRows(context, layout, data, theme));
   paintMarkers(context, layout, data, theme);
   context.restore();
   paintSteps(context, layout, data.xRange, theme);
 }
 
 /** Cells and names of the rows scrolled to. */
-export function paintRows(
-  context: Pen,
-  layout: HeatmapLayout,
-  data: HeatmapData,
-  theme: Theme,
-): void {
+function paintRows(context: Pen, layout: HeatmapLayout, data: HeatmapData, theme: Theme): void {
   const { height, rowHeight, scrolled } = layout;
   const from = Math.floor(scrolled / rowHeight);
   const to = Math.min(data.names.length, Math.ceil((scrolled + height) / rowHeight));
@@ -142,7 +136,7 @@ function paintName(
   picked: boolean,
   theme: Theme,
 ): void {
-  context.font = `${picked ? "600 " : ""}11${FONT}`;
+  context.font = font(11, picked ? "600" : "");
   context.fillStyle = picked ? theme.ink : theme.faint;
   context.textAlign = "right";
   context.textBaseline = "middle";
@@ -165,7 +159,7 @@ const GRAVITY: Readonly<Record<MarkerSeverity, number>> = { error: 0, warning: 1
 /** Hundreds of lines would hide the cells: of those nearer to each other than this, the gravest is drawn. */
 const MARKERS_APART = 12;
 
-export function paintMarkers(
+function paintMarkers(
   context: Pen,
   { left, width, height }: HeatmapLayout,
   { markers, xRange }: HeatmapData,
@@ -191,13 +185,13 @@ export function paintMarkers(
   context.setLineDash([]);
 }
 
-export function paintSteps(
+function paintSteps(
   context: Pen,
   { left, width, height }: HeatmapLayout,
   xRange: Range,
   theme: Theme,
 ): void {
-  context.font = `11${FONT}`;
+  context.font = font(11);
   context.fillStyle = theme.faint;
   context.textAlign = "center";
   context.textBaseline = "top";

@@ -6,30 +6,14 @@
 import { rowHeight } from "../model/heatmap";
 import { clamp } from "../model/ranges";
 import type { Theme } from "../theme";
-import {
-  FONT,
-  paintBroken,
-  paintMarkers,
-  paintRows,
-  paintSteps,
-  type HeatmapData,
-  type HeatmapLayout,
-} from "./heatmap_paint";
-import {
-  documentOf,
-  heading,
-  headingHeight,
-  label,
-  moved,
-  page,
-  ramp,
-  type Ramp,
-  type Words,
-} from "./svg_parts";
+import { paintBroken, paintHeatmap, type HeatmapData, type HeatmapLayout } from "./heatmap_paint";
+import { font } from "./paint";
+import { label, MARGIN, ramp, headed, type Ramp, type Words } from "./svg_parts";
 import { SvgPen } from "./svg_pen";
 
 /** Rows of a picture. */
 export const MOST_ROWS = 100;
+const ABOVE = 4;
 const AXIS = 26;
 const LEGEND = 44;
 const RIGHT = 14;
@@ -49,32 +33,22 @@ export function heatmapSvg(
   { width, first }: { readonly width: number; readonly first: number },
   theme: Theme,
 ): string {
-  const picture = new SvgPen();
-  const layout = layOut(data, width, first, picture);
-  const top = headingHeight(words) + 4;
-  const height = top + layout.height + AXIS + LEGEND;
-  const paper = page(width, height, theme);
-  heading(paper, words, theme);
-  picture.save();
-  picture.beginPath();
-  picture.rect(0, 0, layout.left + layout.width, layout.height);
-  picture.clip();
-  picture.tiles(() => paintRows(picture, layout, data, theme));
-  paintMarkers(picture, layout, data, theme);
-  picture.restore();
-  paintSteps(picture, layout, data.xRange, theme);
+  const pen = new SvgPen();
+  const layout = layOut(data, width, first, pen);
+  paintHeatmap(pen, layout, data, theme);
   const bottom = layout.height + AXIS;
-  label(picture, "step", layout.left + layout.width, bottom + 8, theme.soft, "right");
+  label(pen, "step", layout.left + layout.width, bottom + 8, theme.soft, "right");
   const shown: Ramp = { ...legend, colours: data.palette.map((colour) => [colour, 1] as const) };
-  const end = ramp(picture, shown, 14, bottom + 12, theme);
-  if (legend.broken) brokenKey(picture, end + 24, bottom + 12, theme);
-  return documentOf(width, height, words.title, paper.content + moved(picture, 0, top));
+  const end = ramp(pen, shown, MARGIN, bottom + 12, theme);
+  if (legend.broken) brokenKey(pen, end + 24, bottom + 12, theme);
+  const picture = { content: pen.content, at: [0, ABOVE] as const, width, height: bottom + LEGEND };
+  return headed(words, picture, theme);
 }
 
 function layOut(data: HeatmapData, width: number, first: number, pen: SvgPen): HeatmapLayout {
   const { names } = data;
   const [rows, tall] = [Math.min(names.length, MOST_ROWS), rowHeight(names.length, ROOM)];
-  pen.font = `600 11${FONT}`;
+  pen.font = font(11, "600");
   const from = clamp(Math.floor(first), 0, names.length - rows);
   const widest = names.slice(from, from + rows).map((name) => pen.measureText(name).width + 16);
   const left = clamp(Math.max(0, ...widest), NAMES.least, width * NAMES.share);

@@ -1,18 +1,10 @@
 // Magnitudes of gradients over steps, before and after clipping: two maps with one vertical axis.
 
 import { integer, number, percent } from "../model/format";
-import {
-  binAt,
-  columnAt,
-  peakOf,
-  shareIn,
-  stepRange,
-  type MapData,
-  type Side,
-} from "../model/histogram_map";
+import { binAt, columnAt, shareIn, SIDES, stepRange, type MapData } from "../model/histogram_map";
 import { clamp, type Range } from "../model/ranges";
 import type { Theme } from "../theme";
-import { mapAxes, paintCells, paintGround, paintMarks, type MapArea } from "./histogram_map_paint";
+import { paintMaps, type MapArea } from "./histogram_map_paint";
 
 export interface HistogramMapData {
   readonly map: MapData & {
@@ -35,7 +27,6 @@ export interface HistogramMapOptions {
   readonly onStep: (columns: number) => void;
 }
 
-export const SIDES: readonly Side[] = ["before", "after"];
 /** Of each map. */
 export const HEIGHT = 190;
 const LEFT = 52;
@@ -99,14 +90,7 @@ export class HistogramMapChart {
     const context = canvas.getContext("2d");
     if (!context) return;
     context.scale(ratio, ratio);
-    const peak = peakOf(data.map);
-    SIDES.forEach((side, i) => {
-      const area = this.areas[i] as MapArea;
-      paintGround(context, area, data);
-      paintCells(context, area, side, data, peak);
-      paintMarks(context, area, data);
-      mapAxes(context, area, side, data);
-    });
+    paintMaps(context, this.areas, data);
   }
 
   /** Column, bin and step under the pointer; null beside the maps. */

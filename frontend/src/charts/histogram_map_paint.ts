@@ -3,8 +3,10 @@
 import {
   columnAt,
   heightOf,
+  peakOf,
   shade,
   shareIn,
+  SIDES,
   stepRange,
   ZERO_ROW,
   type Side,
@@ -12,8 +14,8 @@ import {
 import { clamp } from "../model/ranges";
 import { SCALES } from "../model/scales";
 import type { HistogramMapData } from "./histogram_map_chart";
-import { FONT_FAMILY } from "./paint";
-import type { Pen } from "./svg_pen";
+import { font } from "./paint";
+import { tiled, type Pen } from "./svg_pen";
 
 /** Where a map lies, in CSS pixels of the canvas. */
 export interface MapArea {
@@ -25,16 +27,28 @@ export interface MapArea {
   readonly labelled: boolean;
 }
 
-const FONT = `11px ${FONT_FAMILY}`;
+/** The maps of both sides, one in each area. */
+export function paintMaps(context: Pen, areas: readonly MapArea[], data: HistogramMapData): void {
+  const peak = peakOf(data.map);
+  SIDES.forEach((side, i) => {
+    const area = areas[i] as MapArea;
+    paintGround(context, area, data);
+    tiled(context, () => paintCells(context, area, side, data, peak));
+    paintBroken(context, area, data);
+    paintLimits(context, area, data);
+    paintMarked(context, area, data);
+    paintAxes(context, area, side, data);
+  });
+}
 
-export function paintGround(context: Pen, area: MapArea, { theme }: HistogramMapData): void {
+function paintGround(context: Pen, area: MapArea, { theme }: HistogramMapData): void {
   context.fillStyle = theme.grid;
   context.globalAlpha = 0.5;
   context.fillRect(area.left, area.top, area.width, area.height);
   context.globalAlpha = 1;
 }
 
-export function paintCells(
+function paintCells(
   context: Pen,
   area: MapArea,
   side: Side,
@@ -54,13 +68,6 @@ export function paintCells(
     }
   }
   context.globalAlpha = 1;
-}
-
-/** What lies over the cells. */
-export function paintMarks(context: Pen, area: MapArea, data: HistogramMapData): void {
-  paintBroken(context, area, data);
-  paintLimits(context, area, data);
-  paintMarked(context, area, data);
 }
 
 /** Edges on whole pixels: neighbours neither overlap nor leave a seam. */
@@ -121,13 +128,13 @@ function paintMarked(context: Pen, area: MapArea, { map, marked, theme }: Histog
   context.stroke();
 }
 
-export function mapAxes(
+function paintAxes(
   context: Pen,
   area: MapArea,
   side: Side,
   { map, theme }: HistogramMapData,
 ): void {
-  context.font = FONT;
+  context.font = font(11);
   context.textBaseline = "middle";
   context.textAlign = "left";
   context.fillStyle = theme.soft;

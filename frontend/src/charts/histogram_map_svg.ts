@@ -5,18 +5,9 @@
 
 import { finePercent } from "../model/format";
 import { peakOf } from "../model/histogram_map";
-import { HEIGHT, heightOf, layOut, SIDES, type HistogramMapData } from "./histogram_map_chart";
-import { mapAxes, paintCells, paintGround, paintMarks, type MapArea } from "./histogram_map_paint";
-import {
-  documentOf,
-  heading,
-  headingHeight,
-  label,
-  moved,
-  page,
-  ramp,
-  type Words,
-} from "./svg_parts";
+import { HEIGHT, heightOf, layOut, type HistogramMapData } from "./histogram_map_chart";
+import { paintMaps, type MapArea } from "./histogram_map_paint";
+import { label, ramp, headed, type Words } from "./svg_parts";
 import { SvgPen } from "./svg_pen";
 
 const LEGEND = 40;
@@ -24,27 +15,19 @@ const STRENGTHS = 32;
 
 /** The whole document. Texts are data: whatever a run is called, its name is only ever text. */
 export function histogramMapSvg(data: HistogramMapData, words: Words, width: number): string {
-  const [picture, { theme }] = [new SvgPen(), data];
-  const areas = layOut(width, HEIGHT);
-  const [top, bottom, peak] = [headingHeight(words), heightOf(areas), peakOf(data.map)];
-  const height = top + bottom + LEGEND;
-  const paper = page(width, height, theme);
-  heading(paper, words, theme);
-  SIDES.forEach((side, i) => {
-    const area = areas[i] as MapArea;
-    paintGround(picture, area, data);
-    picture.tiles(() => paintCells(picture, area, side, data, peak));
-    paintMarks(picture, area, data);
-    mapAxes(picture, area, side, data);
-  });
-  const last = areas[areas.length - 1] as MapArea;
-  label(picture, "step", last.left + last.width, bottom + 8, theme.soft, "right");
-  legend(paper, data, peak, last.labelled ? last.left : (areas[0] as MapArea).left, top + bottom);
-  return documentOf(width, height, words.title, paper.content + moved(picture, 0, top));
+  const [pen, areas] = [new SvgPen(), layOut(width, HEIGHT)];
+  const bottom = heightOf(areas);
+  paintMaps(pen, areas, data);
+  const [first, last] = [areas[0], areas[areas.length - 1]] as [MapArea, MapArea];
+  label(pen, "step", last.left + last.width, bottom + 8, data.theme.soft, "right");
+  legend(pen, data, last.labelled ? last.left : first.left, bottom);
+  const picture = { content: pen.content, width, height: bottom + LEGEND };
+  return headed(words, picture, data.theme);
 }
 
 /** Strength is the root of a share, up to the largest one before clipping. */
-function legend(pen: SvgPen, data: HistogramMapData, peak: number, x: number, y: number): void {
+function legend(pen: SvgPen, data: HistogramMapData, x: number, y: number): void {
+  const peak = peakOf(data.map);
   if (!(peak > 0)) return;
   const colours = Array.from({ length: STRENGTHS }, (_, i) => {
     return [data.colour, (i + 1) / STRENGTHS] as const;

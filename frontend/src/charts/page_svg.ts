@@ -2,9 +2,9 @@
 
 import type { Theme } from "../theme";
 import { FONT_FAMILY } from "./paint";
-import { svg, text } from "./svg";
+import { svg } from "./svg";
 import { clean } from "./svg_markup";
-import { headingHeight, LINE, MARGIN, type Words } from "./svg_parts";
+import { MARGIN, headed, type Words } from "./svg_parts";
 
 const STYLES = [
   "fill",
@@ -20,22 +20,17 @@ const STYLES = [
   "font-weight",
 ] as const;
 
-export function pageSvg(picture: Element, words: Words, theme: Theme): string {
-  const [box, { title, lines }] = [picture.getBoundingClientRect(), words];
-  const [width, top] = [Math.ceil(box.width) + 2 * MARGIN, headingHeight(words)];
-  const height = Math.ceil(box.height) + top + MARGIN;
-  const style = { "font-family": FONT_FAMILY, "font-size": 11, fill: theme.soft };
-  const document = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, ...style });
-  const heading = { x: MARGIN, y: 21, "font-size": 13, "font-weight": 600, fill: theme.ink };
-  const place = svg("g", { transform: `translate(${MARGIN} ${top})` });
-  place.append(...pictureOf(picture));
-  document.append(
-    svg("rect", { width, height, fill: theme.card }),
-    text(title, heading),
-    ...lines.map((line, i) => text(line, { x: MARGIN, y: 40 + i * LINE })),
-    place,
-  );
-  return clean(new XMLSerializer().serializeToString(document));
+export function pageSvg(shown: Element, words: Words, theme: Theme): string {
+  const { width, height } = shown.getBoundingClientRect();
+  const group = svg("g", { "font-family": FONT_FAMILY, "font-size": 11, fill: theme.soft });
+  group.append(...pictureOf(shown));
+  const picture = {
+    content: clean(new XMLSerializer().serializeToString(group)),
+    at: [MARGIN, 0] as const,
+    width: Math.ceil(width) + MARGIN,
+    height: Math.ceil(height) + MARGIN,
+  };
+  return headed(words, picture, theme);
 }
 
 function pictureOf(picture: Element): Element[] {

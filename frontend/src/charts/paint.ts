@@ -8,7 +8,6 @@ import type { Area } from "./plot";
 import type { Pen } from "./svg_pen";
 
 export const FONT_FAMILY = 'Roboto, system-ui, "Segoe UI", Helvetica, Arial, sans-serif';
-const LABEL_FONT = (ratio: number): string => `${11 * ratio}px ${FONT_FAMILY}`;
 
 /** Triangles nearer than this share a place. */
 const TRIANGLE_SPACING = 7;
@@ -19,6 +18,11 @@ const FEW_SEAMS = 8;
 const SEAM_FOOT = 8;
 /** Runs whose bars lie side by side before the rest share a place. */
 const MOST_ROWS = 5;
+
+/** As a canvas is told it. */
+export function font(size: number, weight = ""): string {
+  return `${weight} ${size}px ${FONT_FAMILY}`.trim();
+}
 
 export function paintOver(
   context: Pen,
@@ -40,7 +44,7 @@ export function paintOver(
 }
 
 function paintNote(context: Pen, area: Area, note: string, theme: Theme): void {
-  context.font = LABEL_FONT(area.ratio);
+  context.font = font(11 * area.ratio);
   context.textAlign = "center";
   context.textBaseline = "alphabetic";
   const [x, y, width] = [
@@ -100,7 +104,7 @@ function paintThresholdLabels(context: Pen, area: Area, data: ChartData, theme: 
   const { ratio } = area;
   const right = area.left + area.width - 3 * ratio;
   let free = Infinity;
-  context.font = LABEL_FONT(ratio);
+  context.font = font(11 * ratio);
   context.textAlign = "right";
   context.textBaseline = "alphabetic";
   for (const { value, colour, label } of data.thresholds) {

@@ -1,14 +1,14 @@
 // What saved pictures are put together of: the document, its words, its legends.
 
 import type { Theme } from "../theme";
-import { FONT_FAMILY } from "./paint";
+import { font } from "./paint";
 import { markup } from "./svg_markup";
 import { SvgPen, type Pen } from "./svg_pen";
 
 /** In pixels: a picture as narrow as a phone would be hard to read elsewhere. */
 export const LEAST_WIDTH = 640;
 export const MARGIN = 14;
-export const LINE = 17;
+const LINE = 17;
 const RAMP = { width: 150, height: 8 } as const;
 
 export function documentOf(width: number, height: number, title: string, content: string): string {
@@ -17,35 +17,46 @@ export function documentOf(width: number, height: number, title: string, content
   return markup("svg", { ...attributes, viewBox, "aria-label": title }, content);
 }
 
-/** An empty page. */
-export function page(width: number, height: number, theme: Theme): SvgPen {
-  const pen = new SvgPen();
-  pen.fillStyle = theme.card;
-  pen.fillRect(0, 0, width, height);
-  return pen;
-}
-
-/** What was painted, moved. */
-export function moved(pen: SvgPen, x: number, y: number): string {
-  return markup("g", { transform: `translate(${x} ${y})` }, pen.content);
-}
-
 export interface Words {
   readonly title: string;
   /** What stands around the picture on the page, a line each. */
   readonly lines: readonly string[];
 }
 
-export function headingHeight({ lines }: Words): number {
-  return 32 + lines.length * LINE;
+/** Markup, where it begins below the words and what room it takes from there. */
+export interface Picture {
+  readonly content: string;
+  readonly at?: readonly [x: number, y: number];
+  readonly width: number;
+  readonly height: number;
 }
 
-/** A title and lines below it. */
-export function heading(pen: Pen, { title, lines }: Words, theme: Theme): void {
+/** A document with words above a picture. */
+export function headed(
+  { title, lines }: Words,
+  { content, at: [x, y] = [0, 0], width, height }: Picture,
+  theme: Theme,
+): string {
+  const [pen, top] = [new SvgPen(), 32 + lines.length * LINE];
+  const size = [x + width, top + y + height] as const;
+  drawPage(pen, ...size, theme);
+  drawTitle(pen, title, theme);
+  lines.forEach((line, i) => label(pen, line, MARGIN, 40 + i * LINE, theme.soft));
+  const below = markup("g", { transform: `translate(${x} ${top + y})` }, content);
+  return documentOf(...size, title, pen.content + below);
+}
+
+export function drawPage(pen: Pen, width: number, height: number, theme: Theme): void {
+  pen.fillStyle = theme.card;
+  pen.fillRect(0, 0, width, height);
+}
+
+/** Where it ends. */
+export function drawTitle(pen: Pen, title: string, theme: Theme): number {
   pen.font = font(13, "600");
   pen.fillStyle = theme.ink;
   pen.fillText(title, MARGIN, 21);
-  lines.forEach((line, i) => label(pen, line, MARGIN, 40 + i * LINE, theme.soft));
+  return MARGIN + pen.measureText(title).width;
 }
 
 export interface Ramp {
@@ -112,8 +123,4 @@ export function label(
   pen.fillStyle = colour;
   pen.fillText(text, x, y);
   pen.restore();
-}
-
-export function font(size: number, weight = ""): string {
-  return `${weight} ${size}px ${FONT_FAMILY}`.trim();
 }

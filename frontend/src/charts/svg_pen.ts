@@ -21,6 +21,8 @@ export type Pen = Pick<
 > & {
   fillText: (content: string, x: number, y: number) => void;
   measureText: (content: string) => { readonly width: number };
+  /** Of pens that write; others paint, see `tiled`. */
+  readonly tiles?: (paint: () => void) => void;
   fillStyle: CanvasRenderingContext2D["fillStyle"];
   strokeStyle: CanvasRenderingContext2D["strokeStyle"];
   lineWidth: number;
@@ -36,6 +38,19 @@ const LETTER = 0.6;
 const BASELINES: Readonly<Partial<Record<CanvasTextBaseline, number>>> = { middle: 0.35, top: 0.8 };
 /** A line may leave the picture, but not by numbers that programs choke on. */
 const FAR = 1e5;
+
+/** Paints rectangles of which none covers another. */
+export function tiled(pen: Pen, paint: () => void): void {
+  if (pen.tiles) pen.tiles(paint);
+  else paint();
+}
+
+/** Rectangles of a colour. */
+interface Tiles {
+  readonly colour: Attributes;
+  path: string;
+}
+
 interface State {
   readonly fill: string;
   readonly stroke: string;
@@ -63,7 +78,7 @@ export class SvgPen implements Pen {
   private readonly saved: State[] = [];
   private groups = 0;
   /** Rectangles by colour, while tiles are painted. */
-  private laid: Map<string, { readonly colour: Attributes; path: string }> | null = null;
+  private laid: Map<string, Tiles> | null = null;
 
   /** All that was painted. */
   get content(): string {
@@ -155,10 +170,7 @@ export class SvgPen implements Pen {
    * quarter of the room. They lie under whatever else it paints.
    */
   tiles(paint: () => void): void {
-    const [laid, at] = [
-      new Map<string, { readonly colour: Attributes; path: string }>(),
-      this.parts.length,
-    ];
+    const [laid, at] = [new Map<string, Tiles>(), this.parts.length];
     this.laid = laid;
     paint();
     this.laid = null;

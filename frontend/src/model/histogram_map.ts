@@ -14,7 +14,8 @@ export interface MapData {
   readonly after_zero: Float64Array;
 }
 
-export type Side = "before" | "after";
+export const SIDES = ["before", "after"] as const;
+export type Side = (typeof SIDES)[number];
 
 /** Share of the height that the row of zeros takes, and the gap above it. */
 export const ZERO_ROW = 0.07;

@@ -1,7 +1,7 @@
 // Recorded histograms as tables.
 
 import type { Histogram } from "./density";
-import { shareIn, type MapData } from "./histogram_map";
+import { shareIn, SIDES, type MapData } from "./histogram_map";
 import type { Cell } from "./table";
 import type { Tally } from "./words";
 
@@ -48,7 +48,7 @@ export function mapTable(map: CellsOfMap): Cell[][] {
   const name = map.parameter ?? "";
   for (let column = 0; column < map.steps; column++) {
     const step = map.step[column] ?? null;
-    for (const side of ["before", "after"] as const) {
+    for (const side of SIDES) {
       const row = (low: number, high: number, share: number | undefined): void => {
         rows.push([map.run, step, name, side, low, high, share ?? NaN]);
       };

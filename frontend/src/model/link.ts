@@ -42,6 +42,9 @@ export interface Settings {
   readonly alertOrder: AlertOrder;
 }
 
+/** A clip-rate window as long as any run. */
+export const WHOLE_RUN = 1_000_000_000;
+
 export const DEFAULTS: Settings = {
   runs: null,
   search: "",
@@ -118,7 +121,8 @@ export function decodeSettings(link: ReadonlyMap<string, string>): Settings {
     runs: runs === undefined ? null : new Set(runs.split(",").filter(Boolean).map(decode)),
     search: link.get("search") ?? DEFAULTS.search,
     axis: axis ?? DEFAULTS.axis,
-    window: window !== null && window >= 1 ? Math.min(Math.floor(window), 1e9) : DEFAULTS.window,
+    window:
+      window !== null && window >= 1 ? Math.min(Math.floor(window), WHOLE_RUN) : DEFAULTS.window,
     smoothing: smoothing !== null && smoothing >= 0 && smoothing < 1 ? smoothing : 0,
     group: link.get("group") ?? DEFAULTS.group,
     scales: panels((panel) =>

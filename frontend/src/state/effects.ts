@@ -30,6 +30,7 @@ import {
 
 const POLL_EVERY = 10_000;
 const SETTLE_FOR = 120;
+
 /** Starts them all. Called once. */
 export function start(): void {
   const linked = decodeSettings(readLink());
@@ -39,9 +40,11 @@ export function start(): void {
     void lossTag.value; // runs say which loss they have
     untracked(() => void loadRuns());
   });
-  if (isReport)
+  if (isReport) {
     keepHeld().catch(() => undefined); // that it cannot be read is said where the runs would be
-  else keepUpToDate();
+  } else {
+    keepUpToDate();
+  }
   effect(keepLink);
   effect(keepSeries);
   effect(keepHistogram);

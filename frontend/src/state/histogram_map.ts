@@ -1,10 +1,10 @@
 // The distributions of all steps that are in view, fetched once somebody looks there.
 
-import { isOpening } from "./points";
 import { computed, effect, signal } from "@preact/signals";
 import { fetchHistograms, type HistogramMap } from "../api_histograms";
 import { stepAt } from "./cursor";
-import { axis, focus, parameter, zoom } from "./signals";
+import { isOpening } from "./points";
+import { axis, focus, pickedParameter, zoom } from "./signals";
 
 /** Whether the map is on the screen: of a long run, what it shows has to be read first. */
 export const mapInView = signal(false);
@@ -28,7 +28,7 @@ export const stepsInView = computed<readonly [number, number] | null>(() => {
 const wanted = computed(() => {
   const run = focus.value;
   if (!mapInView.value || !run || isOpening.value || run.histogram_steps < 2) return null;
-  const request = { run: run.name, parameter: parameter.value, range: stepsInView.value };
+  const request = { run: run.name, parameter: pickedParameter.value, range: stepsInView.value };
   return { ...request, key: JSON.stringify([request, run.histogram_steps]) };
 });
 

@@ -4,11 +4,12 @@ import { computed } from "@preact/signals";
 import type { Run } from "../api";
 import type { Band, ChartData, Line } from "../model/chart";
 import { integer } from "../model/format";
+import { WHOLE_RUN } from "../model/link";
 import { extent, type Range } from "../model/ranges";
 import { frame, linesOf } from "./chart_data";
 import { drawnGroups } from "./group_lines";
 import { colourOf, points } from "./points";
-import { selectedRuns, theme, WHOLE_RUN, window } from "./signals";
+import { selectedRuns, theme, window } from "./signals";
 
 export const clips = (run: Pick<Run, "rule">): boolean => run.rule.kind !== "none";
 

@@ -48,11 +48,12 @@ export const readout = computed<
   return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x), resumed: resumedNear(at.x) };
 });
 
-/** Runs that a later writer went on with about here. */
+/** Runs that a later writer went on with about here, each once. */
 function resumedNear(x: number): string[] {
   const [low, high] = shownRange.value;
   const reach = (NEAR * (high - low)) / Math.max(plotWidth.value, 1);
-  return seams.value.filter((seam) => Math.abs(seam.x - x) <= reach).map(({ run }) => run);
+  const near = seams.value.filter((seam) => Math.abs(seam.x - x) <= reach);
+  return [...new Set(near.map(({ run }) => run))];
 }
 
 const COLUMN_OF: Readonly<Record<ChartName, GroupColumn>> = {

@@ -37,8 +37,6 @@ export interface ShownHistogram {
   readonly nearest: string | null;
 }
 
-/** A window as long as any run. */
-export const WHOLE_RUN = 1_000_000_000;
 /** With more runs than this, the rest start unchecked. */
 export const FIRST_SELECTED = 20;
 

@@ -1,5 +1,6 @@
 import type { Run } from "../api";
 import { integer } from "../model/format";
+import { WHOLE_RUN } from "../model/link";
 import { colourOf } from "../state/points";
 import { isReport } from "../state/report";
 import {
@@ -17,7 +18,6 @@ import {
   setAxis,
   smoothing,
   toggleRun,
-  WHOLE_RUN,
   window,
 } from "../state/signals";
 import { Choice } from "./choice";

@@ -70,15 +70,25 @@ function ReadoutText() {
           ))}
         </tbody>
       </table>
-      {now.resumed.length > 0 && (
-        <p class="soft" data-testid="resumed">
-          resumed here: {now.resumed.slice(0, MOST_RESUMED).join(", ")}
-          {now.resumed.length > MOST_RESUMED && ` and ${now.resumed.length - MOST_RESUMED} more`}
-        </p>
-      )}
       {now.more > 0 && <p class="soft">and {now.more} more below</p>}
       {now.shown.length === 0 && <p class="soft">nothing recorded here</p>}
+      {now.resumed.length > 0 && <Resumed runs={now.resumed} />}
     </>
+  );
+}
+
+function Resumed({ runs }: { readonly runs: readonly string[] }) {
+  return (
+    <p class="soft" data-testid="resumed">
+      resumed here:{" "}
+      {runs.slice(0, MOST_RESUMED).map((run, i) => (
+        <span key={run}>
+          {i > 0 && ", "}
+          <bdi>{run}</bdi>
+        </span>
+      ))}
+      {runs.length > MOST_RESUMED && ` and ${runs.length - MOST_RESUMED} more`}
+    </p>
   );
 }
 

@@ -46,4 +46,11 @@ describe("readout", () => {
     setAxis("relative");
     expect(lossChart.value.seams).toMatchObject([{ run: "a", x: 11 }]);
   });
+
+  it("names a run once that was resumed again and again at one place", () => {
+    const seams = Array.from({ length: 3 }, () => ({ step: 20, wall_time: 1011 }));
+    runs.value = [run("a", { seams }), run("b")];
+    hover("loss", 0.2);
+    expect(readout.value?.resumed).toEqual(["a"]);
+  });
 });
