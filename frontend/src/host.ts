@@ -1,4 +1,4 @@
-// The two things asked of the page around us: tell us when data was reloaded, and keep our part of the link.
+// What is asked of the page around us: to tell when data was reloaded, and to keep our part of the link.
 // TensorBoard publishes no library for this; the messages are JSON strings over a port that we hand to the host.
 
 interface Message {
@@ -8,7 +8,10 @@ interface Message {
 }
 
 const RELOADED = "experimental.DataReloaded";
+const TAB = "gradclip";
 const PREFIX = "p.gradclip.";
+
+type Link = ReadonlyMap<string, string>;
 
 /** Calls back each time TensorBoard says that it read new data. Does nothing outside TensorBoard. */
 export function onDataReloaded(reloaded: () => void): void {
@@ -29,12 +32,16 @@ export function onDataReloaded(reloaded: () => void): void {
   }
 }
 
+/** Our parts of the link as they were last read or written: when others are found there, somebody changed it. */
+let known: readonly string[] = [];
+
 /** Our settings in the page's link, `#gradclip&p.gradclip.axis=relative`, without the prefix. */
-export function readLink(): Map<string, string> {
+export function readLink(): Link {
+  known = parts().filter(isOurs);
   const result = new Map<string, string>();
-  for (const part of hash().split("&")) {
+  for (const part of known) {
     const at = part.indexOf("=");
-    if (at < 0 || !part.startsWith(PREFIX)) continue;
+    if (at < 0) continue;
     try {
       result.set(part.slice(PREFIX.length, at), decodeURIComponent(part.slice(at + 1)));
     } catch {
@@ -45,11 +52,40 @@ export function readLink(): Map<string, string> {
 }
 
 /** Replaces our settings in the link and leaves everybody else's as they are. */
-export function writeLink(settings: ReadonlyMap<string, string>): void {
-  const others = hash()
-    .split("&")
-    .filter((part) => part !== "" && !part.startsWith(PREFIX));
-  const ours = [...settings].map(([key, value]) => `${PREFIX}${key}=${encodeURIComponent(value)}`);
+export function writeLink(settings: Link): void {
+  write([...settings].map(([key, value]) => `${PREFIX}${key}=${encodeURIComponent(value)}`));
+}
+
+/**
+ * Calls back when the page that is open got another link, pasted or gone back to; writing it does not call. A link to
+ * the tab that has no settings says nothing of them, and gets those that there are.
+ */
+export function onLinkChanged(changed: () => void): void {
+  const compare = (): void => {
+    const found = parts().filter(isOurs);
+    if (found.join("&") === known.join("&")) return;
+    if (found.length > 0) changed();
+    else if (["", TAB].includes(parts()[0] ?? "")) write(known);
+  };
+  try {
+    const { parent } = window;
+    parent.addEventListener("hashchange", compare);
+    window.addEventListener("pagehide", ({ persisted }) => {
+      if (!persisted) parent.removeEventListener("hashchange", compare);
+    });
+  } catch {
+    // Another origin: its link is not ours to read.
+  }
+}
+
+/** False in a tab that is not shown: TensorBoard keeps its frame alive with no height. */
+export function isShown(): boolean {
+  return document.visibilityState === "visible" && window.innerHeight > 0;
+}
+
+function write(ours: readonly string[]): void {
+  known = ours;
+  const others = parts().filter((part) => part !== "" && !isOurs(part));
   const next = `#${[...others, ...ours].join("&")}`;
   try {
     const { history, location } = window.parent;
@@ -59,15 +95,15 @@ export function writeLink(settings: ReadonlyMap<string, string>): void {
   }
 }
 
-/** False in a tab that is not shown: TensorBoard keeps its frame alive with no height. */
-export function isShown(): boolean {
-  return document.visibilityState === "visible" && window.innerHeight > 0;
+function isOurs(part: string): boolean {
+  return part.startsWith(PREFIX);
 }
 
-function hash(): string {
+/** What stands between the marks of the link. */
+function parts(): string[] {
   try {
-    return window.parent.location.hash.slice(1);
+    return window.parent.location.hash.slice(1).split("&");
   } catch {
-    return "";
+    return [];
   }
 }

@@ -2,7 +2,7 @@
 
 import { batch, effect, untracked } from "@preact/signals";
 import { fetchHistogram, fetchRuns, type Run } from "../api";
-import { isShown, onDataReloaded, readLink, writeLink } from "../host";
+import { isShown, onDataReloaded, onLinkChanged, readLink, writeLink } from "../host";
 import { decodeSettings, DEFAULTS, encodeSettings } from "../model/link";
 import { watchTheme } from "../theme";
 import { wantedWithin } from "./alerts";
@@ -33,8 +33,8 @@ const SETTLE_FOR = 120;
 
 /** Starts them all. Called once. */
 export function start(): void {
-  const linked = decodeSettings(readLink());
-  applySettings(isReport ? { ...linked, window: DEFAULTS.window, loss: null } : linked);
+  takeLink();
+  onLinkChanged(takeLink);
   watchTheme((next) => (theme.value = next));
   effect(() => {
     void lossTag.value; // runs say which loss they have
@@ -52,6 +52,12 @@ export function start(): void {
   effect(keepFlight);
   effect(keepWhatIf);
   keepHistogramMap();
+}
+
+/** A report has one window and one loss, whatever a link says. */
+function takeLink(): void {
+  const linked = decodeSettings(readLink());
+  applySettings(isReport ? { ...linked, window: DEFAULTS.window, loss: null } : linked);
 }
 
 function keepUpToDate(): void {
@@ -85,7 +91,7 @@ export async function loadRuns(): Promise<void> {
 
 function keepLink(): () => void {
   const link = encodeSettings(settings.value);
-  const timer = setTimeout(() => isShown() && writeLink(link), 300);
+  const timer = setTimeout(() => writeLink(link), 300);
   return () => clearTimeout(timer);
 }
 
