@@ -6,6 +6,14 @@ import type { Marked } from "./markers";
 import { clamp, extent, mostExtent, padded, readableExtent, type Range } from "./ranges";
 import type { ScaleName } from "./scales";
 
+/**
+ * More runs than these have thin lines, and bands without edges: thick ones would be a tangle, and stroking them takes
+ * longer than all else in a chart.
+ */
+export const FEW_RUNS = 8;
+/** A pixel: the one width that is drawn without working out the outline of the stroke. */
+const THIN = 1;
+
 export interface Line {
   readonly run: string;
   readonly colour: string;
@@ -27,6 +35,11 @@ export interface Band {
   readonly x: Float64Array;
   readonly low: Float64Array;
   readonly high: Float64Array;
+}
+
+/** Width of a line, one of those of so many runs. */
+export function widthAmong(runs: number, width: number): number {
+  return runs > FEW_RUNS ? Math.min(width, THIN) : width;
 }
 
 export interface Threshold {

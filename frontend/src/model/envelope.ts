@@ -1,7 +1,7 @@
 // A reduced line as a band and a middle: the server sends of each bucket of steps the rows of its smallest and its
 // largest value, and drawn as one line they zigzag.
 
-import type { Band } from "./chart";
+import { FEW_RUNS, type Band } from "./chart";
 import { faded } from "./colours";
 
 export interface Envelope {
@@ -34,8 +34,6 @@ interface Point {
 const GROUP = 6;
 /** Rows further apart than this many mean spacings are not taken together: training paused between them. */
 const PAUSE = 16;
-/** Edges of more bands than this are a tangle, and stroking them takes longer than all else in a chart. */
-const MOST_EDGES = 8;
 /** An extreme this many times as far from the middle as the median extreme stands out: noise hardly reaches two. */
 const STANDS_OUT = 4;
 
@@ -163,7 +161,7 @@ export function bandsOf(
   const opacity = (dark ? 0.3 : 0.24) / Math.sqrt(Math.max(envelopes.size, 1));
   return [...envelopes].map(([name, { x, low, high }]) => {
     const colour = colourOf({ name });
-    const edge = envelopes.size > MOST_EDGES ? {} : { edge: faded(colour, 0.12 + opacity) };
+    const edge = envelopes.size > FEW_RUNS ? {} : { edge: faded(colour, 0.12 + opacity) };
     return { colour: faded(colour, opacity), ...edge, x, low, high };
   });
 }

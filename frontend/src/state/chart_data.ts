@@ -6,6 +6,7 @@ import {
   beyondRange,
   hasValues,
   verticalRange,
+  widthAmong,
   type AlertItem,
   type Band,
   type ChartData,
@@ -177,7 +178,8 @@ export function linesOf(
   style: LineStyle,
   which: (run: Run) => boolean = () => true,
 ): Line[] {
-  const { width, dash = [], opacity = 1, smoothed = false, withRaw = true, dotted = true } = style;
+  const { dash = [], opacity = 1, smoothed = false, withRaw = true, dotted = true } = style;
+  const width = widthAmong(selectedRuns.value.length, style.width);
   const weight = smoothed ? smoothing.value : 0;
   const raw: Line[] = [];
   const main: Line[] = [];
