@@ -17,6 +17,7 @@ import { bandsOf, type Envelope } from "../model/envelope";
 import { alertLabel, alertPlural, isMarked, episodeWords } from "../model/health";
 import { gaps } from "../model/lines";
 import { smooth } from "../model/smoothing";
+import { drawnRanges } from "./drawn";
 import { drawnGroups } from "./group_lines";
 import { thresholds, zclipLines } from "./norm_limits";
 import {
@@ -29,9 +30,17 @@ import {
   type Points,
   unread,
 } from "./points";
-import { axis, selectedRuns, shownRange, smoothing, spans, theme } from "./signals";
+import { axis, selectedRuns, shownRange, smoothing, spans, theme, type ChartName } from "./signals";
 
 type Drawn = Pick<ChartData, "lines" | "bands">;
+
+/** What says of a chart whether anything is missing. */
+const COLUMNS: Readonly<Record<ChartName, Column>> = {
+  loss: "loss",
+  norm: "norm_before",
+  "clip-rate": "clip_rate",
+  throttle: "throttle",
+};
 
 export const lossChart = computed<ChartData>(() => {
   const log = lossIsLog.value;
@@ -65,7 +74,7 @@ export const normChart = computed<ChartData>(() => {
     also: limits.map((limit) => limit.value),
     marksGaps: true,
   };
-  return { ...frame("norm_before", lines, style), bands, thresholds: limits };
+  return { ...frame("norm", lines, style), bands, thresholds: limits };
 });
 
 function normsOfRuns(): Drawn {
@@ -137,11 +146,11 @@ interface FrameStyle {
 }
 
 export function frame(
-  column: Column,
+  chart: ChartName,
   lines: readonly Line[],
   { log, most = false, note, bands = [], also = [], marksGaps = false }: FrameStyle,
 ): Omit<ChartData, "bands" | "thresholds"> {
-  const xRange = shownRange.value;
+  const [column, xRange] = [COLUMNS[chart], drawnRanges[chart].value ?? shownRange.value];
   const sides = bands.flatMap(({ x, low, high, colour }) => [
     { x, y: low, colour: colour.slice(0, 7) },
     { x, y: high, colour: colour.slice(0, 7) },

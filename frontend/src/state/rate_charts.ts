@@ -24,7 +24,7 @@ export const windowWords = computed(() =>
 export const clipRateChart = computed<ChartData>(() => {
   const { lines, bands } = drawnGroups("clip_rate") ?? clipRates();
   return {
-    ...frame("clip_rate", lines, STYLE),
+    ...frame("clip-rate", lines, STYLE),
     bands,
     thresholds: [],
     beyond: [],

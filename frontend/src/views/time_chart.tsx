@@ -16,8 +16,9 @@ import {
   stepCursor,
   zoomAround,
 } from "../state/cursor";
+import { Drawn } from "../state/drawn";
 import { chosenLimit } from "../state/norm_limits";
-import { cursor, plotWidth, shownRange, theme, zoomTo, type ChartName } from "../state/signals";
+import { cursor, plotWidth, shownRange, zoomTo, type ChartName } from "../state/signals";
 import { chooseThreshold } from "../state/what_if";
 import { MountChart } from "./mount_chart";
 import { Tooltip } from "./tooltip";
@@ -50,8 +51,8 @@ function mountTimeChart(
   data: ReadonlySignal<ChartData>,
   height: number,
 ): () => void {
-  let drawn = { data: data.peek(), colours: theme.peek() };
-  const chart = new TimeChart(element, drawn.data, drawn.colours, {
+  const drawn = new Drawn(name, data);
+  const chart = new TimeChart(element, drawn.data, drawn.theme, {
     height,
     label,
     gestures: gesturesOf(name),
@@ -61,12 +62,13 @@ function mountTimeChart(
     onLimit: chooseThreshold,
     onWidth: (pixels) => (plotWidth.value = pixels),
   });
+  const takeTurn = (): void => {
+    drawn.refresh();
+    chart.update(drawn.data, drawn.theme);
+  };
   const stops = [
     effect(() => {
-      const next = { data: data.value, colours: theme.value };
-      if (next.data === drawn.data && next.colours === drawn.colours) return;
-      drawn = next;
-      drawSoon(chart, () => chart.update(next.data, next.colours));
+      if (drawn.isOutdated()) drawSoon(chart, takeTurn);
     }),
     effect(() => chart.setCursor(cursor.value?.x ?? null)),
     effect(() => chart.setPin(pinX.value)),
@@ -77,6 +79,7 @@ function mountTimeChart(
   ];
   return () => {
     for (const stop of stops) stop();
+    drawn.leave();
     forget(chart);
     chart.destroy();
   };
