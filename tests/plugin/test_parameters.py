@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.context import RequestContext
 from werkzeug.test import Client
 
@@ -137,26 +136,6 @@ class Reader:
         kinds = [tag.kind for tag in map(Tag.parse, self.provider.read) if tag]
         self.provider.read.clear()
         return kinds
-
-
-def test_windows_that_could_not_be_read_are_shown_once_they_can(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider_module, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(provider_module, "REST", 0)
-    client, read = serve(logdir), MultiplexerDataProvider.read_tensors
-
-    def broken(*args: Any, **options: Any) -> Any:
-        if any("/parameters/" in tag for tag in options["run_tag_filter"].tags):
-            raise ConnectionError("reset by peer")
-        return read(*args, **options)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(MultiplexerDataProvider, "read_tensors", broken)
-        assert get(client, "/parameters?run=clipped")["windows"] == 0
-        assert "reset by peer" in client.get("/runs").text
-    assert get(client, "/parameters?run=clipped")["windows"] == 0  # answers are kept, and a minute has not passed
-    monkeypatch.setattr(provider_module, "RETRY_SECONDS", 0.0)
-    assert get(client, "/parameters?run=clipped")["windows"] > 100
-    assert "reset by peer" not in client.get("/runs").text
 
 
 def windows(recorded: Recorded, bounds: tuple[float, float] = WHOLE) -> dict[str, Any]:

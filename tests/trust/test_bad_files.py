@@ -28,10 +28,8 @@ from tb_gradclip.core.rows import STEP_DTYPE, Measurements
 from tb_gradclip.core.rules import TORCH_EPSILON, Rule
 from tb_gradclip.core.schema import RunRecord, StepsRecord, Tag
 from tb_gradclip.recorder import Recorder
-from tb_gradclip.storage.figures import MOST_DTYPES
 from tb_gradclip.storage.write import EventFile
 from tests.logs import START, write_run
-from tests.plugin.server import serve
 from tests.tensorboard import LOADERS, fetch, tensorboard
 from tests.trust.damage import ATTEMPT, records, summary, write_events, write_records
 
@@ -286,16 +284,3 @@ def test_a_header_says_what_it_must_hold(logdir: Path) -> None:
         header, body = framing.unpack(steps(rows(3))[1])
         with pytest.raises(ValueError, match=told):
             schema.decode_steps(framing.pack({**header, **change}, body))
-
-
-def test_what_a_hostile_log_says_of_types_and_what_is_wrong_with_it_are_cut_in_the_list_of_runs(tmp_path: Path) -> None:
-    fields = {"framework": "a", "library": "a", "start_step": 0, "rule": {"kind": "none"}}
-    types = [{"name": f"p{i}", "shape": [1], "dtype": f"float{i}"} for i in range(3000)]
-    good = framing.pack({**fields, "parameters": types})
-    bad = framing.pack({**fields, "parameters": [], "rule": {"kind": "k" * 10**6}})
-    write_records(tmp_path / "run", [("run", good), ("run", bad), ("steps", records()["steps"][0])])
-    answer = serve(tmp_path).get("/runs")
-    assert len(answer.json["runs"][0]["dtypes"]) == MOST_DTYPES
-    (told,) = answer.json["problems"]
-    assert told["problem"].startswith("1 `run` record could not be read: `kind` must be one of")
-    assert len(told["problem"]) < 400

@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from werkzeug.test import Client
 
+from tb_gradclip.core import framing
 from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.plugin import answers
 from tb_gradclip.recorder import Recorder
+from tb_gradclip.storage.figures import MOST_DTYPES
 from tb_gradclip.storage.write import EventFile
 from tests.logs import START, write_run
 from tests.plugin.server import serve
+from tests.trust.damage import records, write_records
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +118,16 @@ def test_long_texts_in_a_log_are_cut_in_the_list_of_runs(tmp_path: Path) -> None
     assert max(len(alert["departures"]) for alert in alerts) == answers.MOST_DEPARTURES
     assert len([alert for alert in alerts if alert["kind"] == "lint"]) <= answers.MOST_ALERTS + answers.MOST_FINDINGS
     assert len(answer.data) < 5 << 20  # of 23 MB
+
+
+def test_what_a_hostile_log_says_of_types_and_what_is_wrong_with_it_are_cut_in_the_list_of_runs(tmp_path: Path) -> None:
+    fields = {"framework": "a", "library": "a", "start_step": 0, "rule": {"kind": "none"}}
+    types = [{"name": f"p{i}", "shape": [1], "dtype": f"float{i}"} for i in range(3000)]
+    good = framing.pack({**fields, "parameters": types})
+    bad = framing.pack({**fields, "parameters": [], "rule": {"kind": "k" * 10**6}})
+    write_records(tmp_path / "run", [("run", good), ("run", bad), ("steps", records()["steps"][0])])
+    answer = serve(tmp_path).get("/runs")
+    assert len(answer.json["runs"][0]["dtypes"]) == MOST_DTYPES
+    (told,) = answer.json["problems"]
+    assert told["problem"].startswith("1 `run` record could not be read: `kind` must be one of")
+    assert len(told["problem"]) < 400
