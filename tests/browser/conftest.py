@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,13 @@ class Dashboard:
 
     @property
     def frame(self) -> Frame:
-        (frame,) = [frame for frame in self.page.frames if "name=gradclip" in frame.url]
+        """Ours among those of the page, as soon as it is there."""
+
+        def ours() -> list[Frame]:
+            return [frame for frame in self.page.frames if "name=gradclip" in frame.url]
+
+        self.until(ours)
+        (frame,) = ours()
         return frame
 
     def chart(self, name: str) -> Locator:
@@ -54,8 +61,6 @@ class Dashboard:
     def open(self, address: str, runs: int = 3, link: str = "") -> Dashboard:
         """Go to the tab, as a `link` has it set, and wait until every run is there and drawn."""
         self.page.goto(f"{address}#gradclip{link}")
-        self.page.wait_for_selector("iframe[src*=gradclip]")
-        self.page.wait_for_timeout(300)
         self.frame.wait_for_function(
             "runs => document.querySelectorAll('[data-testid=run]').length === runs", arg=runs, timeout=60_000
         )
@@ -77,12 +82,11 @@ class Dashboard:
         self.page.wait_for_timeout(150)
 
     def until(self, what: Callable[[], object]) -> None:
-        """Wait until something is true, a few seconds at most."""
-        for _ in range(60):
-            if what():
-                return
+        """Wait until something is true, half a minute at most."""
+        end = time.monotonic() + 30
+        while not what():
+            assert time.monotonic() < end, "never came true"
             self.page.wait_for_timeout(100)
-        raise AssertionError("never came true")
 
     def cursor(self, name: str) -> int:
         return int(float(self.chart(name).get_attribute("data-cursor-step") or "nan"))

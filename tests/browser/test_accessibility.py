@@ -145,7 +145,5 @@ def test_nothing_moves_for_those_who_asked_for_that(dashboard: Dashboard, addres
         dashboard.page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type]
         dashboard.page.goto("about:blank")
         dashboard.page.goto(f"{address}#gradclip")
-        dashboard.page.wait_for_selector("iframe[src*=gradclip]")
-        dashboard.page.wait_for_timeout(300)
         dashboard.frame.get_by_test_id("loading").wait_for()
         assert dashboard.frame.evaluate(running) == least

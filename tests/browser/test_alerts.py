@@ -116,8 +116,6 @@ def test_a_finding_says_why_it_has_no_timeline(dashboard: Dashboard, board: str)
 def test_a_link_brings_back_the_timeline(dashboard: Dashboard, board: str) -> None:
     zoom = f"p.gradclip.zoom={SPIKE - 64}_{SPIKE + 32}"
     dashboard.page.goto(f"{board}#gradclip&p.gradclip.alert={SPIKE}%3Aspike%3Aclipped&{zoom}")
-    dashboard.page.wait_for_selector("iframe[src*=gradclip]")
-    dashboard.page.wait_for_timeout(300)
     dashboard.chart("chart-blame").wait_for()
     assert entry(dashboard, "spike").get_attribute("aria-pressed") == "true"
 

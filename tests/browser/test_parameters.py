@@ -176,8 +176,6 @@ def test_a_link_brings_back_what_was_picked(dashboard: Dashboard, board: str) ->
     dashboard.page.goto(
         f"{board}#gradclip&p.gradclip.focus=clipped&p.gradclip.parameter=rnn.weight&p.gradclip.quantity=norm"
     )
-    dashboard.page.wait_for_selector("iframe[src*=gradclip]")
-    dashboard.page.wait_for_timeout(300)
     picked = dashboard.frame.get_by_test_id("picked")
     picked.wait_for()
     assert picked.get_attribute("data-parameter") == "rnn.weight"

@@ -42,8 +42,6 @@ def open_scalars(dashboard: Dashboard, address: str, link: str = "", runs: int =
     """Go to the tab and wait until the loss of every run is drawn."""
     dashboard.leave()  # else a link that differs in its hash alone loads nothing
     dashboard.page.goto(f"{address}#gradclip{link}")
-    dashboard.page.wait_for_selector("iframe[src*=gradclip]")
-    dashboard.page.wait_for_timeout(300)
     dashboard.frame.wait_for_function(
         "runs => document.querySelectorAll('[data-testid=run]').length === runs", arg=runs, timeout=60_000
     )

@@ -55,8 +55,6 @@ def test_most_of_the_range_and_log_axes_are_kept_in_the_link(dashboard: Dashboar
     assert "p.gradclip.loss_range=most" in dashboard.page.url
     assert "p.gradclip.norm_scale=linear" in dashboard.page.url
     dashboard.page.reload()
-    dashboard.page.wait_for_selector("iframe[src*=gradclip]")
-    dashboard.until(lambda: any("name=gradclip" in frame.url for frame in dashboard.page.frames))
     dashboard.chart("chart-loss").wait_for()
     pressed = {
         name: dashboard.frame.get_by_test_id(name).get_attribute("aria-pressed")

@@ -196,8 +196,6 @@ def test_a_link_brings_back_what_was_chosen_in_every_panel(dashboard: Dashboard,
     assert before[-2:] == ["spike", "True"]
     dashboard.leave()
     dashboard.page.goto(link)
-    dashboard.page.wait_for_selector("iframe[src*=gradclip]")
-    dashboard.page.wait_for_timeout(300)
     dashboard.frame.get_by_test_id("parameter-row").first.wait_for()
     dashboard.frame.get_by_test_id("code").wait_for()
     assert chosen() == before

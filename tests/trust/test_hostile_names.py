@@ -159,8 +159,6 @@ def test_a_parameter_with_such_a_name_is_picked_and_its_link_leads_back_to_it(
         assert re.fullmatch(r"#gradclip(&p\.gradclip\.\w+=[A-Za-z0-9%_.!~*'()-]*)+", link)
         dashboard.page.goto("about:blank")
         dashboard.page.goto(f"{board}{link}")
-        dashboard.page.wait_for_selector("iframe[src*=gradclip]")
-        dashboard.page.wait_for_timeout(300)
         picked = dashboard.frame.get_by_test_id("picked")
         picked.wait_for()
         assert picked.get_attribute("data-parameter") == name
@@ -244,8 +242,6 @@ def test_scalars_with_such_tags_are_offered_as_losses_and_are_only_text(browser:
         page.on("console", lambda message: complain(dashboard, message))
         page.on("pageerror", lambda error: dashboard.complaints.append(str(error)))
         page.goto(f"{address}#gradclip")
-        page.wait_for_selector("iframe[src*=gradclip]")
-        page.wait_for_timeout(500)
         choice = dashboard.frame.get_by_test_id("loss-scalar")
         choice.wait_for()
         options = choice.locator("option").evaluate_all("options => options.map(option => option.value)")
