@@ -119,6 +119,8 @@ def _go_on(trainings: Trainings, killed: Killed, back: int) -> None:
 
 
 def test_at_most_the_last_five_seconds_are_lost(killed: list[Killed]) -> None:
+    lost = [each.when - each.made[each.kept] for each in killed if each.kept < len(each.made)]
+    print(f"{len(lost)} of {len(killed)} lost steps: {np.median(lost):.2f} s, {max(lost, default=0.0):.2f} s at most")
     for each in killed:
         # A machine that had no time for the training had none for its log.
         gaps = np.diff(each.made[each.made > each.when - 2 * PROMISE], append=each.when)
