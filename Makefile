@@ -26,12 +26,13 @@ help:
 demo: .venv/demo.stamp
 	@exec $(BIN)/python -m demo --logdir "$(LOGDIR)" --port $(PORT)
 
+# Files come as they are listed: by the number of their tests, those with the longest would come last.
 test: check .venv/browser.stamp build
 	@if git rev-parse --git-dir >/dev/null 2>&1; then \
 	  git diff --stat --exit-code -- $(BUNDLE) && test -z "$$(git ls-files --others -- $(BUNDLE))" || \
 	  { echo "$(BUNDLE) is not what frontend/ builds to. Commit what 'make build' made."; exit 1; }; fi
 	$(NPM) test
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 soak: .venv/browser.stamp
 	$(BIN)/python -m pytest --long -v tests/trust tests/offline

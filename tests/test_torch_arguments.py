@@ -112,7 +112,7 @@ def test_norms_of_half_precision_are_shown_in_more_than_that(
     assert row["norm_after"] == pytest.approx(length(grads(ours)), rel=1e-2)
 
 
-@pytest.mark.parametrize(("dtype", "seed"), product(HALF, [1, 2, 3]))
+@pytest.mark.parametrize(("dtype", "seed"), [*product(HALF, [1, 2, 3])])
 def test_a_step_in_half_precision_counts_as_clipped_if_the_library_clipped_it(
     tmp_path: Path, dtype: torch.dtype, seed: int
 ) -> None:
@@ -151,7 +151,7 @@ def mixed(rng: int = 0) -> Named:
     return [(f"{dtype}", model(dtype, seed=rng + i)[i][1]) for i, dtype in enumerate(DTYPES)]
 
 
-@pytest.mark.parametrize(("order", "foreach"), product([2.0, 1.0, math.inf], [None, True, False]))
+@pytest.mark.parametrize(("order", "foreach"), [*product([2.0, 1.0, math.inf], [None, True, False])])
 def test_gradients_of_four_dtypes_in_one_model(tmp_path: Path, order: float, foreach: bool | None) -> None:
     ours, theirs = mixed(), mixed()
     before = [gradient.clone() for gradient in grads(ours)]
