@@ -3,7 +3,7 @@
 import type { Band, ChartData } from "../model/chart";
 import { drawable } from "../model/lines";
 import { SCALES } from "../model/scales";
-import { strokes, thinnedBand, type Stroke } from "../model/strokes";
+import { strokes, thinnedBands, type Stroke } from "../model/strokes";
 import { across } from "./paint";
 import type { Area } from "./plot";
 import type { Pen } from "./svg_pen";
@@ -29,9 +29,8 @@ export function drawLines(pen: Pen, area: Area, data: ChartData): void {
   pen.beginPath();
   pen.rect(area.left, area.top, area.width, area.height);
   pen.clip();
-  for (const band of data.bands) {
-    const thin = thinnedBand(band, data.xRange);
-    drawBand(pen, thin, side(thin.low), side(thin.high), place);
+  for (const band of thinnedBands(data)) {
+    drawBand(pen, band, side(band.low), side(band.high), place);
   }
   for (const stroke of strokes(data)) drawLine(pen, stroke, place);
   pen.restore();

@@ -5,7 +5,7 @@ import { shareOf, type AlertItem, type ChartData, type Limit } from "../model/ch
 import { drawable } from "../model/lines";
 import { rowAt } from "../model/readout";
 import { SCALES, type Scale } from "../model/scales";
-import { strokes, thinnedBand } from "../model/strokes";
+import { strokes, thinnedBands } from "../model/strokes";
 import type { Theme } from "../theme";
 import { Gestures, type GestureHandlers } from "./gestures";
 import { LimitLine } from "./limit_line";
@@ -163,8 +163,7 @@ export class TimeChart {
         .ticks(data.yRange, Math.max(2, this.height / 42))
         .map((tick) => ({ position: y.project(tick.value), label: tick.label })),
       lines: strokes(data).map((stroke) => ({ ...stroke, stroke: stroke.colour })),
-      bands: data.bands.map((band) => {
-        const { x: at, low, high, colour, edge = null } = thinnedBand(band, data.xRange);
+      bands: thinnedBands(data).map(({ x: at, low, high, colour, edge = null }) => {
         const side = (values: Float64Array): Float64Array =>
           Float64Array.from(drawable(values, floor), (value) => y.project(value ?? NaN));
         return { x: at, low: side(low), high: side(high), fill: colour, edge };

@@ -18,8 +18,10 @@ const NOISY = 50;
 const MOST_DASHED = 6;
 /** Of a line that would be dashed: about as light as its dashes make it. */
 const DASHED_OPACITY = 0.6;
-/** Rows of a band: more than two to a pixel show nothing more. */
+/** Rows of a band: a row for every other pixel or two shows as much as more would. */
 const MOST_BAND_ROWS = 400;
+/** Rows of all bands of a chart: filling that many takes as long as painting all else. */
+const MOST_ROWS = 16_000;
 
 /** The visible part of each line, and how to draw it. */
 export function strokes({ lines, xRange, yRange, yScale }: ChartData): Stroke[] {
@@ -52,13 +54,18 @@ function travel(y: readonly (number | null)[], height: number): number {
   return sum / height;
 }
 
+/** The visible parts of the bands, in few rows. */
+export function thinnedBands({ bands, xRange }: Pick<ChartData, "bands" | "xRange">): Band[] {
+  const rows = Math.min(MOST_BAND_ROWS, MOST_ROWS / bands.length);
+  return bands.map((band) => thinnedBand(band, xRange, rows));
+}
+
 /**
- * The visible part of a band, in few rows: neighbours become one that reaches as far as any of them. Rows that are
- * not finite stay, so that a gap stays one.
+ * Neighbours become one row that reaches as far as any of them. Rows that are not finite stay, so that a gap stays one.
  */
-export function thinnedBand<T extends Band>(band: T, xRange: ChartData["xRange"]): T {
+function thinnedBand(band: Band, xRange: ChartData["xRange"], most: number): Band {
   const [from, to] = visibleRows(band.x, xRange);
-  const stride = Math.max(1, Math.ceil((to - from) / MOST_BAND_ROWS));
+  const stride = Math.max(1, Math.ceil((to - from) / most));
   const rows: [number, number, number][] = [];
   let merged = 0;
   for (let i = from; i < to; i++) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Band, ChartData, Line } from "../../src/model/chart";
-import { strokes, thinnedBand } from "../../src/model/strokes";
+import { strokes, thinnedBands } from "../../src/model/strokes";
 import { randomNumbers } from "../random";
 
 const ROWS = 2000;
@@ -50,6 +50,8 @@ describe("strokes", () => {
 });
 
 describe("a thinned band", () => {
+  const thinnedBand = (one: Band, xRange: ChartData["xRange"]): Band =>
+    thinnedBands({ bands: [one], xRange })[0] as Band;
   const low = noise.map((value) => value - 0.2);
   low.fill(NaN, 700, 703);
   const band: Band = { colour: "#000000", x, low, high: noise.map((value) => value + 0.2) };
@@ -75,5 +77,15 @@ describe("a thinned band", () => {
     const thin = thinnedBand(band, [10, 20]);
     expect(thin.x.length).toBeLessThan(16);
     expect(thin.low[1]).toBe(low[thin.x[1] as number]);
+  });
+
+  it("has fewer rows the more there are, and no fewer among a few", () => {
+    const rows = (count: number): number => {
+      const bands = Array.from({ length: count }, () => band);
+      return thinnedBands({ bands, xRange: [0, ROWS - 1] })[count - 1]?.x.length ?? 0;
+    };
+    expect(rows(40)).toBe(rows(1));
+    expect(rows(100)).toBeLessThan(180);
+    expect(rows(100)).toBeGreaterThan(100);
   });
 });
