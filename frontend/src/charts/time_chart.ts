@@ -2,7 +2,6 @@
 
 import { layoutMarkers, type Marker } from "../model/markers";
 import { shareOf, type AlertItem, type ChartData, type Limit } from "../model/chart";
-import { drawable } from "../model/lines";
 import { rowAt } from "../model/readout";
 import { SCALES, type Scale } from "../model/scales";
 import { strokes, thinnedBands } from "../model/strokes";
@@ -150,7 +149,7 @@ export class TimeChart {
     const { data, theme } = this;
     const x = SCALES[data.xScale];
     const y = SCALES[data.yScale];
-    const floor = data.yScale === "log" ? data.yRange[0] : null;
+    const floor = data.yScale === "log" ? data.yRange[0] : -Infinity;
     this.laidOut = layoutMarkers(data.alerts, data.xRange, this.width);
     this.picture.setAttribute("aria-label", this.options.label);
     this.plot.draw({
@@ -165,7 +164,7 @@ export class TimeChart {
       lines: strokes(data).map((stroke) => ({ ...stroke, stroke: stroke.colour })),
       bands: thinnedBands(data).map(({ x: at, low, high, colour, edge = null }) => {
         const side = (values: Float64Array): Float64Array =>
-          Float64Array.from(drawable(values, floor), (value) => y.project(value ?? NaN));
+          values.map((value) => (Number.isFinite(value) ? y.project(Math.max(value, floor)) : NaN));
         return { x: at, low: side(low), high: side(high), fill: colour, edge };
       }),
       theme,

@@ -19,6 +19,8 @@ export function extent(arrays: Iterable<ArrayLike<number>>, positiveOnly = false
 
 /** How far an outlier may stretch an axis beyond nearly all values: four decades, or a thousandfold on a linear one. */
 const STRETCH = { log: 1e4, linear: 1000 } as const;
+/** Share of the values' size that they are taken to be spread over, at the least. */
+const LEAST_SPREAD = 0.05;
 
 /**
  * The range of what can be told apart: `extent`, unless a few values lie so far out that nothing else would be seen,
@@ -26,11 +28,12 @@ const STRETCH = { log: 1e4, linear: 1000 } as const;
  * line leaves the chart.
  */
 export function readableExtent(
-  arrays: Iterable<ArrayLike<number>>,
+  arrays: readonly ArrayLike<number>[],
   logarithmic: boolean,
 ): Range | null {
+  const whole = extent(arrays, logarithmic);
+  if (whole === null || isNarrow(whole, logarithmic)) return whole;
   const sorted = sortedValues(arrays, logarithmic);
-  if (sorted.length === 0) return null;
   const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] as number;
   const [low, most, least, high] = [at(0), at(0.97), at(0.03), at(1)];
   if (logarithmic) {
@@ -40,12 +43,18 @@ export function readableExtent(
       high > most * far ? most * (far / 10) : high,
     ];
   }
-  const spread = Math.max(most - least, Math.abs(most) * 0.05);
+  const spread = Math.max(most - least, Math.abs(most) * LEAST_SPREAD);
   const reach = spread * STRETCH.linear;
   return [
     low < least - reach ? least - reach / 100 : low,
     high > most + reach ? most + reach / 100 : high,
   ];
+}
+
+/** Whether no outlier can be as far out as that, however most values are spread: it saves sorting them. */
+function isNarrow([low, high]: Range, logarithmic: boolean): boolean {
+  if (logarithmic) return high <= low * STRETCH.log;
+  return low > 0 && high <= low * STRETCH.linear * LEAST_SPREAD;
 }
 
 /** From the 1 % to the 99 % quantile of all finite values, on a log axis of the positive ones; null of none. */

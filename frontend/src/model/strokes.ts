@@ -60,27 +60,38 @@ export function thinnedBands({ bands, xRange }: Pick<ChartData, "bands" | "xRang
   return bands.map((band) => thinnedBand(band, xRange, rows));
 }
 
+type Columns = [x: Float64Array, low: Float64Array, high: Float64Array];
+
 /**
  * Neighbours become one row that reaches as far as any of them. Rows that are not finite stay, so that a gap stays one.
  */
 function thinnedBand(band: Band, xRange: ChartData["xRange"], most: number): Band {
   const [from, to] = visibleRows(band.x, xRange);
   const stride = Math.max(1, Math.ceil((to - from) / most));
-  const rows: [number, number, number][] = [];
-  let merged = 0;
+  const [x, low, high] = [0, 1, 2].map(() => new Float64Array(to - from)) as Columns;
+  let [rows, merged] = [0, 0];
   for (let i = from; i < to; i++) {
-    const row = [band.x[i], band.low[i], band.high[i]] as [number, number, number];
-    const last = rows[rows.length - 1];
-    const joins = last && merged < stride && i < to - 1 && Number.isFinite(row[1] + last[1]);
-    if (joins) {
-      last[1] = Math.min(last[1], row[1]);
-      last[2] = Math.max(last[2], row[2]);
+    const [least, largest] = [band.low[i] as number, band.high[i] as number];
+    const last = rows - 1;
+    if (
+      merged > 0 &&
+      merged < stride &&
+      i < to - 1 &&
+      Number.isFinite(least + (low[last] as number))
+    ) {
+      low[last] = Math.min(low[last] as number, least);
+      high[last] = Math.max(high[last] as number, largest);
       merged++;
     } else {
-      rows.push(row);
+      [x[rows], low[rows], high[rows]] = [band.x[i] as number, least, largest];
+      rows++;
       merged = 1;
     }
   }
-  const column = (at: 0 | 1 | 2): Float64Array => Float64Array.from(rows, (row) => row[at]);
-  return { ...band, x: column(0), low: column(1), high: column(2) };
+  return {
+    ...band,
+    x: x.subarray(0, rows),
+    low: low.subarray(0, rows),
+    high: high.subarray(0, rows),
+  };
 }

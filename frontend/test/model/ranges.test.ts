@@ -8,6 +8,9 @@ import {
   zoomed,
   mostExtent,
 } from "../../src/model/ranges";
+import { randomNumbers } from "../random";
+
+const random = randomNumbers(1);
 
 it("extent ignores what is not finite, and on request what is not positive", () => {
   expect(
@@ -80,6 +83,24 @@ it("readableExtent lets a few values leave the chart rather than flatten the res
   expect(readableExtent([exploding], true)?.[1]).toBeLessThan(1e5);
   expect(readableExtent([exploding], false)?.[1]).toBeLessThan(20);
   expect(readableExtent([[...ordinary, 1e-30]], true)?.[0]).toBeGreaterThan(1e-5);
+});
+
+it("readableExtent is that of all sorted values, also where it need not sort them", () => {
+  for (let trial = 0; trial < 300; trial++) {
+    const scale = 10 ** (6 * random());
+    const values = Array.from({ length: 40 }, () => 1 + random() * (random() < 0.1 ? scale : 1));
+    for (const logarithmic of [true, false]) {
+      const [low, high] = readableExtent([values], logarithmic) ?? [NaN, NaN];
+      const sorted = [...values].sort((a, b) => a - b) as [number, ...number[]];
+      const [least, most] = [sorted[1] as number, sorted[38] as number];
+      const spread = Math.max(most - least, most * 0.05);
+      const [end, cut] = logarithmic
+        ? [most * 1e4, most * 1e3]
+        : [most + 1000 * spread, most + 10 * spread];
+      const top = sorted[39] as number;
+      expect([low, high]).toEqual([sorted[0], top > end ? cut : top]);
+    }
+  }
 });
 
 it("readableExtent shows far values when they are many", () => {
