@@ -167,14 +167,15 @@ class RecordLog:
 
         `step` orders it among its kind and must rise: TensorBoard's fast loader drops records at or after a new one's.
         """
-        tag = Tag(kind, self._attempt, self._written[kind] // RECORDS_PER_SHARD)
+        shard, place = divmod(self._written[kind], RECORDS_PER_SHARD)
         self._written[kind] += 1
         tensor = TensorProto(
             dtype=DT_UINT8,
             tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=len(frame))]),
             tensor_content=frame,
         )
-        value = self._value(str(tag), tensor, _metadata(PLUGIN_NAME, DATA_CLASS_TENSOR, metadata_content(kind)))
+        metadata = _metadata(PLUGIN_NAME, DATA_CLASS_TENSOR, metadata_content(kind)) if place == 0 else None
+        value = Summary.Value(tag=str(Tag(kind, self._attempt, shard)), tensor=tensor, metadata=metadata)
         self._sink.add(Summary(value=[value]), step, wall_time)
 
     def write_scalars(self, values: Mapping[str, float], step: int, wall_time: float) -> None:

@@ -6,12 +6,18 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
+
 from tests.tensorboard import board, fetch
 from tests.trust.test_live import PACE, written
 from tests.usage import Usage, needs_proc, usage
 from tests.viewers import hurry, stay, view
 
 HOURS = 2
+GROWTH = 64 << 20
+"""Bytes of TensorBoard's own that the fourth quarter may lie above the second. Answers that are made just then take up
+to 300 MB in the long form, one moment or the other."""
+
 BYTES_A_STEP = 200
 """Of the data server, which has the log in memory: it takes up to 62 bytes a step there, and vectors double."""
 
@@ -32,8 +38,8 @@ def test_memory_stays_level_while_a_run_grows_and_pages_ask(tmp_path: Path, long
     for steps, each in found:
         print(f"{steps:,} steps: {each.own >> 20} MB, its data server {each.children >> 20} MB")
     half = found[len(found) // 2 :]
-    own = [each.own for _, each in half]
-    assert max(own) - own[0] < (256 << 20 if long else 64 << 20)
+    quarters = np.array_split([each.own for _, each in found], 4)
+    assert np.median(quarters[3]) - np.median(quarters[1]) < GROWTH
     growth = half[-1][1].children - half[0][1].children
     assert growth < (16 << 20) + BYTES_A_STEP * (half[-1][0] - half[0][0])
 
