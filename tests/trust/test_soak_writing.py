@@ -20,8 +20,9 @@ from tb_gradclip.storage.events import read_events
 SECONDS, LONG_SECONDS = 10, 2 * 3600
 SAMPLES = 200
 
-GROWTH = 2 << 20
-"""Bytes that the fourth quarter may lie above the third. In the long form that is half a byte a step."""
+GROWTH = 8 << 20
+"""Bytes that the fourth quarter may lie above the third. In the long form that is two to five bytes a step. What waits
+to be recorded and what the allocator holds back make up to five megabytes, one moment or the other."""
 
 LEAK = 1 << 14
 """Bytes that a process loses at every step to show that the bound would be exceeded."""
@@ -41,10 +42,15 @@ class Soak:
     alerts: dict[str, int] = field(default_factory=dict)
 
     @property
-    def growth(self) -> float:
-        """Bytes that the middle of the fourth quarter lies above that of the third."""
+    def levels(self) -> list[float]:
+        """Bytes in the middle of each quarter."""
         quarter = len(self.memory) // 4
-        return median(self.memory[-quarter:]) - median(self.memory[-2 * quarter : -quarter])
+        return [median(self.memory[i * quarter : (i + 1) * quarter]) for i in range(4)]
+
+    @property
+    def growth(self) -> float:
+        """Bytes that the fourth quarter lies above the third."""
+        return self.levels[3] - self.levels[2]
 
 
 @pytest.fixture(scope="module")
@@ -84,17 +90,20 @@ def _started(logdir: Path, seconds: float, rows: int) -> Soak:
 
 
 def _resident(process: subprocess.Popen[str]) -> int:
-    """Bytes of memory that a process has now."""
+    """Bytes of memory that a process has to itself now, without pages of files."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
+        if line.startswith("RssAnon"):
             return int(line.split()[1]) << 10
     raise AssertionError("the process ended too soon")
 
 
 @pytest.mark.parametrize("name", ["heard", "unheard"])
 def test_the_process_does_not_grow(soaks: dict[str, Soak], name: str) -> None:
-    assert soaks[name].steps > 1000
-    assert soaks[name].growth < GROWTH, soaks[name].memory
+    soak = soaks[name]
+    levels = ", ".join(f"{level / 1e6:.1f}" for level in soak.levels)
+    print(f"{soak.steps:,} steps, {sum(soak.alerts.values()):,} alerts heard: {levels} MB in each quarter")
+    assert soak.steps > 1000
+    assert soak.growth < GROWTH
 
 
 def test_the_test_above_can_fail(soaks: dict[str, Soak]) -> None:
