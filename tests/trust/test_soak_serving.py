@@ -40,6 +40,7 @@ def test_memory_stays_level_while_a_run_grows_and_pages_ask(tmp_path: Path, long
     half = found[len(found) // 2 :]
     quarters = np.array_split([each.own for _, each in found], 4)
     assert np.median(quarters[3]) - np.median(quarters[1]) < GROWTH
+    assert max(map(max, quarters[2:])) - max(map(max, quarters[:2])) < (256 << 20 if long else GROWTH)
     growth = half[-1][1].children - half[0][1].children
     assert growth < (16 << 20) + BYTES_A_STEP * (half[-1][0] - half[0][0])
 
