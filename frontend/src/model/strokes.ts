@@ -20,7 +20,7 @@ const MOST_DASHED = 6;
 const DASHED_OPACITY = 0.6;
 /** Rows of a band: a row for every other pixel or two shows as much as more would. */
 const MOST_BAND_ROWS = 400;
-/** Rows of all bands of a chart: filling that many takes as long as painting all else. */
+/** Rows of all bands of a chart: with more, filling them takes most of a frame. */
 const MOST_ROWS = 16_000;
 
 /** The visible part of each line, and how to draw it. */
@@ -83,7 +83,9 @@ function thinnedBand(band: Band, xRange: ChartData["xRange"], most: number): Ban
       high[last] = Math.max(high[last] as number, largest);
       merged++;
     } else {
-      [x[rows], low[rows], high[rows]] = [band.x[i] as number, least, largest];
+      x[rows] = band.x[i] as number;
+      low[rows] = least;
+      high[rows] = largest;
       rows++;
       merged = 1;
     }
