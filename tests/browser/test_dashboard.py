@@ -25,6 +25,24 @@ chart => {
 }
 """
 
+NO_FRAMES = """
+if (location.search.includes("name=gradclip")) window.requestAnimationFrame = () => 0;
+"""
+
+COLOURED = """
+() => {
+  const canvas = document.querySelector("[data-testid=chart-loss] canvas");
+  if (!canvas) return 0;
+  const {data, width} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const columns = new Set();
+  for (let i = 0; i < data.length; i += 4) {
+    const [r, g, b] = [data[i], data[i + 1], data[i + 2]]; // axes and words are grey
+    if (data[i + 3] > 128 && Math.max(r, g, b) - Math.min(r, g, b) > 60) columns.add((i / 4) % width);
+  }
+  return columns.size / width;
+}
+"""
+
 
 def test_the_tab_opens_with_every_run_and_every_chart_drawn(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
@@ -52,6 +70,12 @@ def test_the_loss_is_asked_for_first_and_no_line_twice(dashboard: Dashboard, boa
     assert "loss" not in rest["column"]
     assert first["run"] == rest["run"] == ["broken", "by_value", "clipped"]
     assert first["points"] == rest["points"]
+
+
+def test_the_first_lines_are_drawn_before_the_browser_has_a_frame_for_them(dashboard: Dashboard, board: str) -> None:
+    dashboard.page.add_init_script(NO_FRAMES)
+    dashboard.page.goto(f"{board}#gradclip")
+    dashboard.until(lambda: dashboard.frame.evaluate(COLOURED) > 0.5)
 
 
 def test_health_says_what_clipping_did(dashboard: Dashboard, board: str) -> None:

@@ -46,6 +46,11 @@ export class Drawn {
     return this.source.value !== this.data || theme.value !== this.theme;
   }
 
+  /** Whether it has no line yet, and there are some by now. */
+  isFirst(): boolean {
+    return this.data.lines.length === 0 && this.source.peek().lines.length > 0;
+  }
+
   leave(): void {
     this.range.value = null;
   }

@@ -70,10 +70,11 @@ export function keepSeries(): (() => void) | undefined {
   if (missing.length === 0) return;
   const abort = new AbortController();
   const isFirst = missing.some(({ run }) => !known.has(run.name));
-  const timer = setTimeout(
-    () => void load(missing, isFirst, abort.signal),
-    isFirst ? 0 : SETTLE_FOR,
-  );
+  const start = (): void => void untracked(() => load(missing, isFirst, abort.signal));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  if (isFirst)
+    start(); // answered while the page is built
+  else timer = setTimeout(start, SETTLE_FOR);
   return () => {
     clearTimeout(timer);
     abort.abort();

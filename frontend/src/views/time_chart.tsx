@@ -62,14 +62,8 @@ function mountTimeChart(
     onLimit: chooseThreshold,
     onWidth: (pixels) => (plotWidth.value = pixels),
   });
-  const takeTurn = (): void => {
-    drawn.refresh();
-    chart.update(drawn.data, drawn.theme);
-  };
   const stops = [
-    effect(() => {
-      if (drawn.isOutdated()) drawSoon(chart, takeTurn);
-    }),
+    keepDrawn(chart, drawn),
     effect(() => chart.setCursor(cursor.value?.x ?? null)),
     effect(() => chart.setPin(pinX.value)),
     effect(() => chart.setLimit(name === "norm" ? chosenLimit.value : null)),
@@ -83,6 +77,19 @@ function mountTimeChart(
     forget(chart);
     chart.destroy();
   };
+}
+
+function keepDrawn(chart: TimeChart, drawn: Drawn): () => void {
+  const takeTurn = (): void => {
+    drawn.refresh();
+    chart.update(drawn.data, drawn.theme);
+  };
+  return effect(() => {
+    if (!drawn.isOutdated()) return;
+    // While the tab opens, frames are late: the first lines are ready for the next one instead of drawn in it.
+    if (drawn.isFirst()) takeTurn();
+    else drawSoon(chart, takeTurn);
+  });
 }
 
 function gesturesOf(name: ChartName): GestureHandlers {
