@@ -69,11 +69,17 @@ function keepUpToDate(): void {
   document.addEventListener("visibilitychange", poll);
 }
 
+let [asked, answered] = [0, 0];
+
 export async function loadRuns(): Promise<void> {
   const loss = lossTag.peek();
+  const question = ++asked;
+  // Questions overlap where answers take long: of two answers the one to the newer question holds.
+  const isOutdated = (): boolean => loss !== lossTag.peek() || question < answered;
   try {
     const next = await fetchRuns(loss);
-    if (loss !== lossTag.peek()) return; // another answer is on its way
+    if (isOutdated()) return;
+    answered = question;
     batch(() => {
       // Equal content must not wake anything up.
       const known = { runs: runs.value, problems: problems.value };
@@ -85,6 +91,8 @@ export async function loadRuns(): Promise<void> {
       failure.value = null;
     });
   } catch (error) {
+    if (isOutdated()) return;
+    answered = question;
     failure.value = explain(error);
   }
 }
@@ -96,6 +104,7 @@ function keepLink(): () => void {
 }
 
 function keepHistogram(): (() => void) | undefined {
+  void recoveries.value;
   const run = focus.value;
   const step = distributionStep.value;
   const wanted = pickedParameter.value;

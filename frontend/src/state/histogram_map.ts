@@ -4,7 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { fetchHistograms, type HistogramMap } from "../api_histograms";
 import { stepAt } from "./cursor";
 import { isOpening } from "./points";
-import { axis, focus, pickedParameter, zoom } from "./signals";
+import { axis, focus, pickedParameter, recoveries, zoom } from "./signals";
 
 /** Whether the map is on the screen: of a long run, what it shows has to be read first. */
 export const mapInView = signal(false);
@@ -35,9 +35,10 @@ const wanted = computed(() => {
 /** Starts to fetch. Called once. */
 export function keepHistogramMap(): void {
   effect(() => {
+    void recoveries.value;
     const next = wanted.value;
     const shown = histogramMap.peek();
-    if (!next || shown?.request === next.key) return;
+    if (!next || (shown?.request === next.key && shown.answer)) return;
     const abort = new AbortController();
     const load = async (): Promise<void> => {
       let answer: HistogramMap | null = null;

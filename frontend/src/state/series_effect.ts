@@ -1,7 +1,7 @@
 // Fetches the lines of the selected runs, in as many points as the charts are wide.
 
 import { untracked } from "@preact/signals";
-import { fetchSeries, type Column, type Run, type Series } from "../api";
+import { fetchSeries, type Column, type Run } from "../api";
 import { batches } from "../model/batches";
 import { extent } from "../model/ranges";
 import { explain } from "./explain";
@@ -18,11 +18,12 @@ import {
   UNFINISHED,
   window as clipRateWindow,
   zoom,
-  type RunSeries,
 } from "./signals";
 
 const FIRST: readonly Column[] = ["loss"];
 const REST: readonly Column[] = ["norm_before", "norm_after", "threshold", "clip_rate"];
+/** What has the smallest and the largest loss of a run. */
+const WHOLE_LOSS = { columns: FIRST, points: 200, range: null };
 const SETTLE_FOR = 120;
 const MOST_FOR_PAINTING = 500;
 
@@ -130,31 +131,27 @@ async function loadLines(
     loss: lossTag.peek(),
     range,
   };
-  const answer = await fetchSeries(query, signal);
+  const news = query.runs.filter((name) => !series.peek().has(name));
+  const zoomed = range !== null && news.length > 0;
+  const [answer, whole] = await Promise.all([
+    fetchSeries(query, signal),
+    zoomed ? fetchSeries({ ...query, ...WHOLE_LOSS, runs: news }, signal) : [],
+  ]);
   if (signal.aborted) return;
   const next = new Map(series.peek());
-  for (const { run, request } of missing) {
-    const own = answer.filter((one) => one.run === run.name);
-    next.set(run.name, {
-      ...withLines(next.get(run.name), own, range === null),
-      request: isLast ? request : UNFINISHED,
+  for (const { name, request } of missing) {
+    const previous = next.get(name);
+    const lines = answer.filter((one) => one.run === name);
+    const loss = (range ? whole : lines).find((one) => one.run === name && one.column === "loss");
+    next.set(name, {
+      columns: new Map([
+        ...(previous?.columns ?? []),
+        ...lines.map((one) => [one.column, one] as const),
+      ]),
+      lossRange: loss ? extent([loss.value]) : (previous?.lossRange ?? null),
+      // Lines that there were are as good as before until all of the new ones are there.
+      request: isLast ? request : (previous?.request ?? UNFINISHED),
     });
   }
   series.value = next;
-}
-
-/** What is known of a run, with these lines in place of older ones. */
-function withLines(
-  previous: RunSeries | undefined,
-  lines: readonly Series[],
-  whole: boolean,
-): Omit<RunSeries, "request"> {
-  const loss = lines.find((one) => one.column === "loss");
-  return {
-    columns: new Map([
-      ...(previous?.columns ?? []),
-      ...lines.map((one) => [one.column, one] as const),
-    ]),
-    lossRange: loss && (whole || !previous) ? extent([loss.value]) : (previous?.lossRange ?? null),
-  };
 }

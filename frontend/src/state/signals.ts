@@ -10,6 +10,7 @@ import type { Quantity } from "../model/heatmap";
 import { DEFAULTS } from "../model/link";
 import { lossOptions } from "../model/loss_choice";
 import type { Marker } from "../model/markers";
+import { firstFocused, firstSelected } from "../model/own_choice";
 import { within, type Range } from "../model/ranges";
 import { compileSearch } from "../model/search";
 import { LIGHT, type Theme } from "../theme";
@@ -36,9 +37,6 @@ export interface ShownHistogram {
   /** The step and the stretch that it was asked for as the nearest to; null where it was the one at or before. */
   readonly nearest: string | null;
 }
-
-/** With more runs than this, the rest start unchecked. */
-export const FIRST_SELECTED = 20;
 
 /** Every run with gradclip data or a loss among its scalars; null until the first answer. */
 export const runs = signal<readonly Run[] | null>(null);
@@ -100,8 +98,9 @@ export const filter = computed(() => compileSearch(search.value));
 export const listedRuns = computed(() =>
   (runs.value ?? []).filter((run) => filter.value.matches(run.name)),
 );
+let ownSelected: ReadonlySet<string> = new Set();
 export const selectedNames = computed<ReadonlySet<string>>(
-  () => chosen.value ?? new Set(firstSelected(runs.value ?? []).map((r) => r.name)),
+  () => chosen.value ?? (ownSelected = firstSelected(runs.value ?? [], ownSelected)),
 );
 export const selectedRuns = computed(() =>
   (runs.value ?? []).filter((run) => selectedNames.value.has(run.name)),
@@ -128,13 +127,15 @@ export const groupedRuns = computed<ReadonlyMap<string, readonly Run[]> | null>(
   return result;
 });
 
-// A run keeps its colour while others come and go and while it is in a group; so does a group.
+// A run keeps its colour while others come and go and while it is in a group; so does a group. Colours are given in the
+// order in which runs began, so that whoever opens the page later finds the same.
 let runSlots: Slots = new Map();
 let groupSlots: Slots = new Map();
 /** By run; runs of a group share one. */
 export const colours = computed<ReadonlyMap<string, string>>(() => {
   const { groupOf } = groups.value;
-  const names = (runs.value ?? []).map((run) => run.name);
+  const begun = [...(runs.value ?? [])].sort((a, b) => a.first_wall_time - b.first_wall_time);
+  const names = begun.map((run) => run.name);
   const shade = (slot: number | undefined): string => colour(slot ?? 0, theme.value.dark);
   if (groupOf) {
     groupSlots = assignSlots([...new Set(names.map(groupOf))], groupSlots);
@@ -154,16 +155,15 @@ export const fullRange = computed<Range>(() => {
 });
 export const shownRange = computed<Range>(() => zoom.value ?? fullRange.value);
 
-/** The run whose distribution is shown: the one picked while it is selected, else the first that clips and has any. */
+let ownFocus: string | null = null;
+/** The run whose distribution is shown: the one picked, while it is selected. */
 export const focus = computed<Run | null>(() => {
   const candidates = recordedRuns.value;
-  return (
-    candidates.find((run) => run.name === focusChoice.value) ??
-    candidates.find((run) => run.histogram_steps > 0 && run.rule.kind !== "none") ??
-    candidates.find((run) => run.histogram_steps > 0) ??
-    candidates[0] ??
-    null
-  );
+  const picked = candidates.find((run) => run.name === focusChoice.value);
+  if (picked) return picked;
+  const own = firstFocused(candidates, ownFocus);
+  ownFocus = own?.name ?? null;
+  return own;
 });
 
 /** The parameter that was picked, if the run shown has it. */
@@ -171,12 +171,6 @@ export const pickedParameter = computed<string | null>(() => {
   const name = parameter.value;
   return name !== null && focus.value?.parameters.includes(name) ? name : null;
 });
-
-/** All of them, but of too many the first, and rather those whose gradients were recorded. */
-function firstSelected(all: readonly Run[]): readonly Run[] {
-  const ordered = [...all.filter((run) => run.recorded), ...all.filter((run) => !run.recorded)];
-  return ordered.slice(0, FIRST_SELECTED);
-}
 
 /** What a run covers; a loss that is a scalar may begin before it or go on after it. */
 function runRange(run: Run, on: Axis): Range {

@@ -1,10 +1,10 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { DEFAULTS, type Settings } from "../../src/model/link";
+import { FIRST_SELECTED } from "../../src/model/own_choice";
 import { applySettings, settings } from "../../src/state/settings";
 import {
   chosen,
   colours,
-  FIRST_SELECTED,
   focus,
   fullRange,
   listedRuns,
@@ -39,6 +39,16 @@ describe("selection", () => {
     expect([...selectedNames.value]).toEqual(["a", "b", "c"]);
     runs.value = Array.from({ length: 50 }, (_, i) => run(`r${i}`));
     expect(selectedNames.value.size).toBe(FIRST_SELECTED);
+  });
+
+  it("keeps those that are shown when a new run comes before them", () => {
+    const many = Array.from({ length: FIRST_SELECTED + 5 }, (_, i) => run(`b${10 + i}`));
+    runs.value = many;
+    const before = [...selectedNames.value];
+    runs.value = [run("a"), ...many];
+    expect([...selectedNames.value]).toEqual(before);
+    runs.value = [run("a"), ...many.slice(1)];
+    expect(selectedNames.value).toEqual(new Set(["a", ...before.slice(1)]));
   });
 
   it("toggles one run and leaves the others", () => {
@@ -76,6 +86,22 @@ describe("selection", () => {
     const before = new Map(colours.value);
     selectOnly("c");
     expect(new Map(colours.value)).toEqual(before);
+  });
+});
+
+describe("colours", () => {
+  it("are the same for those who saw the runs come and for those who open the page later", async () => {
+    const all = Array.from({ length: 8 }, (_, i) => run(`r${7 - i}`, { first_wall_time: i }));
+    vi.resetModules();
+    const late = await import("../../src/state/signals");
+    late.runs.value = [...all].reverse();
+    vi.resetModules();
+    const early = await import("../../src/state/signals");
+    for (let known = 1; known <= all.length; known++) {
+      early.runs.value = all.slice(0, known).reverse();
+      expect(early.colours.value.size).toBe(known);
+    }
+    expect(new Map(early.colours.value)).toEqual(new Map(late.colours.value));
   });
 });
 
@@ -170,6 +196,15 @@ describe("runs of which only scalars are known", () => {
 });
 
 describe("focus", () => {
+  it("stays when a run that would be the first comes, and goes to one with distributions", () => {
+    runs.value = [run("m", { histogram_steps: 0 })];
+    expect(focus.value?.name).toBe("m");
+    runs.value = [run("m", { histogram_steps: 0 }), run("n")];
+    expect(focus.value?.name).toBe("n");
+    runs.value = [run("a"), run("m"), run("n")];
+    expect(focus.value?.name).toBe("n");
+  });
+
   it("is on the first run that clips, until the user picks one", () => {
     expect(focus.value?.name).toBe("b");
     setFocus("c");
