@@ -109,7 +109,7 @@ class Recorder:
         self._run = RunRecord(*who, Rule("none"), start_step, replicas, gradients, imported)
         self._on_alert, self.standout = action_of(on_alert), Standout(histogram_every)
         self._sink = sink
-        self._log = RecordLog(sink, schema.attempt_name(time.time()))
+        self._log = RecordLog(sink, sink.attempt())
         self._lock = threading.RLock()
         self._broken = self._closed = False
         self._process = os.getpid()

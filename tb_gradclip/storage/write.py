@@ -28,11 +28,15 @@ from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_UINT8
 
 from tb_gradclip.core.histogram import Distribution
 from tb_gradclip.core.schema import PLUGIN_NAME, RECORDS_PER_SHARD, Tag, metadata_content
+from tb_gradclip.storage import attempts
 from tb_gradclip.storage.appended import AppendedFile
 
 
 class Sink(Protocol):
     """Somewhere events go: an event file of our own, or the writer a user already has."""
+
+    def attempt(self) -> str:
+        """Name of an attempt that begins now."""
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Take one summary."""
@@ -46,6 +50,10 @@ class Sink(Protocol):
 
 class Nowhere:
     """Takes events and keeps none: for processes that leave the writing to another one."""
+
+    def attempt(self) -> str:
+        """A name like any other."""
+        return attempts.attempt(None)
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Drop one summary."""
@@ -69,8 +77,8 @@ class EventFile:
     """
 
     def __init__(self, logdir: str | os.PathLike[str]) -> None:
-        directory = Path(logdir)
-        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.gradclip"
+        self._directory = directory = Path(logdir).absolute()
+        name = f"events.out.tfevents.{attempts.begin(directory):.6f}.{socket.gethostname()}.{os.getpid()}.gradclip"
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._file = AppendedFile(directory / name)
@@ -82,6 +90,10 @@ class EventFile:
         self._broken = False
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
         self.flush()
+
+    def attempt(self) -> str:
+        """Name of an attempt later than all that the directory holds."""
+        return attempts.attempt(self._directory)
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Write one summary; it may stay in memory until `flush`."""
@@ -133,6 +145,11 @@ class SharedFile:
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer
+        self._directory: str | None = getattr(writer, "log_dir", None)
+
+    def attempt(self) -> str:
+        """Name of an attempt later than all that the writer's directory holds."""
+        return attempts.attempt(self._directory)
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Hand one summary over."""
