@@ -55,7 +55,8 @@ def _latest(directory: str | os.PathLike[str] | None) -> tuple[int, int]:
         for entry in entries:
             if created := _CREATED.search(entry.name):
                 files += 1
-                latest = max(latest, *(time for time in (float(created[1]), _changed(entry)) if time < LATEST), 0.0)
+                named = float(created[1]) + (0.0 if "." in created[1] else 1.0)  # within that second
+                latest = max(latest, *(time for time in (named, _changed(entry)) if time < LATEST), 0.0)
     return int(latest * 1000) + 1, files
 
 

@@ -13,7 +13,7 @@ import struct
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -141,11 +141,20 @@ def masked_checksum(data: bytes) -> int:
 
 
 class SharedFile:
-    """The event file of a `SummaryWriter` the user already has: one with `file_writer` and `flush`, as PyTorch's."""
+    """The event file of a `SummaryWriter` the user already has: one with `file_writer` and `log_dir`, as PyTorch's.
+
+    What comes once the user has closed it goes into a file of our own in its directory. TensorBoard reads on in the
+    newest file, which that is, and has nothing to miss in the older one. A writer that is opened again has a newer file
+    yet, and is shared again.
+
+    Raises:
+      OSError: the writer's disk fails, or the file of our own cannot be made. By `add`, `flush` and `close`.
+    """
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer
-        self._directory: str | None = getattr(writer, "log_dir", None)
+        self._directory = str(writer.log_dir)
+        self._rest: EventFile | None = None
 
     def attempt(self) -> str:
         """Name of an attempt later than all that the writer's directory holds."""
@@ -153,18 +162,47 @@ class SharedFile:
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Hand one summary over."""
-        # Once closed, the writer would open a second file in the directory, which TensorBoard then follows alone.
-        if self._writer.file_writer is not None:
-            self._writer.file_writer.add_summary(summary, step, wall_time)
+        if not self._while_open(lambda file_writer: file_writer.add_summary(summary, step, wall_time)):
+            if self._rest is None:
+                self._rest = self._file_of_our_own()
+            self._rest.add(summary, step, wall_time)
 
     def flush(self) -> None:
-        """Flush the user's writer."""
-        if self._writer.file_writer is not None:
-            self._writer.flush()
+        """Flush the user's writer, or what goes in its place."""
+        if not self._while_open(lambda file_writer: file_writer.flush()) and self._rest is not None:
+            self._rest.flush()
 
     def close(self) -> None:
-        """Flush; closing is the user's business."""
+        """Flush; closing is the user's business, but for a file of our own."""
         self.flush()
+        self._close_rest()
+
+    def _while_open(self, use: Callable[[Any], object]) -> bool:
+        """Whether the user's writer is open, and did this."""
+        file_writer = self._writer.file_writer
+        if file_writer is None:
+            return False
+        self._close_rest()
+        try:
+            use(file_writer)
+        except OSError as error:
+            if "closed" not in str(error):  # by the user's thread at this moment: TensorBoard's "Writer is closed"
+                raise
+            return False
+        return True
+
+    def _close_rest(self) -> None:
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            rest.close()
+
+    def _file_of_our_own(self) -> EventFile:
+        if "://" in self._directory:
+            raise OSError(
+                f"the SummaryWriter of {self._directory} was closed before the last steps were written. "
+                "Close ClipWriter first."
+            )
+        return EventFile(self._directory)
 
 
 class RecordLog:
