@@ -11,7 +11,6 @@ import contextlib
 import os
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -19,6 +18,7 @@ from typing import TypeVar
 from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.recorder import Recorder
+from tb_gradclip.telling import tell
 
 SECONDS_PER_ROUND = 0.5
 """Longest time between two rounds; they come sooner when there is much to take."""
@@ -160,7 +160,7 @@ class Collector:
     def _warn(self, problem: str) -> None:
         if not self._warned:
             self._warned = True
-            warnings.warn(problem, stacklevel=2)
+            tell(problem, stacklevel=2)
 
     def _run(self) -> None:
         while not self.closed:

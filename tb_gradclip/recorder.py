@@ -12,7 +12,6 @@ import functools
 import os
 import threading
 import time
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -41,6 +40,7 @@ from tb_gradclip.core.standout import Standout
 from tb_gradclip.core.trouble import TroubleMonitor
 from tb_gradclip.core.windows import RunWindow, WindowFolder
 from tb_gradclip.storage.write import RecordLog, Sink
+from tb_gradclip.telling import tell
 
 ROWS_PER_RECORD = 1024
 SECONDS_PER_RECORD = 4.0
@@ -65,7 +65,7 @@ def _harmless(method: Method) -> Method:
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._broken = True
             problem = f"{type(error).__name__}: {error}"
-            warnings.warn(f"gradclip stopped recording: {problem}. Training is not affected.", stacklevel=2)
+            tell(f"gradclip stopped recording: {problem}. Training is not affected.", stacklevel=2)
 
     return cast(Method, guarded)
 

@@ -9,12 +9,12 @@ import queue
 import threading
 import time
 import urllib.parse
-import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tb_gradclip.core.alert import Alert
+from tb_gradclip.telling import tell
 
 MOST_WAITING = 100
 """Alerts that wait to be posted; what comes on top is dropped, and told."""
@@ -123,7 +123,7 @@ class Webhook:
     def _warn(self, problem: str) -> None:
         if not self._warned:
             self._warned = True
-            warnings.warn(f"gradclip: {problem}. Training is not affected.", stacklevel=2)
+            tell(f"gradclip: {problem}. Training is not affected.", stacklevel=2)
 
 
 @functools.cache

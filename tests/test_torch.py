@@ -239,7 +239,7 @@ def test_a_summary_writer_that_was_closed_first_is_not_opened_again(tmp_path: Pa
     writer.step(2.0)
     writer.close()
     assert board.file_writer is None
-    shared, rest = sorted(tmp_path.iterdir())
+    _, rest = sorted(tmp_path.iterdir())
     assert rest.name.endswith(".gradclip")
     assert tb_gradclip.read(tmp_path)["."].steps["loss"].tolist() == [1.0, 2.0]
 

@@ -153,6 +153,21 @@ def test_nobody_listening_is_a_warning() -> None:
         hook.close()
 
 
+def test_where_warnings_are_errors_a_failure_is_told_on_standard_error_and_the_next_alert_is_posted(
+    serve: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = serve(404)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hook = Webhook(server.url)
+        for _ in range(MOST_WAITING):
+            hook(ALERT)
+        hook.close()
+    assert len(server.bodies) == MOST_WAITING
+    (told,) = capfd.readouterr().err.splitlines()
+    assert told.startswith("gradclip: the alert of step 9 was not posted to 127.0.0.1: HTTP Error 404")
+
+
 def test_an_alert_of_the_last_step_is_posted_before_the_program_ends(serve: Any) -> None:
     server = serve(200)
     program = (

@@ -11,7 +11,6 @@ import os
 import socket
 import struct
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +29,7 @@ from tb_gradclip.core.histogram import Distribution
 from tb_gradclip.core.schema import PLUGIN_NAME, RECORDS_PER_SHARD, Tag, metadata_content
 from tb_gradclip.storage import attempts
 from tb_gradclip.storage.appended import AppendedFile
+from tb_gradclip.telling import tell
 
 
 class Sink(Protocol):
@@ -122,8 +122,8 @@ class EventFile:
             yield
         except (OSError, ValueError) as error:
             if not self._broken:
-                warnings.warn(f"gradclip stopped recording: {error}. Training is not affected.", stacklevel=1)
-            self._broken = True
+                self._broken = True
+                tell(f"gradclip stopped recording: {error}. Training is not affected.")
 
 
 def frame(data: bytes) -> bytes:

@@ -60,6 +60,67 @@ def test_a_disk_that_fails_is_told_once(
     assert told[0].endswith("Training is not affected.")
 
 
+@pytest.fixture
+def warnings_are_errors() -> Iterator[None]:
+    """As with `python -W error::UserWarning`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        yield
+
+
+def fail(*_: object, **__: object) -> None:
+    raise LookupError("a bug")
+
+
+FAILURES = {
+    "a disk": None,
+    "measuring": "tb_gradclip.torch.measuring.Measuring._finish_step",
+    "collecting": "tb_gradclip.torch.outbox.Outbox._read",
+    "recording": "tb_gradclip.recorder.step_rows",
+}
+
+
+@pytest.mark.usefixtures("warnings_are_errors")
+@pytest.mark.parametrize("heard", [True, False], ids=["heard", "unheard"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("failure", FAILURES)
+def test_where_warnings_are_errors_it_is_told_once_on_standard_error(
+    failure: str,
+    way: str,
+    heard: bool,
+    bare: list[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("tb_gradclip.recorder.SECONDS_PER_RECORD", 0.0)
+    with TROUBLES["limited"](tmp_path) as fill:
+        training = Training(way, tmp_path, on_alert=[].append if heard else None, histogram_every=1)
+        place = FAILURES[failure]
+        happen = fill if place is None else lambda: monkeypatch.setattr(place, fail)
+        got = outcome(training, before=lambda step: happen() if step == STEPS // 2 else None)
+        training.recorder.close()
+    assert got == bare
+    (told,) = capfd.readouterr().err.splitlines()
+    assert told.startswith("gradclip ")
+    assert told.endswith("Training is not affected.")
+
+
+@pytest.mark.usefixtures("warnings_are_errors")
+def test_where_warnings_are_errors_a_word_about_a_call_and_an_alert_stay_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    training = Spoilt("writer", tmp_path, on_alert=[("nonfinite", "warn")])
+    weights = list(training.model.parameters())
+    with training.recorder:
+        for _ in range(STEPS):
+            training.writer.clip_grad_norm_([*weights, *weights[:1]], 1.0)
+            training.step()
+    told = capfd.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in told] == ["gradclip", "step 5"]
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == STEPS
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("disk", ["full", "limited"])
 def test_what_was_written_before_the_disk_was_full_can_be_read(
