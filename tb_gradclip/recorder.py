@@ -31,11 +31,12 @@ from tb_gradclip.core.flight import Flight, FlightRecorder
 from tb_gradclip.core.imported import Imported
 from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.parameter import Parameter
+from tb_gradclip.core.pending import PendingRows
 from tb_gradclip.core.places import PlacedTroubleMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
 from tb_gradclip.core.rules import Outcome, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.core.schema import RunRecord, StepsRecord, Window
+from tb_gradclip.core.schema import RunRecord, Window
 from tb_gradclip.core.standout import Standout
 from tb_gradclip.core.trouble import TroubleMonitor
 from tb_gradclip.core.windows import RunWindow, WindowFolder
@@ -114,9 +115,8 @@ class Recorder:
         self._broken = self._closed = False
         self._process = os.getpid()
         self._kinds: set[str] = set()
-        self._pending: list[NDArray[np.void]] = []
-        self._pending_since = 0.0
-        self._written_rows, self._next_step = 0, start_step
+        self._pending, self._pending_since = PendingRows(), 0.0
+        self._next_step = start_step
         self._cost = Cost()
         self._histograms: dict[int, HistogramCounts] = {}
         self._outliner = Outliner()
@@ -190,27 +190,27 @@ class Recorder:
     def close(self) -> None:
         """Record what is still open and close the sink; closing twice is fine."""
         if not self._closed:
-            self._closed = True
             self._finish()
+            self._closed = True  # not before: interrupted, it is to be closed again
             _live.discard(self)
 
     @_harmless
     def _finish(self) -> None:
+        self._write_steps()
         for window, overall in self._windows.close():
             self._write_window(window, overall, time.time())
         self._trouble.finish()
         # Later than any alert so far: one of TensorBoard's loaders drops what is at the step of a new record or after.
         self._write_alerts(self._trouble.over(), self._next_step, time.time())
         self._write_flights(self._flights.finish())
-        self._write_steps()
         self._sink.close()
 
     def _keep(self, rows: NDArray[np.void]) -> None:
         if not self._pending:
             self._pending_since = time.monotonic()
-        self._pending.append(rows)
-        full = sum(map(len, self._pending)) >= ROWS_PER_RECORD
-        first = self._written_rows == 0  # a new run shows up in the dashboard as soon as it trains
+        self._pending.add(rows)
+        full = len(self._pending) >= ROWS_PER_RECORD
+        first = self._pending.placed == 0  # a new run shows up in the dashboard as soon as it trains
         if full or first:
             self._write_steps()
         else:
@@ -221,17 +221,15 @@ class Recorder:
             self._write_steps()
 
     def _write_steps(self) -> None:
-        if not self._pending:
+        self._pending.pack(ROWS_PER_RECORD, self._cost.due)
+        if not self._pending.records:
             return
-        rows = np.concatenate(self._pending)
-        self._pending = []
-        cost = self._cost.due(float(rows["wall_time"][0]), float(rows["wall_time"][-1]))
-        for start in range(0, len(rows), ROWS_PER_RECORD):
-            part = rows[start : start + ROWS_PER_RECORD]
-            frame = schema.encode_steps(StepsRecord(part, self._written_rows, *(cost if start == 0 else ())))
-            self._log.write("steps", frame, int(part["step"][0]), float(part["wall_time"][0]))
-            self._written_rows += len(part)
-        self._outliner.add(rows, *cost)
+        for record in self._pending.records:
+            first = record.rows[0]
+            self._log.write("steps", schema.encode_steps(record), int(first["step"]), float(first["wall_time"]))
+            if record.first_row == self._outliner.end_row:  # and not interrupted after it was outlined
+                self._outliner.add(record.rows, record.own_seconds, record.elapsed_seconds)
+            self._pending.written()
         if self._outliner.waiting >= ROWS_PER_OUTLINE:
             outline = self._outliner.finish()
             since = outline.lookback_row

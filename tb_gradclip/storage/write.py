@@ -223,7 +223,6 @@ class RecordLog:
         `step` orders it among its kind and must rise: TensorBoard's fast loader drops records at or after a new one's.
         """
         shard, place = divmod(self._written[kind], RECORDS_PER_SHARD)
-        self._written[kind] += 1
         tensor = TensorProto(
             dtype=DT_UINT8,
             tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=len(frame))]),
@@ -232,6 +231,7 @@ class RecordLog:
         metadata = _metadata(PLUGIN_NAME, DATA_CLASS_TENSOR, metadata_content(kind)) if place == 0 else None
         value = Summary.Value(tag=str(Tag(kind, self._attempt, shard)), tensor=tensor, metadata=metadata)
         self._sink.add(Summary(value=[value]), step, wall_time)
+        self._written[kind] += 1  # after it: Ctrl-C in between repeats what a tag is, and does not leave it out
 
     def write_scalars(self, values: Mapping[str, float], step: int, wall_time: float) -> None:
         """Points for the Scalars tab. Values that are not finite are dropped: one would blank TensorBoard's card."""
