@@ -125,6 +125,8 @@ class Recorder:
         self._trouble = (TroubleMonitor if imported is None else PlacedTroubleMonitor)(self.parameters)
         self._lint = LintMonitor(self._names)
         self._unheard: deque[Alert] = deque()
+        self.writes_at_once = True
+        """Whether `add_steps` writes what is due; otherwise somebody calls `write_if_due` who can wait for a disk."""
         _live.add(self)
 
     @property
@@ -176,10 +178,20 @@ class Recorder:
         """Take note of time that recording took; where nobody calls this it counts as unknown."""
         self._cost.add(seconds)
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write steps: there are the first of them, or a record full, or some that are old."""
+        if self._broken or not len(self._pending):
+            return False
+        full = len(self._pending) >= ROWS_PER_RECORD
+        first = self._pending.placed == 0  # a new run shows up in the dashboard as soon as it trains
+        return full or first or time.monotonic() - self._pending_since >= SECONDS_PER_RECORD
+
     @_harmless
-    def write_if_old(self) -> None:
-        """Write what has been waiting for `SECONDS_PER_RECORD`."""
-        self._write_steps_if_old()
+    def write_if_due(self) -> None:
+        """Write steps, if it is time to."""
+        if self.due:
+            self._write_steps()
 
     @_harmless
     def flush(self) -> None:
@@ -206,18 +218,10 @@ class Recorder:
         self._sink.close()
 
     def _keep(self, rows: NDArray[np.void]) -> None:
-        if not self._pending:
+        if not len(self._pending):
             self._pending_since = time.monotonic()
         self._pending.add(rows)
-        full = len(self._pending) >= ROWS_PER_RECORD
-        first = self._pending.placed == 0  # a new run shows up in the dashboard as soon as it trains
-        if full or first:
-            self._write_steps()
-        else:
-            self._write_steps_if_old()
-
-    def _write_steps_if_old(self) -> None:
-        if self._pending and time.monotonic() - self._pending_since >= SECONDS_PER_RECORD:
+        if self.writes_at_once and self.due:
             self._write_steps()
 
     def _write_steps(self) -> None:

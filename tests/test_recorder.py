@@ -198,7 +198,7 @@ def slow_run(logdir: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule, steps: i
     training = Training(4, pace=1)
     book = training.recorder(EventFile(logdir), histogram_every=0)
     for seen in training.batches(steps, size=1):
-        book.write_if_old()
+        book.write_if_due()
         after = np.float32(0.7) * seen.norms_before
         book.add_steps(replace(seen, rule=rule, norms_after=after if rule.measures_after else None))
         book.add_own_time(0.002)

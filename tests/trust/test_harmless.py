@@ -139,24 +139,34 @@ def test_what_was_written_before_the_disk_was_full_can_be_read(
     assert run.complete
 
 
+@pytest.mark.parametrize("when", ["heard", "unheard", "flush", "close"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_disk_that_hangs_holds_up_neither_training_nor_its_end(
-    bare: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, when: str, bare: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tb_gradclip.collector.PATIENCE", 0.2)
     monkeypatch.setattr("tb_gradclip.collector.SECONDS_PER_ROUND", 0.01)
     hanging = _Hanging()
     monkeypatch.setattr("tb_gradclip.storage.appended.AppendedFile.flush", hanging.flush)
     with caught() as told:
-        training = Training("writer", tmp_path)
-        training.writer.flush()
-        hanging.hangs = True
+        training = Training(way, tmp_path, on_alert=[].append if when == "heard" else None)
+        training.recorder.flush()
+        hanging.hangs = when in ("heard", "unheard")
 
-        def hung(step: int) -> None:
-            if step == 1:
+        def before(step: int) -> None:
+            if step == 1 and hanging.hangs:
                 assert hanging.entered.wait(20)
+            if step == STEPS - 1:
+                hanging.hangs = True
+                if when == "flush":
+                    training.recorder.flush()
 
-        got = outcome(training, before=hung)
+        got = outcome(training, before=before)
+        training.recorder.flush()
+        training.recorder.close()
+    hung = not hanging.free.is_set()
     hanging.free.set()
+    assert hung
     assert got == bare
     assert told == ["gradclip stopped recording: the log took nothing for 0 s. Training is not affected."]
 
@@ -170,7 +180,8 @@ class _Hanging:
     def flush(self) -> None:
         if self.hangs:
             self.entered.set()
-            self.free.wait(60)
+            if not self.free.wait(60):
+                self.free.set()
 
 
 @pytest.mark.parametrize("way", WAYS)
