@@ -20,7 +20,7 @@ Inside:
 - `actions`, `webhook`   what alerts set off
 - `recorder`   measurements to records and alerts
 - `collector`   the thread on which that happens
-- `harmless`   what is done about failures of ours
+- `harmless`   what is done about failures of ours; `telling`: how users are told of them
 - `torch`, `tensorflow`, `keras`   one framework each
 - `lightning`, `transformers`   trainers on PyTorch, watched
 - `launch`   a script that is run as it is; `observation`: what the frameworks' parts in that share

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from tb_gradclip.core.alert import ALERT_KINDS, Alert
+from tb_gradclip.telling import tell
 
 Action = Callable[[Alert], object] | Literal["log", "warn", "raise", "stop"]
 Kinds = str | Iterable[str]
@@ -44,7 +44,7 @@ def action_of(
         `core.alert.ALERT_KINDS` or "all", include the alert's. An action is a function of the alert or
 
         - "log": a line of the logger `tb_gradclip`, at the level of the alert's severity;
-        - "warn": a Python warning;
+        - "warn": a Python warning; where warnings are errors, a line on standard error, because "raise" ends training;
         - "raise": a `DivergenceError` in the training loop, once other actions are carried out, for an alert of
           severity `error` only;
         - "stop": a Python warning, and training ends as after its last step, for an alert of severity `error` only.
@@ -98,7 +98,7 @@ class Checkpoint:
         try:
             self._save(alert)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
-            warnings.warn(f"gradclip: the checkpoint of step {alert.step} failed: {error!r}.", stacklevel=2)
+            tell(f"gradclip: the checkpoint of step {alert.step} failed: {error!r}.", stacklevel=2)
 
 
 def _checked(
@@ -147,7 +147,7 @@ def _write_log(alert: Alert) -> None:
 
 
 def _warn(alert: Alert) -> None:
-    warnings.warn(str(alert), stacklevel=6)
+    tell(str(alert), stacklevel=6)
 
 
 def _warn_and_stop(stop: Callable[[], object], alert: Alert) -> None:

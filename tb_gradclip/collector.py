@@ -9,9 +9,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import queue
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -19,6 +19,7 @@ from typing import TypeVar
 from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.recorder import Recorder
+from tb_gradclip.telling import tell
 
 SECONDS_PER_ROUND = 0.5
 """Longest time between two rounds; they come sooner when there is much to take."""
@@ -71,8 +72,10 @@ class Collector:
         self._reported = 0.0
         self._lock = threading.RLock()
         self._due = threading.Event()
+        self._tasks: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
         self.closed = self._warned = False
         self._process = os.getpid()
+        recorder.writes_at_once = False
         self._thread = threading.Thread(target=self._run, name="gradclip", daemon=True)
         self._thread.start()
         _remember(self)
@@ -94,6 +97,36 @@ class Collector:
                 self._have_round()
         finally:
             self._lock.release()
+        if self._recorder.due and not self.closed:
+            self._leave_to_thread(self._recorder.write_if_due)
+
+    def _leave_to_thread(self, task: Callable[[], None]) -> None:
+        """Have the thread do what a disk may hold up, and wait for it: it alone touches the disk, and takes no Ctrl-C.
+
+        Nobody may hold a lock meanwhile that the thread could wait for.
+        """
+        if self._thread is threading.current_thread() or not self._thread.is_alive():
+            task()
+            return
+        done, end = threading.Event(), time.monotonic() + PATIENCE
+        self._tasks.put((task, done))
+        self._due.set()
+        while not done.wait(max(0.0, min(0.1, end - time.monotonic()))) and self._thread.is_alive():
+            if time.monotonic() >= end:
+                self._give_up()
+                return
+
+    def _carry_out(self) -> None:
+        """Do what was left to the thread."""
+        while not self._tasks.empty():
+            task, done = self._tasks.get()
+            start = time.thread_time()
+            try:
+                task()
+            finally:
+                done.set()
+            if self._own is not None:
+                self._recorder.add_own_time(time.thread_time() - start)
 
     def _have_round(self) -> None:
         start = time.thread_time()
@@ -103,7 +136,8 @@ class Collector:
                     self._recorder.add_histogram(found)
                 else:
                     self._recorder.add_steps(found)
-        self._recorder.write_if_old()
+        if self._thread is threading.current_thread():
+            self._recorder.write_if_due()
         if self._own is not None:
             spent = self._own.seconds
             self._recorder.add_own_time(spent - self._reported + time.thread_time() - start)
@@ -118,28 +152,27 @@ class Collector:
     def flush(self) -> None:
         """Bring everything so far into the file."""
         self.collect()
-        if self._is_ours():
-            self._recorder.flush()
+        if self._is_ours() and not self.closed:
+            self._leave_to_thread(self._recorder.flush)
 
     def close(self) -> None:
         """Record what is left, stop the thread and close the recorder; closing twice is fine."""
-        _open.discard(self)
         if not self._is_ours() or self.closed:
+            _open.discard(self)
             return
         with self._warning():
             self._drain()
         with self._warning():
             self.collect()
-        if self.closed:
-            return
-        self.closed = True
-        self._due.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(PATIENCE)
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._give_up()
-        with self._warning():
-            self._recorder.close()
+        if not self.closed:
+            with self._warning():
+                self._leave_to_thread(self._recorder.close)
+        if not self.closed:  # nor given up
+            self.closed = True
+            self._due.set()
+            if self._thread is not threading.current_thread():
+                self._thread.join(PATIENCE)
+        _open.discard(self)  # not before: interrupted, it is closed at exit
 
     @property
     def left_behind(self) -> bool:
@@ -160,14 +193,18 @@ class Collector:
     def _warn(self, problem: str) -> None:
         if not self._warned:
             self._warned = True
-            warnings.warn(problem, stacklevel=2)
+            tell(problem, stacklevel=2)
 
     def _run(self) -> None:
         while not self.closed:
             self._due.wait(SECONDS_PER_ROUND)
             self._due.clear()
             with self._warning():
+                self._carry_out()
+            with self._warning():
                 self.collect()
+        with self._warning():
+            self._carry_out()
 
 
 class CollectedWriter:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from tb_gradclip.telling import tell
 
 
 class UsageError(ValueError):
@@ -39,11 +40,11 @@ class Harmless:
 
     def _tell(self, error: Exception) -> None:
         if not self._warned:
-            warnings.warn(f"gradclip missed a step: {error!r}. Training is not affected.", stacklevel=5)
-        self._warned = True
+            self._warned = True
+            tell(f"gradclip missed a step: {error!r}. Training is not affected.", stacklevel=5)
 
     def _warn(self, problem: str) -> None:
         """Say, once for each problem, what makes numbers mean something else than they seem to."""
         if problem not in self._said:
             self._said.add(problem)
-            warnings.warn(f"gradclip: {problem}.", stacklevel=5)
+            tell(f"gradclip: {problem}.", stacklevel=5)

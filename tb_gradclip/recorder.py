@@ -12,7 +12,6 @@ import functools
 import os
 import threading
 import time
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -32,15 +31,17 @@ from tb_gradclip.core.flight import Flight, FlightRecorder
 from tb_gradclip.core.imported import Imported
 from tb_gradclip.core.lint import LintMonitor
 from tb_gradclip.core.parameter import Parameter
+from tb_gradclip.core.pending import PendingRows
 from tb_gradclip.core.places import PlacedTroubleMonitor
 from tb_gradclip.core.rows import Measurements, step_rows
 from tb_gradclip.core.rules import Outcome, Rule
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
-from tb_gradclip.core.schema import RunRecord, StepsRecord, Window
+from tb_gradclip.core.schema import RunRecord, Window
 from tb_gradclip.core.standout import Standout
 from tb_gradclip.core.trouble import TroubleMonitor
 from tb_gradclip.core.windows import RunWindow, WindowFolder
 from tb_gradclip.storage.write import RecordLog, Sink
+from tb_gradclip.telling import tell
 
 ROWS_PER_RECORD = 1024
 SECONDS_PER_RECORD = 4.0
@@ -65,7 +66,7 @@ def _harmless(method: Method) -> Method:
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._broken = True
             problem = f"{type(error).__name__}: {error}"
-            warnings.warn(f"gradclip stopped recording: {problem}. Training is not affected.", stacklevel=2)
+            tell(f"gradclip stopped recording: {problem}. Training is not affected.", stacklevel=2)
 
     return cast(Method, guarded)
 
@@ -109,14 +110,13 @@ class Recorder:
         self._run = RunRecord(*who, Rule("none"), start_step, replicas, gradients, imported)
         self._on_alert, self.standout = action_of(on_alert), Standout(histogram_every)
         self._sink = sink
-        self._log = RecordLog(sink, schema.attempt_name(time.time()))
+        self._log = RecordLog(sink, sink.attempt())
         self._lock = threading.RLock()
         self._broken = self._closed = False
         self._process = os.getpid()
         self._kinds: set[str] = set()
-        self._pending: list[NDArray[np.void]] = []
-        self._pending_since = 0.0
-        self._written_rows, self._next_step = 0, start_step
+        self._pending, self._pending_since = PendingRows(), 0.0
+        self._next_step = start_step
         self._cost = Cost()
         self._histograms: dict[int, HistogramCounts] = {}
         self._outliner = Outliner()
@@ -125,6 +125,8 @@ class Recorder:
         self._trouble = (TroubleMonitor if imported is None else PlacedTroubleMonitor)(self.parameters)
         self._lint = LintMonitor(self._names)
         self._unheard: deque[Alert] = deque()
+        self.writes_at_once = True
+        """Whether `add_steps` writes what is due; otherwise somebody calls `write_if_due` who can wait for a disk."""
         _live.add(self)
 
     @property
@@ -176,10 +178,20 @@ class Recorder:
         """Take note of time that recording took; where nobody calls this it counts as unknown."""
         self._cost.add(seconds)
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write steps: there are the first of them, or a record full, or some that are old."""
+        if self._broken or not len(self._pending):
+            return False
+        full = len(self._pending) >= ROWS_PER_RECORD
+        first = self._pending.placed == 0  # a new run shows up in the dashboard as soon as it trains
+        return full or first or time.monotonic() - self._pending_since >= SECONDS_PER_RECORD
+
     @_harmless
-    def write_if_old(self) -> None:
-        """Write what has been waiting for `SECONDS_PER_RECORD`."""
-        self._write_steps_if_old()
+    def write_if_due(self) -> None:
+        """Write steps, if it is time to."""
+        if self.due:
+            self._write_steps()
 
     @_harmless
     def flush(self) -> None:
@@ -190,48 +202,38 @@ class Recorder:
     def close(self) -> None:
         """Record what is still open and close the sink; closing twice is fine."""
         if not self._closed:
-            self._closed = True
             self._finish()
+            self._closed = True  # not before: interrupted, it is to be closed again
             _live.discard(self)
 
     @_harmless
     def _finish(self) -> None:
+        self._write_steps()
         for window, overall in self._windows.close():
             self._write_window(window, overall, time.time())
         self._trouble.finish()
         # Later than any alert so far: one of TensorBoard's loaders drops what is at the step of a new record or after.
         self._write_alerts(self._trouble.over(), self._next_step, time.time())
         self._write_flights(self._flights.finish())
-        self._write_steps()
         self._sink.close()
 
     def _keep(self, rows: NDArray[np.void]) -> None:
-        if not self._pending:
+        if not len(self._pending):
             self._pending_since = time.monotonic()
-        self._pending.append(rows)
-        full = sum(map(len, self._pending)) >= ROWS_PER_RECORD
-        first = self._written_rows == 0  # a new run shows up in the dashboard as soon as it trains
-        if full or first:
-            self._write_steps()
-        else:
-            self._write_steps_if_old()
-
-    def _write_steps_if_old(self) -> None:
-        if self._pending and time.monotonic() - self._pending_since >= SECONDS_PER_RECORD:
+        self._pending.add(rows)
+        if self.writes_at_once and self.due:
             self._write_steps()
 
     def _write_steps(self) -> None:
-        if not self._pending:
+        self._pending.pack(ROWS_PER_RECORD, self._cost.due)
+        if not self._pending.records:
             return
-        rows = np.concatenate(self._pending)
-        self._pending = []
-        cost = self._cost.due(float(rows["wall_time"][0]), float(rows["wall_time"][-1]))
-        for start in range(0, len(rows), ROWS_PER_RECORD):
-            part = rows[start : start + ROWS_PER_RECORD]
-            frame = schema.encode_steps(StepsRecord(part, self._written_rows, *(cost if start == 0 else ())))
-            self._log.write("steps", frame, int(part["step"][0]), float(part["wall_time"][0]))
-            self._written_rows += len(part)
-        self._outliner.add(rows, *cost)
+        for record in self._pending.records:
+            first = record.rows[0]
+            self._log.write("steps", schema.encode_steps(record), int(first["step"]), float(first["wall_time"]))
+            if record.first_row == self._outliner.end_row:  # and not interrupted after it was outlined
+                self._outliner.add(record.rows, record.own_seconds, record.elapsed_seconds)
+            self._pending.written()
         if self._outliner.waiting >= ROWS_PER_OUTLINE:
             outline = self._outliner.finish()
             since = outline.lookback_row

@@ -5,16 +5,17 @@ from __future__ import annotations
 import atexit
 import functools
 import json
+import os
 import queue
 import threading
 import time
 import urllib.parse
-import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tb_gradclip.core.alert import Alert
+from tb_gradclip.telling import tell
 
 MOST_WAITING = 100
 """Alerts that wait to be posted; what comes on top is dropped, and told."""
@@ -65,19 +66,28 @@ class Webhook:
             raise ValueError(f"`timeout` must be above 0 and `retries` 0 or more, got {timeout!r} and {retries!r}.")
         self._url, self._timeout, self._retries, self._body = url, timeout, retries, body
         self._headers = {"Content-Type": "application/json", "User-Agent": "tb-gradclip", **(headers or {})}
+        self._warned = False
+        self._start_afresh()
+        _live.add(self)
+
+    def _start_afresh(self) -> None:
+        """Nothing waits, and nobody posts: so in a forked child, too, where what waits is its parent's to post."""
         self._waiting: queue.Queue[Alert] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._warned = False
-        _live.add(self)
 
     def __call__(self, alert: Alert) -> None:
         """Leave an alert to be posted."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._post_all, name="gradclip-webhook", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._post_all, name="gradclip-webhook", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # there may be no more; another alert tries again
+                    self._warn(f"the alert of step {alert.step} is not posted to {self._place}: {error}")
+                    return
+                self._thread = thread
         try:
             self._waiting.put_nowait(alert)
         except queue.Full:
@@ -123,7 +133,7 @@ class Webhook:
     def _warn(self, problem: str) -> None:
         if not self._warned:
             self._warned = True
-            warnings.warn(f"gradclip: {problem}. Training is not affected.", stacklevel=2)
+            tell(f"gradclip: {problem}. Training is not affected.", stacklevel=2)
 
 
 @functools.cache
@@ -147,3 +157,12 @@ _live: weakref.WeakSet[Webhook] = weakref.WeakSet()
 def _close_all() -> None:
     for webhook in list(_live):
         webhook.close()
+
+
+def _start_all_afresh() -> None:
+    for webhook in list(_live):
+        webhook._start_afresh()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_start_all_afresh)

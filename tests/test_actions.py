@@ -152,3 +152,21 @@ def test_keras_stops_as_after_its_last_epoch(tmp_path: Path) -> None:
     run = tb_gradclip.read(tmp_path)["."]
     assert 31 <= len(run.steps) < 100
     assert model.stop_training
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_warnings_are_errors_they_are_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    stopped: list[bool] = []
+
+    def save(alert: Alert) -> None:
+        raise OSError("no room for it")
+
+    done_by(Checkpoint(save), BROKE)
+    done_by("warn", SPIKE)
+    done_by("stop", BROKE, stop=lambda: stopped.append(True))
+    assert capsys.readouterr().err.splitlines() == [
+        "gradclip: the checkpoint of step 9 failed: OSError('no room for it').",
+        str(SPIKE),
+        str(BROKE),
+    ]
+    assert stopped == [True]

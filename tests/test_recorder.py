@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.counted import HistogramCounts
 from tb_gradclip.core.histogram import CODES
 from tb_gradclip.core.parameter import Parameter
-from tb_gradclip.core.rows import STEP_DTYPE, Measurements
+from tb_gradclip.core.rows import STEP_DTYPE, Measurements, step_rows
 from tb_gradclip.core.rules import Rule
 from tb_gradclip.core.schedule import SHORTEST_WINDOW
 from tb_gradclip.core.schema import Tag, decode_outline
@@ -28,6 +30,8 @@ from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.events import event_files, read_events, read_shards
 from tb_gradclip.storage.write import EventFile
 from tests.benchmarks.synthetic import Training
+
+OURS = str(Path(tb_gradclip.__file__).parent)
 
 
 def recorder(logdir: Path) -> Recorder:
@@ -194,7 +198,7 @@ def slow_run(logdir: Path, monkeypatch: pytest.MonkeyPatch, rule: Rule, steps: i
     training = Training(4, pace=1)
     book = training.recorder(EventFile(logdir), histogram_every=0)
     for seen in training.batches(steps, size=1):
-        book.write_if_old()
+        book.write_if_due()
         after = np.float32(0.7) * seen.norms_before
         book.add_steps(replace(seen, rule=rule, norms_after=after if rule.measures_after else None))
         book.add_own_time(0.002)
@@ -291,3 +295,68 @@ def test_what_begins_and_ends_in_one_batch_is_recorded_as_it_ended(tmp_path: Pat
     book.close()
     (alert,) = (alert for alert in tb_gradclip.read(tmp_path)["."].alerts if alert.kind == "divergence")
     assert (alert.start, alert.end, alert.recovered) == (200, 230, True)
+
+
+class Interruption:
+    """Traces what a function of ours calls, line by line, and raises at one of the lines as Ctrl-C does."""
+
+    def __init__(self, place: int) -> None:
+        self.place, self.lines = place, 0
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> Interruption | None:
+        if not frame.f_code.co_filename.startswith(OURS):
+            return None
+        if event == "line":
+            self.lines += 1
+            if self.lines == self.place:
+                raise KeyboardInterrupt
+        return self
+
+
+def interrupted(place: int, function: Callable[[], object]) -> bool:
+    """Whether a function that is interrupted at its so-manieth line gets so far."""
+    before = sys.gettrace()
+    sys.settrace(Interruption(place))
+    try:
+        function()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("name", ["flush", "close"])
+def test_ctrl_c_at_any_line_of_writing_loses_no_row(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool
+) -> None:
+    monkeypatch.setattr("tb_gradclip.recorder.ROWS_PER_RECORD", 4)
+    monkeypatch.setattr("tb_gradclip.recorder.ROWS_PER_OUTLINE", 6)
+    for place in itertools.count(1, 1 if long else 3):
+        logdir = tmp_path / str(place)
+        book = recorder(logdir)
+        book.add_steps(measured(0, [2.0]))
+        for first in (1, 3):  # as if these had come in two rounds
+            book._pending.add(step_rows(measured(first, [2.0] * (6 if first == 3 else 2)))[0])
+        hit = interrupted(place, getattr(book, name))
+        if name == "flush":
+            book.add_steps(measured(9, [2.0] * 3))
+        book.close()
+        book.close()
+        run = tb_gradclip.read(logdir)["."]
+        assert run.steps["step"].tolist() == list(range(12 if name == "flush" else 9)), place
+        assert run.complete, place
+        (files,) = event_files(logdir).values()
+        outlines = [
+            decode_outline(frame)
+            for tag, shard in read_shards(files).items()
+            for frame in shard.frames
+            if tag.kind == "outlines"
+        ]
+        for outline in outlines:  # those that are there are right: others are not missed
+            np.testing.assert_array_equal(outline.rows["step"], run.steps["step"][outline.rows["row"]])
+            assert outline.totals == Totals().plus(run.steps[outline.first_row : outline.end_row])
+        if not hit:
+            assert len(outlines) > 0
+            assert place > 100
+            break

@@ -236,8 +236,12 @@ def test_a_summary_writer_that_was_closed_first_is_not_opened_again(tmp_path: Pa
     writer = ClipWriter(board, model())
     writer.step(1.0)
     board.close()
+    writer.step(2.0)
     writer.close()
-    assert len(list(tmp_path.iterdir())) == 1
+    assert board.file_writer is None
+    _, rest = sorted(tmp_path.iterdir())
+    assert rest.name.endswith(".gradclip")
+    assert tb_gradclip.read(tmp_path)["."].steps["loss"].tolist() == [1.0, 2.0]
 
 
 def losses_that_break() -> Iterator[float]:

@@ -153,6 +153,21 @@ def test_nobody_listening_is_a_warning() -> None:
         hook.close()
 
 
+def test_where_warnings_are_errors_a_failure_is_told_on_standard_error_and_the_next_alert_is_posted(
+    serve: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = serve(404)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hook = Webhook(server.url)
+        for _ in range(MOST_WAITING):
+            hook(ALERT)
+        hook.close()
+    assert len(server.bodies) == MOST_WAITING
+    (told,) = capfd.readouterr().err.splitlines()
+    assert told.startswith("gradclip: the alert of step 9 was not posted to 127.0.0.1: HTTP Error 404")
+
+
 def test_an_alert_of_the_last_step_is_posted_before_the_program_ends(serve: Any) -> None:
     server = serve(200)
     program = (
@@ -161,6 +176,54 @@ def test_an_alert_of_the_last_step_is_posted_before_the_program_ends(serve: Any)
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
     assert [body["step"] for body in server.bodies] == [3]
+
+
+FORKING = """
+import os, sys
+from tb_gradclip import Webhook
+from tb_gradclip.core.alert import Alert
+hook = Webhook(sys.argv[1], timeout=600)
+hook(Alert(3, "spike", "warning", "of the parent"))
+hook(Alert(4, "spike", "warning", "of the parent, and waits"))
+sys.stdin.readline()
+child = os.fork()
+if child == 0:
+    if sys.argv[2] == "heard":
+        hook(Alert(5, "spike", "warning", "of the child"))
+    sys.exit()
+os.waitpid(child, 0)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("heard", ["heard", "unheard"])
+def test_a_forked_child_leaves_what_waits_to_its_parent_and_posts_its_own(serve: Any, heard: str) -> None:
+    server = serve(None, 200)
+    command = [sys.executable, "-c", FORKING, server.url, heard]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    try:
+        wait_until(lambda: server.bodies)  # the first alert hangs, the second waits
+        process.communicate(b"\n", timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    assert [body["step"] for body in server.bodies] == ([3, 5] if heard == "heard" else [3])
+
+
+def test_where_no_thread_can_start_it_is_told_once_and_tried_again(serve: Any) -> None:
+    server = serve(200)
+    hook = Webhook(server.url)
+    before = threading.stack_size(1 << 47)  # more than there are addresses
+    try:
+        with pytest.warns(UserWarning, match="alert of step 9 is not posted to 127.0.0.1: can't start new") as told:
+            hook(ALERT)
+            hook(ALERT)
+    finally:
+        threading.stack_size(before)
+    assert len(told) == 1
+    hook(ALERT)
+    hook.close()
+    assert len(server.bodies) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -25,6 +25,7 @@
 - `zclip`          the same for one that moves along
 - `windows`        statistics of parameters over stretches of steps
 - `cost`           when the log is told what recording costs
+- `pending`        rows on their way into records
 - `parameter`      a trained tensor
 - `schema`         the format on disk
 - `histogram_record`   the largest of its records

@@ -6,7 +6,8 @@ header, then the body. A record's kind is in its tag and in its metadata:
     gradclip/<kind>/<attempt>/<shard>      {"schema": 1, "kind": "steps"}
 
 An *attempt* is one writer's life: its start in milliseconds since 1970, eleven hexadecimal digits, so that a
-resumed run appends and its newest rows win. A *shard* holds at most `RECORDS_PER_SHARD` records, because TensorBoard
+resumed run appends and its newest rows win, and four more by chance, so that no two writers share one. Older logs lack
+these four; attempts are compared as texts. A *shard* holds at most `RECORDS_PER_SHARD` records, because TensorBoard
 keeps only a sample of longer series: 10 records a tag in the slower of its two loaders.
 
 - `run`: framework, library, parameters (name, shape, dtype, gain), rule, start_step, replicas, gradients; imported, of
@@ -83,9 +84,12 @@ class Tag(NamedTuple):
         return found if str(found) == tag else None
 
 
-def attempt_name(start: float) -> str:
-    """Name of the attempt that starts at this time (seconds since 1970); names sort as their times do."""
-    return f"{int(start * 1000):011x}"
+def attempt_name(start: float, chance: str = "") -> str:
+    """Name of the attempt that starts at this time (seconds since 1970); names sort as their times do.
+
+    `chance`: hexadecimal digits that tell apart those that start in the same millisecond.
+    """
+    return f"{round(start * 1000):011x}{chance}"
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,7 @@ class WindowFolder:
         counts = counted(rows)
         rate = float(rows["clipped"][counts].mean()) if counts.any() else np.nan
         overall = RunWindow(rate, float(finite_mean(rows["norm_before"])), float(finite_mean(rows["norm_after"])))
-        for pending in (self._rows, self._before, self._after, self._clipped):
-            pending.clear()
+        vars(self).update(_rows=[], _before=[], _after=[], _clipped=[])  # at once, whenever Ctrl-C comes
         return window, overall
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Iterator
@@ -41,8 +42,7 @@ def write(series: Series, directory: Path, max_norm: float | None = None) -> Rul
         raise WrongSourceError(f"{directory}: has event files already. Choose another --logdir or --name.")
     thresholds = _thresholds(series, max_norm)
     rule = Rule("none") if thresholds is None else Rule("global_norm", thresholds[-1], epsilon=series.epsilon)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", "gradclip")  # a recorder that fails says so in a warning, and goes on
+    with _told() as problems:
         try:
             recorder = Recorder(
                 EventFile(directory),
@@ -56,9 +56,25 @@ def write(series: Series, directory: Path, max_norm: float | None = None) -> Rul
             for measured in _batches(series, rule, thresholds):
                 recorder.add_steps(measured)
             recorder.close()
-        except (OSError, UserWarning) as error:
+        except OSError as error:
             raise WrongSourceError(f"{directory}: could not be written ({error})") from error
+    if problems:
+        raise WrongSourceError(f"{directory}: could not be written ({problems[0]})")
     return rule
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[list[str]]:
+    """What of it a recorder said that failed: it does so in a warning, and goes on. Other warnings are passed on."""
+    problems: list[str] = []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.filterwarnings("always", "gradclip")
+        yield problems
+    for warning in told:
+        if str(warning.message).startswith("gradclip"):
+            problems.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def _thresholds(series: Series, max_norm: float | None) -> Floats | None:

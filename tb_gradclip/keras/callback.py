@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -19,6 +18,7 @@ from tb_gradclip.keras.hooks import CLIP, Hooks, ignored, inner
 from tb_gradclip.keras.ring import StepRing
 from tb_gradclip.recorder import Recorder, check_settings
 from tb_gradclip.storage.write import EventFile, Nowhere, Sink
+from tb_gradclip.telling import tell
 
 BATCHES_PER_DRAIN = 32
 
@@ -154,7 +154,7 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         try:
             return file or EventFile(self._logdir)
         except OSError as error:
-            warnings.warn(f"gradclip does not record this fit: {error} Training is not affected.", stacklevel=2)
+            tell(f"gradclip does not record this fit: {error} Training is not affected.", stacklevel=2)
             return Nowhere()
 
     def _stop(self) -> None:

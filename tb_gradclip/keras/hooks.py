@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ import keras
 from keras import ops
 
 from tb_gradclip.keras.ring import StepRing
+from tb_gradclip.telling import tell
 
 CLIP = "_clip_gradients"
 """Where Keras 3 clips: after loss scale and accumulation, before weight decay. Not public, so looked for before use."""
@@ -112,8 +112,8 @@ class Hooks:
     def warn(self, what: str) -> None:
         """Say once that something is not recorded."""
         if not self._warned:
-            warnings.warn(f"gradclip does not record this fit: {what} Training is not affected.", stacklevel=2)
-        self._warned = True
+            self._warned = True
+            tell(f"gradclip does not record this fit: {what} Training is not affected.", stacklevel=2)
 
     def _compute_loss(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         loss = original(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 - `write`     an event file, and records as summaries under sharded tags
 - `appended`  the file beneath it: bytes, and how they survive forks and signals
+- `attempts`  when a writer's life begins, so that what it writes is the newest
 - `events`    event files on a local disk
 - `read`      records to runs
 - `derived`   what follows from a run's steps: the methods of `Run`

@@ -11,9 +11,8 @@ import os
 import socket
 import struct
 import time
-import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,11 +27,16 @@ from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_UINT8
 
 from tb_gradclip.core.histogram import Distribution
 from tb_gradclip.core.schema import PLUGIN_NAME, RECORDS_PER_SHARD, Tag, metadata_content
+from tb_gradclip.storage import attempts
 from tb_gradclip.storage.appended import AppendedFile
+from tb_gradclip.telling import tell
 
 
 class Sink(Protocol):
     """Somewhere events go: an event file of our own, or the writer a user already has."""
+
+    def attempt(self) -> str:
+        """Name of an attempt that begins now."""
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Take one summary."""
@@ -46,6 +50,10 @@ class Sink(Protocol):
 
 class Nowhere:
     """Takes events and keeps none: for processes that leave the writing to another one."""
+
+    def attempt(self) -> str:
+        """A name like any other."""
+        return attempts.attempt(None)
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Drop one summary."""
@@ -69,8 +77,8 @@ class EventFile:
     """
 
     def __init__(self, logdir: str | os.PathLike[str]) -> None:
-        directory = Path(logdir)
-        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}.gradclip"
+        self._directory = directory = Path(logdir).absolute()
+        name = f"events.out.tfevents.{attempts.begin(directory):.6f}.{socket.gethostname()}.{os.getpid()}.gradclip"
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._file = AppendedFile(directory / name)
@@ -82,6 +90,10 @@ class EventFile:
         self._broken = False
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
         self.flush()
+
+    def attempt(self) -> str:
+        """Name of an attempt later than all that the directory holds."""
+        return attempts.attempt(self._directory)
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Write one summary; it may stay in memory until `flush`."""
@@ -110,8 +122,8 @@ class EventFile:
             yield
         except (OSError, ValueError) as error:
             if not self._broken:
-                warnings.warn(f"gradclip stopped recording: {error}. Training is not affected.", stacklevel=1)
-            self._broken = True
+                self._broken = True
+                tell(f"gradclip stopped recording: {error}. Training is not affected.")
 
 
 def frame(data: bytes) -> bytes:
@@ -129,25 +141,68 @@ def masked_checksum(data: bytes) -> int:
 
 
 class SharedFile:
-    """The event file of a `SummaryWriter` the user already has: one with `file_writer` and `flush`, as PyTorch's."""
+    """The event file of a `SummaryWriter` the user already has: one with `file_writer` and `log_dir`, as PyTorch's.
+
+    What comes once the user has closed it goes into a file of our own in its directory. TensorBoard reads on in the
+    newest file, which that is, and has nothing to miss in the older one. A writer that is opened again has a newer file
+    yet, and is shared again.
+
+    Raises:
+      OSError: the writer's disk fails, or the file of our own cannot be made. By `add`, `flush` and `close`.
+    """
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer
+        self._directory = str(writer.log_dir)
+        self._rest: EventFile | None = None
+
+    def attempt(self) -> str:
+        """Name of an attempt later than all that the writer's directory holds."""
+        return attempts.attempt(self._directory)
 
     def add(self, summary: Summary, step: int, wall_time: float) -> None:
         """Hand one summary over."""
-        # Once closed, the writer would open a second file in the directory, which TensorBoard then follows alone.
-        if self._writer.file_writer is not None:
-            self._writer.file_writer.add_summary(summary, step, wall_time)
+        if not self._while_open(lambda file_writer: file_writer.add_summary(summary, step, wall_time)):
+            if self._rest is None:
+                self._rest = self._file_of_our_own()
+            self._rest.add(summary, step, wall_time)
 
     def flush(self) -> None:
-        """Flush the user's writer."""
-        if self._writer.file_writer is not None:
-            self._writer.flush()
+        """Flush the user's writer, or what goes in its place."""
+        if not self._while_open(lambda file_writer: file_writer.flush()) and self._rest is not None:
+            self._rest.flush()
 
     def close(self) -> None:
-        """Flush; closing is the user's business."""
+        """Flush; closing is the user's business, but for a file of our own."""
         self.flush()
+        self._close_rest()
+
+    def _while_open(self, use: Callable[[Any], object]) -> bool:
+        """Whether the user's writer is open, and did this."""
+        file_writer = self._writer.file_writer
+        if file_writer is None:
+            return False
+        self._close_rest()
+        try:
+            use(file_writer)
+        except OSError as error:
+            if "closed" not in str(error):  # by the user's thread at this moment: TensorBoard's "Writer is closed"
+                raise
+            return False
+        return True
+
+    def _close_rest(self) -> None:
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            rest.close()
+
+    def _file_of_our_own(self) -> EventFile:
+        if "://" in self._directory:
+            raise OSError(
+                f"the SummaryWriter of {self._directory} was closed before the last steps were written. "
+                "Close ClipWriter first."
+            )
+        return EventFile(self._directory)
 
 
 class RecordLog:
@@ -168,7 +223,6 @@ class RecordLog:
         `step` orders it among its kind and must rise: TensorBoard's fast loader drops records at or after a new one's.
         """
         shard, place = divmod(self._written[kind], RECORDS_PER_SHARD)
-        self._written[kind] += 1
         tensor = TensorProto(
             dtype=DT_UINT8,
             tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=len(frame))]),
@@ -177,6 +231,7 @@ class RecordLog:
         metadata = _metadata(PLUGIN_NAME, DATA_CLASS_TENSOR, metadata_content(kind)) if place == 0 else None
         value = Summary.Value(tag=str(Tag(kind, self._attempt, shard)), tensor=tensor, metadata=metadata)
         self._sink.add(Summary(value=[value]), step, wall_time)
+        self._written[kind] += 1  # after it: Ctrl-C in between repeats what a tag is, and does not leave it out
 
     def write_scalars(self, values: Mapping[str, float], step: int, wall_time: float) -> None:
         """Points for the Scalars tab. Values that are not finite are dropped: one would blank TensorBoard's card."""

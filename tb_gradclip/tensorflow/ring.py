@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -26,6 +25,7 @@ from tb_gradclip.core.rules import KINDS
 from tb_gradclip.core.schedule import WINDOWS_PER_DOUBLING
 from tb_gradclip.core.standout import GAP, LIMIT_TOLERANCE, NONFINITE, NOTHING, stands_out
 from tb_gradclip.harmless import Harmless
+from tb_gradclip.telling import tell
 from tb_gradclip.tensorflow.ops import counts, host_is_in_reach, number_cut
 from tb_gradclip.tensorflow.replicas import first_component
 
@@ -255,7 +255,7 @@ class DeviceRing(Harmless):
     def _warn_of_loss(self) -> None:
         if self._reader.lost and not self._told_of_loss:
             self._told_of_loss = True
-            warnings.warn(
+            tell(
                 f"gradclip lost {self._reader.lost} steps: they were overwritten before they could be read. A function "
                 "compiled by XLA should run fewer steps than the ring holds. "
                 f"Pass ClipWriter(..., capacity=...), now {self._reader.rows - 1}.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import torch
 from tb_gradclip.actions import OnAlert
 from tb_gradclip.collector import CollectedWriter
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
+from tb_gradclip.telling import tell
 from tb_gradclip.torch import amp, clip_calls
 from tb_gradclip.torch.arguments import Model, Tensors, named_parameters
 from tb_gradclip.torch.updates import UpdateWriter
@@ -86,7 +86,7 @@ def watch(
     )
     writer.observe(optimizers)
     if not writer._idle and (names := clip_calls.hidden()):
-        warnings.warn(
+        tell(
             f"gradclip: in torch {torch.__version__} calls of {', '.join(names)} are only seen as torch.nn.utils.NAME, "
             "not where they were imported by name before. Call watch() before importing what trains.",
             stacklevel=2,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +113,22 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "runs").write_text("a file")
     assert main(["import", str(source), "--logdir", str(tmp_path / "runs")]) == 2
     assert "could not be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["default", "error"])
+def test_a_disk_that_is_full_before_the_end(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = logs.megatron(tmp_path / "train.log", training(2000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(option)
+            assert main(["import", str(source), "--logdir", str(tmp_path / "runs")]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    told = capsys.readouterr().err
+    assert "could not be written (gradclip stopped recording: " in told
+    assert told.count("stopped recording") == 1
 
 
 def test_the_process_says_what_it_imported_and_what_is_missing(tmp_path: Path) -> None:

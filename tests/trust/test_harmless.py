@@ -60,6 +60,67 @@ def test_a_disk_that_fails_is_told_once(
     assert told[0].endswith("Training is not affected.")
 
 
+@pytest.fixture
+def warnings_are_errors() -> Iterator[None]:
+    """As with `python -W error::UserWarning`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        yield
+
+
+def fail(*_: object, **__: object) -> None:
+    raise LookupError("a bug")
+
+
+FAILURES = {
+    "a disk": None,
+    "measuring": "tb_gradclip.torch.measuring.Measuring._finish_step",
+    "collecting": "tb_gradclip.torch.outbox.Outbox._read",
+    "recording": "tb_gradclip.recorder.step_rows",
+}
+
+
+@pytest.mark.usefixtures("warnings_are_errors")
+@pytest.mark.parametrize("heard", [True, False], ids=["heard", "unheard"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("failure", FAILURES)
+def test_where_warnings_are_errors_it_is_told_once_on_standard_error(
+    failure: str,
+    way: str,
+    heard: bool,
+    bare: list[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("tb_gradclip.recorder.SECONDS_PER_RECORD", 0.0)
+    with TROUBLES["limited"](tmp_path) as fill:
+        training = Training(way, tmp_path, on_alert=[].append if heard else None, histogram_every=1)
+        place = FAILURES[failure]
+        happen = fill if place is None else lambda: monkeypatch.setattr(place, fail)
+        got = outcome(training, before=lambda step: happen() if step == STEPS // 2 else None)
+        training.recorder.close()
+    assert got == bare
+    (told,) = capfd.readouterr().err.splitlines()
+    assert told.startswith("gradclip ")
+    assert told.endswith("Training is not affected.")
+
+
+@pytest.mark.usefixtures("warnings_are_errors")
+def test_where_warnings_are_errors_a_word_about_a_call_and_an_alert_stay_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    training = Spoilt("writer", tmp_path, on_alert=[("nonfinite", "warn")])
+    weights = list(training.model.parameters())
+    with training.recorder:
+        for _ in range(STEPS):
+            training.writer.clip_grad_norm_([*weights, *weights[:1]], 1.0)
+            training.step()
+    told = capfd.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in told] == ["gradclip", "step 5"]
+    assert len(tb_gradclip.read(tmp_path)["."].steps) == STEPS
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("disk", ["full", "limited"])
 def test_what_was_written_before_the_disk_was_full_can_be_read(
@@ -78,24 +139,34 @@ def test_what_was_written_before_the_disk_was_full_can_be_read(
     assert run.complete
 
 
+@pytest.mark.parametrize("when", ["heard", "unheard", "flush", "close"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_disk_that_hangs_holds_up_neither_training_nor_its_end(
-    bare: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, when: str, bare: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tb_gradclip.collector.PATIENCE", 0.2)
     monkeypatch.setattr("tb_gradclip.collector.SECONDS_PER_ROUND", 0.01)
     hanging = _Hanging()
     monkeypatch.setattr("tb_gradclip.storage.appended.AppendedFile.flush", hanging.flush)
     with caught() as told:
-        training = Training("writer", tmp_path)
-        training.writer.flush()
-        hanging.hangs = True
+        training = Training(way, tmp_path, on_alert=[].append if when == "heard" else None)
+        training.recorder.flush()
+        hanging.hangs = when in ("heard", "unheard")
 
-        def hung(step: int) -> None:
-            if step == 1:
+        def before(step: int) -> None:
+            if step == 1 and hanging.hangs:
                 assert hanging.entered.wait(20)
+            if step == STEPS - 1:
+                hanging.hangs = True
+                if when == "flush":
+                    training.recorder.flush()
 
-        got = outcome(training, before=hung)
+        got = outcome(training, before=before)
+        training.recorder.flush()
+        training.recorder.close()
+    hung = not hanging.free.is_set()
     hanging.free.set()
+    assert hung
     assert got == bare
     assert told == ["gradclip stopped recording: the log took nothing for 0 s. Training is not affected."]
 
@@ -109,7 +180,8 @@ class _Hanging:
     def flush(self) -> None:
         if self.hangs:
             self.entered.set()
-            self.free.wait(60)
+            if not self.free.wait(60):
+                self.free.set()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -93,7 +95,7 @@ def bare(request: pytest.FixtureRequest) -> tuple[str, list[bytes]]:
     return request.param, outcome(request.param, None)
 
 
-@pytest.mark.parametrize("trouble", ["limited", "removed", "full"])
+@pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_disk_that_fails_is_told_once(
     trouble: str, bare: tuple[str, list[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +108,33 @@ def test_a_disk_that_fails_is_told_once(
     assert got == expected
     (said,) = [str(warning.message) for warning in told if str(warning.message).startswith("gradclip")]
     assert said.startswith("gradclip stopped recording: ")
+    assert said.endswith("Training is not affected.")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # that is what is tested
+def test_processes_that_are_forked_know_nothing_of_the_writer(bare: tuple[str, list[bytes]], tmp_path: Path) -> None:
+    way, expected = bare
+
+    def fork(step: int) -> None:
+        if step in (3, STEPS - 2):
+            with multiprocessing.get_context("fork").Pool(2) as workers:
+                assert workers.map(abs, range(-8, 0)) == list(range(8, 0, -1))
+                workers.close()
+                workers.join()
+        if step == STEPS // 2:  # one that ends by itself, with all that is to be freed
+            worker = multiprocessing.get_context("fork").Process(target=gc.collect)
+            worker.start()
+            worker.join()
+            assert worker.exitcode == 0
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        got = outcome(way, tmp_path, fork)
+    assert got == expected
+    assert not [str(warning.message) for warning in told if "gradclip" in str(warning.message)]
+    run = tb_gradclip.read(tmp_path)["."]
+    assert run.complete
+    assert run.steps["step"].tolist() == list(range(STEPS))
 
 
 BUGS = {
@@ -134,6 +163,32 @@ def test_a_bug_is_told_once(
     said = {str(warning.message) for warning in told if str(warning.message).startswith("gradclip")}
     assert 1 <= len(said) <= 2, said  # what measures and what collects meet some bugs both
     assert all("a bug" in line and "Training is not affected" in line for line in said)
+
+
+@pytest.mark.parametrize("place", ["a disk", 0, 3])
+def test_where_warnings_are_errors_it_is_told_once_on_standard_error(
+    place: int | str,
+    bare: tuple[str, list[bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("tb_gradclip.recorder.SECONDS_PER_RECORD", 0.0)
+    way, expected = bare
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    with TROUBLES["limited"](tmp_path) as fill, warnings.catch_warnings():
+        warnings.filterwarnings("error", "gradclip")
+        if not isinstance(place, str):
+            package = "tb_gradclip.keras." if way == "fit" else "tb_gradclip.tensorflow."
+            monkeypatch.setattr(package + BUGS[way][place], fail)
+        got = outcome(way, tmp_path, lambda step: fill() if place == "a disk" and step == STEPS // 2 else None)
+    assert got == expected
+    told = {line for line in capfd.readouterr().err.splitlines() if line.startswith("gradclip")}
+    assert 1 <= len(told) <= 2, told  # what measures and what collects meet some bugs both
+    assert all(line.endswith("Training is not affected.") for line in told)
 
 
 def test_another_fit_goes_on_where_the_directory_cannot_be_written_any_more(tmp_path: Path) -> None:

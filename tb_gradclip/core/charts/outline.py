@@ -108,6 +108,11 @@ class Outliner:
         """Rows that are in no outline yet."""
         return sum(map(len, self._rows))
 
+    @property
+    def end_row(self) -> int:
+        """Place of the row after the last that was taken."""
+        return self._before.rows + self.waiting
+
     def add(self, rows: NDArray[np.void], own_seconds: float | None, elapsed_seconds: float | None) -> None:
         """Take the rows of the next `steps` records, and what these say of time, if anything."""
         self._rows.append(rows)
@@ -132,9 +137,17 @@ class Outliner:
             self._own_seconds,
             self._elapsed_seconds,
         )
-        self._before, self._latest = self._before.joined(totals), float(rows["latest_time"][-1])
-        self._earlier = table[len(table) - lookback(self._before.rows) :].copy()
-        self._rows, self._histogram_steps, self._own_seconds, self._elapsed_seconds = [], [], 0.0, 0.0
+        before = self._before.joined(totals)
+        # At once, whenever Ctrl-C comes: one call of a function in C.
+        vars(self).update(
+            _before=before,
+            _latest=float(rows["latest_time"][-1]),
+            _earlier=table[len(table) - lookback(before.rows) :].copy(),
+            _rows=[],
+            _histogram_steps=[],
+            _own_seconds=0.0,
+            _elapsed_seconds=0.0,
+        )
         return outline
 
 
