@@ -1,4 +1,4 @@
-"""TensorBoard without our plugin, or with one that cannot be imported: `without`, `broken`, `lacks`, then its arguments.
+"""TensorBoard without our plugin, or with one that cannot be imported: `without`, `broken`, `lacks`, and arguments.
 
 With `lacks` come names of modules with commas between, which no module of ours can import, though TensorBoard can.
 """
