@@ -2,6 +2,7 @@
 
 - `loader`             what TensorBoard finds and starts; nothing in it may raise
 - `routes`             HTTP, as `http_api.md` says
+- `experiments`        whose runs are held: an address may have any experiment in it
 - `shown`              what is shown of each run: what was recorded, an ordinary scalar as its loss, or both
 - `answers`            recorded runs to the JSON and numbers that routes send
 - `shown_answers`      the same of what is shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 from tb_gradclip.core import framing
 from tb_gradclip.core.charts import heatmap
 from tb_gradclip.core.flight import AFTER, BEFORE, Flight
-from tb_gradclip.core.schema import WINDOW_DTYPE
+from tb_gradclip.core.schema import WINDOW_DTYPE, Window
+from tb_gradclip.plugin import limits
 from tb_gradclip.storage.read import Run
 from tb_gradclip.storage.source import Recorded
 
@@ -41,7 +43,7 @@ def windows_body(recorded: Recorded, bounds: tuple[float, float], most: int) -> 
     most = max(1, min(most, MOST_CELLS // max(1, min(len(run.parameters), MOST_PARAMETERS))))
     found = recorded.details.windows(first, last, len(run.parameters))
     windows = heatmap.merged(found, (first, last), most) if first <= last else []
-    places = heatmap.largest(windows, MOST_PARAMETERS) if windows else range(min(len(run.parameters), MOST_PARAMETERS))
+    places = _listed(run, windows)
     rows = np.array([w.rows for w in windows], WINDOW_DTYPE).reshape(len(windows), len(run.parameters))
     header = {
         "run": run.name,
@@ -55,6 +57,16 @@ def windows_body(recorded: Recorded, bounds: tuple[float, float], most: int) -> 
     blocks = [_block(edges, "<f8"), _block(joint, "<f8")]
     blocks += [_block(rows[name][:, places].T, dtype) for name, dtype in MEASURED]
     return framing.pack(header, b"".join(blocks), align=8)
+
+
+def _listed(run: Run, windows: Sequence[Window]) -> list[int]:
+    """Places of the parameters with the largest mean share, of those whose names fit; without windows the first."""
+    names = [parameter.name for parameter in run.parameters]
+    if len(names) <= MOST_PARAMETERS and sum(map(len, names)) <= limits.MOST_OF_NAMES:
+        return list(range(len(names)))
+    order = heatmap.by_share(windows).tolist() if windows else list(range(len(names)))
+    few = order[:MOST_PARAMETERS]
+    return sorted(few[i] for i in limits.fitting((names[place] for place in few), limits.MOST_OF_NAMES))
 
 
 def _block(numbers: NDArray[Any], dtype: DTypeLike) -> bytes:
@@ -92,4 +104,5 @@ def _shown(run: Run, flight: Flight, step: int) -> list[int]:
     shares = heatmap.shares(flight.norms.astype(np.float64))
     by_share = np.argsort(-np.nan_to_num(shares).max(axis=0), kind="stable").tolist()
     chosen = dict.fromkeys([names[name] for name in departed if name in names] + by_share)
-    return list(chosen)[:MOST_LINES]
+    few = list(chosen)[:MOST_LINES]
+    return [few[i] for i in limits.fitting((run.parameters[place].name for place in few), limits.MOST_OF_NAMES)]

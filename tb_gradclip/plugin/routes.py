@@ -6,8 +6,7 @@ import functools
 import itertools
 import logging
 import math
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,9 @@ from tb_gradclip.core import checked, framing
 from tb_gradclip.core.charts import lines
 from tb_gradclip.core.schema import PLUGIN_NAME, SCHEMA
 from tb_gradclip.plugin import answers, arguments, export, histogram_answers, limits, parameters, shown_answers
+from tb_gradclip.plugin.experiments import Experiments
 from tb_gradclip.plugin.kept import Body, KeptAnswers, body, sent
-from tb_gradclip.plugin.shown import Shown, ShownRuns
+from tb_gradclip.plugin.shown import Shown
 from tb_gradclip.plugin.what_if import WhatIfs
 from tb_gradclip.storage.read import UnreadableHistogramError
 from tb_gradclip.storage.source import Recorded
@@ -80,11 +80,9 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
     plugin_name = PLUGIN_NAME
 
     def __init__(self, context: TBContext) -> None:
-        self._provider = context.data_provider
-        self._experiments: dict[str, ShownRuns] = {}
+        self._experiments = Experiments(context.data_provider)
         self._what_ifs = WhatIfs()
         self._answers = KeptAnswers()
-        self._lock = threading.Lock()
         self._told = False
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
@@ -109,7 +107,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         more, and no failure gets out.
         """
         try:
-            return self._source("").any_loss(RequestContext(), "")
+            return self._experiments.of("").any_loss(RequestContext(), "")
         except Exception:
             if not self._told:
                 logger.warning("gradclip could not look for losses", exc_info=True)
@@ -126,9 +124,11 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
 
     @_route
     def _runs(self, request: wrappers.Request) -> Body:
-        known = self._known(request)
+        experiment, ctx = plugin_util.experiment_id(request.environ), plugin_util.context(request.environ)
+        held = self._experiments.of(experiment)
+        known = held.runs(ctx, experiment, request.args.get("loss"))
         choices = tuple((name, shown.choices) for name, shown in known.items())
-        unread = tuple(self._source(plugin_util.experiment_id(request.environ)).problems.items())
+        unread = tuple(held.problems.items())
 
         def answer() -> Body:
             runs, problems = shown_answers.runs_json(known)
@@ -235,16 +235,9 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
         except KeyError as error:
             raise errors.NotFoundError(error.args[0]) from error
 
-    def _source(self, experiment: str) -> ShownRuns:
-        with self._lock:
-            return self._experiments.setdefault(experiment, ShownRuns(self._provider, answers.KINDS))
-
-    def _known(self, request: wrappers.Request) -> Mapping[str, Shown]:
-        experiment, ctx = plugin_util.experiment_id(request.environ), plugin_util.context(request.environ)
-        return self._source(experiment).runs(ctx, experiment, request.args.get("loss"))
-
     def _shown(self, request: wrappers.Request, names: Sequence[str]) -> list[Shown]:
-        known = self._known(request)
+        experiment, ctx = plugin_util.experiment_id(request.environ), plugin_util.context(request.environ)
+        known = self._experiments.of(experiment).runs(ctx, experiment, request.args.get("loss"))
         for name in names:
             if name not in known:
                 raise errors.NotFoundError(f"no gradclip data in run {name!r}, nor a scalar that could be its loss")
@@ -253,7 +246,7 @@ class GradClipPlugin(TBPlugin):  # type: ignore[misc]  # TensorBoard ships no ty
     def _one(self, request: wrappers.Request) -> Recorded:
         """The run asked for, whose gradients were recorded; scalars are not looked at."""
         experiment, ctx = plugin_util.experiment_id(request.environ), plugin_util.context(request.environ)
-        name, known = request.args.get("run", ""), self._source(experiment).recorded(ctx, experiment)
+        name, known = request.args.get("run", ""), self._experiments.of(experiment).recorded(ctx, experiment)
         if name not in known:
             self._shown(request, [name])
             raise errors.NotFoundError(f"run {name!r} has only scalars: its gradients were not recorded")

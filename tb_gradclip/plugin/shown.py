@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from tensorboard.data.provider import DataProvider
 
 from tb_gradclip.core import loss_tag
+from tb_gradclip.plugin import limits
 from tb_gradclip.storage.provider import ProviderRuns
 from tb_gradclip.storage.scalars import Curve, ProviderScalars
 from tb_gradclip.storage.source import Recorded
@@ -16,12 +17,16 @@ from tb_gradclip.storage.source import Recorded
 MOST_CHOICES = 100
 """Tags of a run that are held for its loss: a log may have any number, and nobody reads a longer list."""
 
+MOST_OF_CHOICES = 100_000
+"""Characters of all of them; a longer tag is no loss that is found."""
+
 
 class Shown(NamedTuple):
     """A run with gradclip data, with a scalar for its loss, or with both.
 
     `recorded`: None where there are only scalars. `curve`: the scalar that stands for the loss; None where that is the
-    recorded one. `choices`: tags that could be the loss, the best first, at most `MOST_CHOICES`.
+    recorded one. `choices`: tags that could be the loss, the best first, at most `MOST_CHOICES` of
+    `MOST_OF_CHOICES` characters together.
     """
 
     name: str
@@ -95,9 +100,14 @@ class ShownRuns:
         """Choices of every run, worked out once for every listing."""
         listing, choices = self._choices
         if listing is not tags:
-            choices = {run: tuple(loss_tag.ranked(own)[:MOST_CHOICES]) for run, own in tags.items()}
+            choices = {run: _choices(own) for run, own in tags.items()}
             self._choices = tags, choices
         return choices
+
+
+def _choices(tags: Iterable[str]) -> tuple[str, ...]:
+    best = loss_tag.ranked(tags)[:MOST_CHOICES]
+    return tuple(best[place] for place in limits.fitting(best, MOST_OF_CHOICES))
 
 
 def _has_loss(recorded: Recorded | None) -> bool:

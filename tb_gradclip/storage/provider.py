@@ -14,9 +14,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from tensorboard import errors
 from tensorboard.data.provider import DataProvider
 
 from tb_gradclip.core.schema import PLUGIN_NAME, Tag
+from tb_gradclip.storage.problems import MOST_WHY
 from tb_gradclip.storage.source import Listed, OutlinedSource, Recorded, Source, is_long
 from tb_gradclip.storage.tags import Found, Key, ReadTags, TagReader
 
@@ -56,6 +58,8 @@ class ProviderRuns:
         """Tags that could not be read: as they were listed, and when that was."""
         self._broken: dict[str, str] = {}
         """Why runs could not be put together."""
+        self._unlisted: str | None = None
+        """Why records could not be listed the last time, though they had been before."""
         self._told: set[str] = set()
         self._next = -np.inf
 
@@ -63,12 +67,17 @@ class ProviderRuns:
     def problems(self) -> dict[str, tuple[str, ...]]:
         """What could not be read, a sentence each, by the name of the run; of other runs nothing is missing."""
         sources, broken = self._sources, self._broken.copy()  # a refresh of another thread may change both meanwhile
-        whole = {name: (broken[name],) if name in broken else () for name in sources}
+        common = () if self._unlisted is None else (self._unlisted,)
+        whole = {name: ((broken[name],) if name in broken else ()) + common for name in sources}
         found = {name: source.problems.sentences + whole[name] for name, source in sources.items()}
         return {name: sentences for name, sentences in found.items() if sentences}
 
     def runs(self, ctx: Any, experiment_id: str) -> Mapping[str, Recorded]:
-        """Every run with data of ours, by name. Who comes while another refreshes gets what was known before."""
+        """Every run with data of ours, by name. Who comes while another refreshes gets what was known before.
+
+        So does who comes while nothing can be listed; without any run from before, the provider's error is raised, and
+        always where it is a refusal (`PublicError`).
+        """
         if self._due() and self._refreshing.acquire(blocking=self._known is None):
             try:
                 if self._due():
@@ -83,10 +92,32 @@ class ProviderRuns:
 
     def _refresh(self, ctx: Any, experiment_id: str) -> None:
         start = time.monotonic()
-        answer = self._provider.list_tensors(ctx, experiment_id=experiment_id, plugin_name=PLUGIN_NAME)
+        listing = self._list(ctx, experiment_id)
         took = time.monotonic() - start
-        listing = self._listing = {name: _listed(series) for name, series in sorted(answer.items())}
-        read = self._reader(ctx, experiment_id)
+        if listing is not None:
+            self._follow(listing, self._reader(ctx, experiment_id))
+        self._next = time.monotonic() + max(FRESH_SECONDS, REST * took)
+
+    def _list(self, ctx: Any, experiment_id: str) -> Mapping[str, Mapping[Tag, Listed]] | None:
+        """What there is; None where the provider could not say so just now, and what is known still holds."""
+        try:
+            answer = self._provider.list_tensors(ctx, experiment_id=experiment_id, plugin_name=PLUGIN_NAME)
+        except errors.PublicError:
+            raise
+        except Exception as error:
+            if not self._known:
+                raise
+            if self._unlisted is None:
+                logger.warning("gradclip could not list its records, and shows those of before", exc_info=True)
+            why = f"{type(error).__name__}: {error}"[:MOST_WHY]
+            self._unlisted = f"what is new since was not read, because TensorBoard could not list it, {why}"
+            return None
+        self._unlisted = None
+        return {name: _listed(series) for name, series in sorted(answer.items())}
+
+    def _follow(self, listing: Mapping[str, Mapping[Tag, Listed]], read: ReadTags) -> None:
+        """Read what is new of what was listed."""
+        self._listing = listing
         self._sources = {name: self._source(name, listed, read) for name, listed in listing.items()}
         self._take(listing, read)
         sampled = [n for n, source in self._sources.items() if not self._safely(n, source.usable, otherwise=False)]
@@ -100,7 +131,6 @@ class ProviderRuns:
         recorded = {n: self._safely(n, source.recorded, otherwise=None) for n, source in self._sources.items()}
         self._known = {name: each for name, each in recorded.items() if each is not None}
         self._tell()
-        self._next = time.monotonic() + max(FRESH_SECONDS, REST * took)
 
     def _safely(self, name: str, ask: Callable[[], Answered], otherwise: Answered) -> Answered:
         """What a source of a run answers; whatever it raises is that run's problem, and in the log once."""

@@ -105,7 +105,7 @@ def test_shares_sum_to_one_over_what_is_finite(seed: int) -> None:
         np.testing.assert_allclose(share, wanted, rtol=1e-12)
 
 
-def test_the_largest_are_those_with_the_largest_mean_share_in_the_models_order() -> None:
+def test_the_first_are_those_with_the_largest_mean_share_and_of_equal_ones_those_listed_first() -> None:
     rng = np.random.default_rng(0)
     windows = []
     for first in range(0, 100, 10):
@@ -115,6 +115,8 @@ def test_the_largest_are_those_with_the_largest_mean_share_in_the_models_order()
         windows.append(Window(first, first + 9, 10 + first, rows))
     squares = np.nan_to_num(np.stack([w.rows["norm_before_mean"] for w in windows]).astype(float)) ** 2
     mean = ((squares / squares.sum(axis=1)[:, None]) * [[w.steps] for w in windows]).sum(axis=0)
-    assert heatmap.largest(windows, 7).tolist() == sorted(np.argsort(-mean)[:7].tolist())
-    assert heatmap.largest(windows, 30).tolist() == list(range(30))
-    assert heatmap.largest([], 5).tolist() == []
+    assert heatmap.by_share(windows).tolist() == np.argsort(-mean).tolist()
+    for window in windows:
+        window.rows["norm_before_mean"][[3, 8, 20]] = 0.0
+    assert heatmap.by_share(windows).tolist()[-3:] == [3, 8, 20]
+    assert heatmap.by_share([]).tolist() == []

@@ -215,6 +215,40 @@ def test_whichever_module_cannot_be_imported_tensorboard_is_told_in_one_line() -
     assert done.stdout.strip() == "all", done.stderr[-2000:]
 
 
+LOG = "gradclip is not available"
+NEEDED = ("numpy", "google_crc32c", "werkzeug", "google.protobuf")
+"""Of others, what the plugin imports besides TensorBoard."""
+NOT_NEEDED = (
+    *("watchdog", "cryptography", "colorama", "markupsafe"),  # extras and parts of werkzeug
+    *("torch", "tensorflow", "keras", "jax", "lightning", "pytorch_lightning", "transformers", "accelerate"),
+    *("pandas", "scipy", "matplotlib", "rich"),
+)
+
+
+LACKING = [
+    *NEEDED[:2],
+    *(pytest.param(name, marks=pytest.mark.long) for name in NEEDED[2:]),
+    pytest.param(",".join(NOT_NEEDED), id="not needed"),
+]
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+def test_whatever_else_cannot_be_imported_tensorboard_starts(logdir: Path, tmp_path: Path, lacking: str) -> None:
+    """By modules of ours alone: without some of it there is no TensorBoard either."""
+    logs = tmp_path / "logs"
+    logs.symlink_to(logdir)
+    with tensorboard(logs, start=(sys.executable, PROGRAM, "lacks", lacking)) as address:
+        assert get(address, "plugin/scalars/tags")[0] == 200
+        listing = json.loads(get(address, "plugins_listing")[1])
+        assert listing["scalars"]["enabled"]
+        assert ("gradclip" in listing) == (lacking not in NEEDED)
+        if lacking not in NEEDED:
+            wait_for_recorded(address)
+            assert [get(address, f"plugin/gradclip/{question}")[0] for question in QUESTIONS] == [200] * len(QUESTIONS)
+    (log,) = [log.read_text() for log in tmp_path.glob("tensorboard-*.log")]
+    assert (log.count(LOG), log.count(f"no module named {lacking}")) == ((1, 1) if lacking in NEEDED else (0, 0))
+
+
 def _raise(*_: Any, **__: Any) -> NoReturn:
     raise RuntimeError("injected")
 

@@ -10,15 +10,19 @@ from werkzeug.test import Client
 
 from tb_gradclip.core import framing
 from tb_gradclip.core.alert import Alert
+from tb_gradclip.core.counted import HistogramCounts
+from tb_gradclip.core.histogram import count as count_of
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.plugin import answers
+from tb_gradclip.plugin import answers, limits
 from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.figures import MOST_DTYPES
 from tb_gradclip.storage.write import EventFile
 from tests.logs import START, write_run
 from tests.plugin.server import serve
+from tests.plugin.wire import decode_windows
+from tests.scalars import points, write_scalars
 from tests.trust.damage import records, write_records
 
 
@@ -53,6 +57,87 @@ def test_an_answer_has_so_many_points_and_no_more(client: Client) -> None:
         "ask for fewer runs, columns or `points`"
     )
     assert client.get(f"/series?{runs}&{columns}&points=6000").status_code == 404  # no such runs
+
+
+def long_name(i: int) -> str:
+    return f"layer{i:06}." + "w" * 10_000
+
+
+def test_names_of_ten_thousand_characters_are_listed_as_far_as_they_fit(tmp_path: Path) -> None:
+    """And what is listed can be asked by: it is the whole name."""
+    count, steps = 2_500, 32
+    names = [long_name(i) if i % 4 else f"short{i:06}" for i in range(count)]
+    book = Recorder(EventFile(tmp_path / "run"), framework="f" * 10**5, library="a", parameters=parameters(names))
+    norms = np.ones((steps, count), np.float32)
+    norms[:, 2001::100] = 50  # long names with the largest shares
+    axis, ones = np.arange(steps), np.ones(steps)
+    joint = np.linalg.norm(norms, axis=1)
+    book.add_histogram(HistogramCounts(0, np.stack([count_of(np.ones(4, np.float32))] * count)))
+    book.add_steps(Measurements(Rule("global_norm", 1.0), axis, START + axis, ones, ones, joint, norms, None))
+    departures = tuple((name, 1) for name in names[1::4][:32])
+    alerts = [
+        Alert(i, "spike", "error", "m", names[1], START, departures=departures if i % 2 else departures[:3])
+        for i in range(steps)
+    ]
+    book._write_alerts(alerts, steps, START)
+    book.close()
+    client = serve(tmp_path)
+    answer = client.get("/runs")
+    assert len(answer.data) < 7 << 20
+    (run,) = answer.json["runs"]
+    assert sum(map(len, run["parameters"])) <= limits.MOST_OF_NAMES
+    assert run["parameters_left_out"] == count - len(run["parameters"])
+    assert run["parameters"] == [name for name in names if name in set(run["parameters"])]
+    lengths = [len(name) for name in run["parameters"]]
+    assert lengths[-1] < 100 < max(lengths)  # short ones fit where long ones do not any more
+    assert len(run["framework"]) == answers.MOST_TEXT + 1
+    for alert in run["alerts"]:
+        whole = len(alert["departures"]) == 3
+        assert alert["parameter"] == (names[1] if whole else names[1][: answers.MOST_TEXT] + "…")
+        assert [name for name, _ in alert["departures"]] == (
+            names[1:12:4] if whole else [name[: answers.MOST_TEXT] + "…" for name in names[1::4][:32]]
+        )
+    assert {len(alert["departures"]) for alert in run["alerts"]} == {3, 32}
+    body = client.get("/parameters?run=run").data
+    assert len(body) < 12 << 20
+    table = decode_windows(body)
+    assert sum(map(len, table["parameters"])) <= limits.MOST_OF_NAMES
+    assert table["left_out"] == count - len(table["parameters"])
+    assert {*names[2001::100]} <= set(table["parameters"])
+    long = next(name for name in run["parameters"] if len(name) > 10_000)
+    asked = client.get(f"/histogram?run=run&step=0&parameter={long}")
+    assert asked.json["parameter"] == long
+
+
+def test_alerts_whose_texts_are_long_are_fewer_in_the_list_of_runs(tmp_path: Path) -> None:
+    book = Recorder(EventFile(tmp_path / "run"), framework="a", library="a", parameters=parameters(["a"]))
+    one = np.ones(1)
+    book.add_steps(Measurements(Rule("none"), np.arange(1), one, one, one * np.nan, one, np.ones((1, 1)), None))
+    many = tuple((long_name(i), i) for i in range(8))
+    alerts = [Alert(i, "spike", "error", "m", long_name(0), START, departures=many) for i in range(300)]
+    book._write_alerts([Alert(0, "lint", "info", "m", finding="f", remedy="r"), *alerts], 0, 1.0)
+    book.close()
+    answer = serve(tmp_path).get("/runs")
+    told = answer.json["runs"][0]["alerts"]
+    steps = [alert["step"] for alert in told if alert["kind"] == "spike"]
+    assert steps == list(range(300 - len(steps), 300))  # the newest
+    assert len(steps) == answers.MOST_OF_ALERTS // (9 * len(long_name(0)) + 1)
+    assert len(answer.data) < 5 << 20
+
+
+def test_tags_of_scalars_are_offered_for_the_loss_as_far_as_they_fit(tmp_path: Path) -> None:
+    tags = ["loss", "x" * 10**6 + "/loss", *(f"{i}" + "x" * 10_000 + "/loss" for i in range(50))]
+    write_scalars(tmp_path / "run", {tag: points([2.0, 1.0]) for tag in tags})
+    client = serve(tmp_path)
+    answer = client.get("/runs")
+    loss = answer.json["runs"][0]["loss"]
+    assert (loss["tag"], len(loss["choices"])) == ("loss", 10)
+    assert len(answer.data) < 1 << 18
+    assert client.get(f"/runs?loss={loss['choices'][9]}").json["runs"][0]["loss"]["tag"] == loss["choices"][9]
+
+
+def parameters(names: list[str]) -> list[Parameter]:
+    return [Parameter(name, (4,)) for name in names]
 
 
 def large_model(logdir: Path, parameters: int, steps: int = 32) -> None:

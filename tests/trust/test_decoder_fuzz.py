@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import struct
-import sys
 import tracemalloc
 import zlib
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tb_gradclip.core import framing, histogram_record, schema
@@ -24,9 +22,7 @@ from tb_gradclip.core.schema import Tag
 from tb_gradclip.storage.events import Shard, read_events
 from tb_gradclip.storage.read import RunBuilder, UnreadableHistogramError
 from tests.trust.damage import ATTEMPT, NAMES, bytes_changed, mutants, records, write_records
-
-ROOM = 1 << 30
-"""Bytes that a fuzzing test may take beyond what the process has: a fifth of what the largest headers ask for."""
+from tests.trust.fuzzing import CASES, MORE_CASES, little_memory, many
 
 DECODERS: dict[str, Any] = {
     "run": schema.decode_run,
@@ -41,19 +37,8 @@ DECODERS: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _little_memory() -> Iterator[None]:
-    """Who asks for gigabytes gets a `MemoryError`, which no decoder turns into anything else."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if pages:
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def many(long: bool, cases: int, more: int) -> Any:
-    """So many examples, or more in the long form."""
-    quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
-    return settings(max_examples=more if long else cases, deadline=None, suppress_health_check=quiet, database=None)
+    with little_memory():
+        yield
 
 
 def check_used(run: Any) -> None:
@@ -71,7 +56,7 @@ def check_used(run: Any) -> None:
 def test_a_changed_record_is_decoded_or_refused(long: bool) -> None:
     seen = {"decoded": 0, "refused": 0}
 
-    @many(long, 250, 8000)
+    @many(long, CASES, MORE_CASES)
     @given(mutants())
     def check(mutant: tuple[str, bytes]) -> None:
         kind, frame = mutant
@@ -83,6 +68,7 @@ def test_a_changed_record_is_decoded_or_refused(long: bool) -> None:
             seen["decoded"] += 1
 
     check()
+    assert sum(seen.values()) >= (MORE_CASES if long else CASES)
     assert min(seen.values()) > 10  # else the changes are too small, or too large, to find anything
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, Frame, Locator
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 import tb_gradclip
+from tb_gradclip.cli import main
 from tb_gradclip.core.checked import printable
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.plugin.export import FORMULA
@@ -21,9 +22,10 @@ from tb_gradclip.recorder import Recorder
 from tb_gradclip.storage.write import EventFile
 from tests.browser.conftest import WATCH_POLICY, Dashboard, complain
 from tests.plugin.server import serve
+from tests.scalars import diverging_loss, points, write_scalars
 from tests.tensorboard import tensorboard, wait_for_steps
 from tests.test_recorder import measured
-from tests.trust.hostile import RUNS, SCRIPTS, TEXTS, write_hostile
+from tests.trust.hostile import ATTACK, LONG, RUNS, SCRIPTS, TEXTS, write_hostile
 
 STEPS = 300
 SHOWN = [printable(text) for text in TEXTS]
@@ -35,7 +37,11 @@ ACTIVE = (
     "script:not([type=module]), img, iframe, object, embed, link, foreignObject, .injected, "
     "a[href]:not([download]), base:not([href='plugin/gradclip/'])"
 )
-INJECTED = """active => [...document.querySelectorAll(active)]
+REPORT = "#gradclip-report, link[rel=icon][href='data:,']"
+"""What the page of a report has itself."""
+
+INJECTED = """([active, own]) => [...document.querySelectorAll(active)]
+  .filter(element => !own || !element.matches(own))
   .concat([...document.querySelectorAll("*")].filter(e => e.getAttributeNames().some(name => name.startsWith("on"))))
   .map(element => element.outerHTML.slice(0, 200))"""
 
@@ -94,12 +100,12 @@ def dashboard(browser: Browser, board: str) -> Iterator[Dashboard]:
     page.close()
 
 
-def check_inert(dashboard: Dashboard) -> None:
-    """Nothing ran, nothing was injected, nobody complained, and the page stands as it should."""
+def check_inert(dashboard: Dashboard, own: str = "") -> None:
+    """Nothing ran, nothing was injected beside its `own`, nobody complained, and the page stands as it should."""
     assert [frame.evaluate("() => window.attacked ?? null") for frame in dashboard.page.frames] == [None] * len(
         dashboard.page.frames
     )
-    assert dashboard.frame.evaluate(INJECTED, ACTIVE) == []
+    assert dashboard.frame.evaluate(INJECTED, [ACTIVE, own]) == []
     assert dashboard.frame.evaluate(SPILLED) == []
     assert dashboard.frame.evaluate(BROKEN) == []
     # that an alert has no flight, as none of those made up have, is the browser's to say as well as ours
@@ -229,7 +235,7 @@ def test_files_hold_them_as_text(dashboard: Dashboard, board: str, long: bool) -
 def test_scalars_with_such_tags_are_offered_as_losses_and_are_only_text(browser: Browser, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     sink = EventFile(logs / "run")
-    tags = [f"{printable(text)[:500]}/loss" for text in TEXTS]
+    tags = [f"{printable(text)}/loss" for text in TEXTS]
     for step in range(20):
         values = [Summary.Value(tag=tag, simple_value=2.0 + step) for tag in dict.fromkeys(tags)]
         sink.add(Summary(value=values), step, 1.7e9 + step)
@@ -248,11 +254,77 @@ def test_scalars_with_such_tags_are_offered_as_losses_and_are_only_text(browser:
         values = [value for value in options if value]
         assert set(values) <= set(tags)
         assert len(values) > 20
-        for value in values[:7]:
+        assert max(map(len, values)) > 10_000
+        for value in [*values[:7], *(value for value in values if len(value) > 1000)]:
             choice.select_option(value)
             page.wait_for_timeout(150)
             check_inert(dashboard)
         dashboard.leave()
+
+
+LOSSES = {f"scalar{place}": f"{printable(text)}/loss" for place, text in enumerate([*TEXTS[:3], SCRIPTS[0], *LONG])}
+"""Tags of scalars by run: markup, a control of direction, ten thousand characters."""
+
+
+class Report(Dashboard):
+    """A report instead of the tab."""
+
+    @property
+    def frame(self) -> Frame:
+        """The page itself."""
+        return self.page.main_frame
+
+
+@pytest.fixture
+def report(browser: Browser, tmp_path: Path, long: bool) -> Iterator[Report]:
+    """Of runs of such names with such parameters and alerts, and of some that have one scalar each with such a tag."""
+    logs, out = tmp_path / "logs", tmp_path / "report.html"
+    for name in RUNS if long else FEW[:3]:
+        write_hostile(logs, name, STEPS)
+    for name, tag in LOSSES.items():
+        write_scalars(logs / name, {tag: points(diverging_loss())})
+    assert main(["report", str(logs), "--out", str(out)]) == 0
+    assert ATTACK not in out.read_text(encoding="utf-8")
+    context = browser.new_context(offline=True, viewport={"width": 1300, "height": 1300})
+    page = context.new_page()
+    page.add_init_script(WATCH_POLICY)
+    report, asked = Report(page), []
+    page.on("dialog", lambda dialog: (report.complaints.append("a dialog"), dialog.dismiss())[1])
+    page.on("console", lambda message: report.complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: report.complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(out.as_uri())
+    page.get_by_test_id("chart-loss").wait_for()
+    yield report
+    assert asked == [out.as_uri()]
+    context.close()
+
+
+def test_a_report_shows_them_as_text(report: Report, long: bool) -> None:
+    frame, runs = report.frame, RUNS if long else FEW[:3]
+    rows = frame.get_by_test_id("parameter-row")
+    rows.first.wait_for()
+    names = [row.get_attribute("data-run") for row in frame.get_by_test_id("run").all()]
+    assert sorted(names) == sorted([*runs, *LOSSES])
+    assert [row.get_attribute("data-parameter") for row in rows.all()] == SHOWN
+    assert [row.locator("th").text_content() for row in rows.all()] == SHOWN
+    check_inert(report, REPORT)
+    for name in ("chart-loss", "chart-norm", "chart-parameters"):
+        report.hover(name, 0.6)
+        check_inert(report, REPORT)
+    frame.get_by_test_id("lint").first.locator("button").click()
+    frame.get_by_test_id("findings").wait_for()
+    check_inert(report, REPORT)
+    for name in (SHOWN[1], SHOWN[8], *map(printable, SCRIPTS[:5]), SHOWN[-1]):
+        by_name(rows, name, "data-parameter").locator("button").click()
+        assert frame.get_by_test_id("picked").get_attribute("data-parameter") == name
+        check_inert(report, REPORT)
+    alerts = frame.get_by_test_id("alert")
+    assert alerts.count() > 20  # as many of them as the file has room for
+    for place in range(0, alerts.count(), 5):
+        alerts.nth(place).click()
+        frame.get_by_test_id("blame").wait_for()
+        check_inert(report, REPORT)
 
 
 def test_halves_of_characters_stop_no_recording(tmp_path: Path) -> None:

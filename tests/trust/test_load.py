@@ -18,6 +18,10 @@ from tests.usage import needs_proc, usage
 from tests.viewers import COLUMNS, Answer, hurry, stay, view
 
 STEPS = 20_000
+MOST_SECONDS = 1.0
+"""That 99 of 100 requests of fifty pages may take."""
+GROWTH = 64 << 20
+"""Bytes that a minute of fifty pages may add once everything was looked at: from one to the next it was 7 MB."""
 ROUTES = {"index.js", "runs", "series", "histogram", "histograms", "parameters", "what_if"}
 
 
@@ -103,6 +107,9 @@ def test_fifty_pages_on_long_runs_for_a_minute(tmp_path: Path) -> None:
         before = usage(pid)
         answers = view(address, 50, stay(60, 10, 10, 60))
         after = usage(pid)
-    print(f"p99 {np.percentile([answer.seconds for answer in answers], 99):.2f} s of {len(answers)} requests")
+    p99, growth = float(np.percentile([answer.seconds for answer in answers], 99)), after.own - before.own
+    print(f"p99 {p99:.2f} s of {len(answers)} requests, {growth / 2**20:.1f} MB more")
     assert failed(answers) == []
-    assert after.own - before.own < 256 << 20
+    assert {answer.route for answer in answers} == ROUTES
+    assert p99 < MOST_SECONDS
+    assert growth < GROWTH

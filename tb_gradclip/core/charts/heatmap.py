@@ -83,15 +83,12 @@ def shares(norms: Floats) -> Floats:
     return result
 
 
-def largest(windows: Sequence[Window], most: int) -> NDArray[np.int64]:
-    """Places of the parameters with the largest mean share over all steps, at most `most`, ascending.
+def by_share(windows: Sequence[Window]) -> NDArray[np.int64]:
+    """Places of all parameters, that with the largest mean share over all steps first.
 
-    A share that is NaN counts as 0. Of equal ones those listed first are taken.
+    A share that is NaN counts as 0. Of equal ones those listed first come first.
     """
-    parameters = len(windows[0].rows) if windows else 0
-    if parameters <= most:
-        return np.arange(parameters)
-    total = np.zeros(parameters)
+    total = np.zeros(len(windows[0].rows) if windows else 0)
     for window in windows:
         total += window.steps * np.nan_to_num(shares(window.rows["norm_before_mean"].astype(np.float64)))
-    return np.sort(np.argsort(-total, kind="stable")[:most])
+    return np.argsort(-total, kind="stable")
