@@ -200,8 +200,9 @@ export class TimeChart {
     const plotHeight = this.height - this.top - INSETS.bottom;
     let used = 0;
     for (const line of lines.length <= MOST_DOTS && cursor !== null ? lines : []) {
-      const row = rowAt(line, cursor as number);
-      const [left, value] = [line.x[row], line.y[row]];
+      const { x, y } = line.said ?? line;
+      const row = rowAt({ x, y }, cursor as number);
+      const [left, value] = [x[row], y[row]];
       if (left === undefined || value === undefined || !Number.isFinite(value)) continue;
       const [across, up] = [shareOf(data.xRange, left), this.heightOf(value)];
       if (!(across >= 0 && across <= 1 && up >= 0 && up <= 1)) continue;

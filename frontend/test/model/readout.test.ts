@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { rowAt, sortedReadout } from "../../src/model/readout";
+import { rowAt, sortedReadout, stepWords } from "../../src/model/readout";
 
 const line = { x: Float64Array.of(10, 20, 30), y: Float64Array.of(1, 2, 3) };
 
@@ -23,4 +23,14 @@ it("sortedReadout puts NaN and large values first and counts what it cuts", () =
   ]);
   const cut = sortedReadout(rows, 3);
   expect([cut.shown.length, cut.more]).toEqual([2, 3]);
+});
+
+it("stepWords names steps that the title does not", () => {
+  expect([stepWords([7], 7), stepWords([7, 7], 7), stepWords([7], null)]).toEqual([
+    "",
+    "",
+    "step 7",
+  ]);
+  expect(stepWords([7, 1234], 7)).toBe("step 7\nstep 1,234");
+  expect(stepWords([8, 8], 7)).toBe("step 8");
 });
