@@ -96,6 +96,25 @@ def test_a_marker_of_the_loss_chart_selects_its_alert(dashboard: Dashboard, boar
     assert "broken" in dashboard.frame.get_by_test_id("parameters-words").inner_text()
 
 
+def test_a_chip_of_the_health_table_opens_its_alert_though_charts_do_not_mark_it(
+    dashboard: Dashboard, tmp_path: Path
+) -> None:
+    book = recorder(tmp_path / "logs" / "changes")
+    for first in range(0, 4000, 100):
+        book.add_steps(measured(first, [2.0] * 100, threshold=2.0 if first < 2000 else 1.0))  # of a norm of 1.4
+    book.close()
+    with tensorboard(tmp_path / "logs") as address:
+        dashboard.page.goto(f"{address}#gradclip")
+        chip = dashboard.frame.get_by_test_id("health-row").get_by_role("button", name="clip rate changed")
+        chip.click()
+        dashboard.chart("blame").wait_for()
+        dashboard.page.wait_for_timeout(800)
+        assert entry(dashboard, "regime").get_attribute("aria-pressed") == "true"
+        left, right = shown(dashboard)
+        assert right - left < 100
+        dashboard.leave()
+
+
 def test_alerts_are_reached_and_selected_with_the_keyboard(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
     everything = alerts(dashboard)
