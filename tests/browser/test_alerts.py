@@ -96,6 +96,45 @@ def test_a_marker_of_the_loss_chart_selects_its_alert(dashboard: Dashboard, boar
     assert "broken" in dashboard.frame.get_by_test_id("parameters-words").inner_text()
 
 
+FOCUSED = """() => [document.activeElement.dataset.testid ?? document.activeElement.tagName,
+    document.activeElement.getAttribute("aria-label") ?? ""]"""
+
+
+def test_the_focus_stays_with_the_alert_whose_marker_was_pressed_and_else_in_the_chart(
+    dashboard: Dashboard, board: str
+) -> None:
+    dashboard.open(board)
+    dashboard.chart("chart-loss").get_by_test_id("marker").nth(1).focus()
+    dashboard.frame.get_by_test_id("tooltip").wait_for()
+    dashboard.page.keyboard.press("Enter")
+    dashboard.chart("chart-blame").wait_for()
+    dashboard.page.wait_for_timeout(800)
+    assert dashboard.chart("chart-loss").get_by_test_id("marker").count() == 1
+    name, label = dashboard.frame.evaluate(FOCUSED)
+    assert (name, label[:4]) == ("marker", "NaN.")
+    assert dashboard.frame.get_by_test_id("tooltip").count() == 0  # the charts show what was pinned
+    dashboard.frame.get_by_test_id("close-alert").click()
+    dashboard.chart("chart-loss").get_by_test_id("marker").nth(0).focus()
+    dashboard.hover("chart-loss", 0.9)
+    dashboard.page.keyboard.down("Control")
+    for _ in range(6):
+        dashboard.page.mouse.wheel(0, -200)
+    dashboard.page.keyboard.up("Control")
+    dashboard.until(lambda: dashboard.chart("chart-loss").get_by_test_id("marker").count() == 0)
+    assert dashboard.frame.evaluate(FOCUSED)[0] == "chart-loss"
+
+
+def test_markers_of_the_timeline_show_alerts_and_promise_nothing(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    entry(dashboard, "spike").click()
+    marker = dashboard.chart("chart-blame").get_by_test_id("marker")
+    marker.wait_for()
+    assert marker.get_attribute("role") == "img"
+    assert f"Step {SPIKE:,}, clipped." in (marker.get_attribute("aria-label") or "")
+    assert "Press" not in (marker.get_attribute("aria-label") or "")
+    assert dashboard.chart("chart-blame").locator("button, [tabindex]").count() == 0
+
+
 def test_a_chip_of_the_health_table_opens_its_alert_though_charts_do_not_mark_it(
     dashboard: Dashboard, tmp_path: Path
 ) -> None:

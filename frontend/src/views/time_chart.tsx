@@ -56,9 +56,10 @@ function mountTimeChart(
     height,
     label,
     gestures: gesturesOf(name),
-    markers: name === "loss",
-    onMarkerHover: pointAtMarker,
-    onMarkerPress: (pressed) => openAlerts(pressed.items),
+    markers: name === "loss" && {
+      onHover: pointAtMarker,
+      onPress: (pressed) => openAlerts(pressed.items),
+    },
     onLimit: chooseThreshold,
     onWidth: (pixels) => (plotWidth.value = pixels),
   });
