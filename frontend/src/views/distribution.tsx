@@ -10,6 +10,7 @@ import { histogramTable } from "../model/histogram_table";
 import { csvText } from "../model/table";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
 import { openAlert } from "../state/alerts";
+import { takeBack } from "../state/cursor";
 import { colourOf } from "../state/points";
 import { hasParameterDistributions } from "../state/report";
 import {
@@ -106,7 +107,7 @@ function Shown({ shown }: { readonly shown: Histogram }) {
       </p>
       <MountChart
         testId="chart-distribution"
-        label="Distribution of gradients: arrow keys go to the previous and next recorded step"
+        label="Distribution of gradients: arrow keys go to the previous and next recorded step, Escape takes the pin away, then the zoom"
         focusable
         mount={mountDistribution}
       />
@@ -210,6 +211,7 @@ function mountDistribution(element: HTMLElement): () => void {
   const keys = (event: KeyboardEvent): void => {
     if (event.key === "ArrowLeft") go(answer.peek()?.previous_step);
     else if (event.key === "ArrowRight") go(answer.peek()?.next_step);
+    else if (event.key === "Escape") takeBack();
     else return;
     event.preventDefault();
   };
