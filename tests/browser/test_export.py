@@ -174,7 +174,7 @@ def test_without_a_clipboard_everything_is_copied_in_the_old_way_and_says_so(
     for name in ("copy-health", "copy-code"):
         button = dashboard.frame.get_by_test_id(name)
         button.click()
-        dashboard.until(lambda button=button: button.inner_text() == "copied")
+        dashboard.frame.locator(f"[data-testid={name}]", has_text=re.compile("^copied$")).wait_for()
         assert dashboard.frame.evaluate("() => window.taken")
         assert button.evaluate("e => e === document.activeElement")
     assert dashboard.frame.evaluate("() => window.taken") == dashboard.frame.get_by_test_id("code").inner_text()
