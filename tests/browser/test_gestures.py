@@ -47,6 +47,12 @@ def test_arrow_keys_and_buttons_go_through_recorded_distributions(dashboard: Das
     dashboard.chart("chart-distribution").focus()
     dashboard.page.keyboard.press("ArrowRight")
     dashboard.until(lambda: shown_step(dashboard) == 4900)
+    dashboard.page.keyboard.press("Shift+ArrowLeft")
+    dashboard.until(lambda: shown_step(dashboard) == 4400)
+    for _ in range(2):
+        dashboard.page.keyboard.press("Shift+ArrowRight")
+        dashboard.page.wait_for_timeout(600)
+    assert shown_step(dashboard) == 4950  # the last one
 
 
 def test_control_and_the_wheel_zoom_around_the_pointer_and_a_plain_wheel_scrolls(
