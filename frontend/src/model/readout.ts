@@ -44,3 +44,18 @@ export function stepWords(steps: readonly number[], titled: number | null): stri
   if (named.every((step) => step === titled)) return "";
   return named.map((step) => `step ${integer(step)}`).join("\n");
 }
+
+/** Rows that are said aloud: more take longer than one listens. */
+const MOST_SPOKEN = 4;
+
+/** A tooltip as sentences: its title, its first rows and how many there are besides. */
+export function spokenWords({
+  title,
+  shown,
+  more,
+}: Readout<string> & { readonly title: string }): string {
+  const said = shown.slice(0, MOST_SPOKEN).map((row) => row.replaceAll("\n", ", "));
+  const left = more + shown.length - said.length;
+  if (said.length === 0) return `${title}: nothing recorded here`;
+  return `${title}: ${said.join("; ")}${left > 0 ? `; and ${integer(left)} more` : ""}`;
+}

@@ -90,7 +90,7 @@ export function stepCursor(chart: ChartName, pixels: number): void {
   const pixel = (high - low) / Math.max(plotWidth.value, 1);
   const unit = axis.value === "step" ? Math.max(1, Math.round(pixel)) : pixel;
   const from = cursor.value?.x ?? pinX.value ?? (low + high) / 2;
-  cursor.value = { x: clamp(from + pixels * unit, low, high), chart };
+  cursor.value = { x: clamp(from + pixels * unit, low, high), chart, byKey: true };
 }
 
 /** Pixels around the pin that are pressed to take it away: on a long run no pointer meets a step twice. */

@@ -3,7 +3,7 @@
 import { computed } from "@preact/signals";
 import type { Column } from "../api";
 import { duration, integer, moment, number, percent, percentRange, plural } from "../model/format";
-import { rowAt, sortedReadout, stepWords, type Readout } from "../model/readout";
+import { rowAt, sortedReadout, spokenWords, stepWords, type Readout } from "../model/readout";
 import { groupLines, type GroupColumn } from "./group_lines";
 import { colourOf, points, type Points } from "./points";
 import { seams } from "./chart_data";
@@ -50,6 +50,16 @@ export const readout = computed<
       return [{ run: run.name, colour: colourOf(run), value, text, detail: quiet }];
     });
   return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x), resumed: resumedNear(at.x) };
+});
+
+/** What is said aloud where keys moved the cursor: a pointer moves too fast, and its user sees. */
+export const spokenReadout = computed(() => {
+  const now = cursor.value?.byKey ? readout.value : null;
+  if (!now) return "";
+  return spokenWords({
+    ...now,
+    shown: now.shown.map(({ run, text, detail }) => [run, text, detail].filter(Boolean).join(" ")),
+  });
 });
 
 /** Runs that a later writer went on with about here, each once. */

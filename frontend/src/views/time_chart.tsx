@@ -25,7 +25,7 @@ import { cursor, plotWidth, shownRange, zoomTo, type ChartName } from "../state/
 import { chooseThreshold } from "../state/what_if";
 import { MountChart } from "./mount_chart";
 import { PIN_KEYS } from "./step_gestures";
-import { Tooltip } from "./tooltip";
+import { Spoken, Tooltip } from "./tooltip";
 
 interface ChartProps {
   readonly name: ChartName;
@@ -44,6 +44,7 @@ export function Chart({ name, label, data, height }: ChartProps) {
         mount={(element) => mountTimeChart(element, name, label, data, height)}
       />
       <Tooltip chart={name} />
+      <Spoken chart={name} />
     </div>
   );
 }

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULTS } from "../../src/model/link";
 import { lossChart } from "../../src/state/chart_data";
-import { hover } from "../../src/state/cursor";
-import { readout } from "../../src/state/readout";
+import { hover, stepCursor } from "../../src/state/cursor";
+import { readout, spokenReadout } from "../../src/state/readout";
 import { applySettings } from "../../src/state/settings";
 import { cursor, plotWidth, runs, series, setAxis, smoothing } from "../../src/state/signals";
 import { lines, run } from "./fixtures";
@@ -92,6 +92,15 @@ describe("readout", () => {
       const { x, y } = dots[0]?.said ?? { x: [], y: [] };
       expect([x[5], y[5], readout.value?.shown[0]?.value]).toEqual([50, 2, 2]);
     }
+  });
+
+  it("is said aloud where keys moved the cursor, and not under a pointer", () => {
+    hover("norm", 0);
+    expect(spokenReadout.value).toBe("");
+    stepCursor("loss", 1);
+    expect(spokenReadout.value).toBe("Step 1: b 5 step 0; a 4 step 0");
+    hover("loss", 0.5);
+    expect(spokenReadout.value).toBe("");
   });
 
   it("says where a run was resumed, on each axis, and in words near by", () => {
