@@ -23,7 +23,7 @@ export interface ParameterWindows {
   readonly nonfinite: Uint32Array;
 }
 
-/** Norms before clipping at every step around an alert, one array for each parameter. */
+/** Norms before clipping at every step around an alert, one array for each parameter; no steps where none were kept. */
 export interface Flight {
   readonly run: string;
   readonly step: number;

@@ -29,17 +29,30 @@ export async function pngOf(svg: string, scale = 2): Promise<Blob> {
   }
 }
 
-/** Puts a text on the clipboard. Pages that did not come over HTTPS or from this machine know only the old way. */
+/**
+ * Puts a text on the clipboard. Pages that did not come over HTTPS or from this machine have none, and a frame may be
+ * denied it: then in the old way, which takes what is selected. Throws where neither is allowed.
+ */
 export async function copy(text: string): Promise<void> {
   // Typed as always there, which it is not.
   const clipboard = navigator.clipboard as Clipboard | undefined;
-  if (clipboard) return clipboard.writeText(text);
+  try {
+    if (clipboard) return await clipboard.writeText(text);
+  } catch {
+    // Denied.
+  }
+  if (!copySelected(text)) throw new Error("The browser does not let this page copy.");
+}
+
+function copySelected(text: string): boolean {
   const field = document.createElement("textarea");
   const focused = document.activeElement;
   field.value = text;
+  field.className = "unseen";
   document.body.append(field);
   field.select();
-  document.execCommand("copy");
+  const done = document.execCommand("copy");
   field.remove();
-  if (focused instanceof HTMLElement) focused.focus();
+  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+  return done;
 }

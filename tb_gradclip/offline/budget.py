@@ -222,7 +222,7 @@ def _flights(name: str, alerts: list[dict[str, Any]], questions: Questions, room
     steps = [alert["step"] for alert in sorted(blamed, key=lambda alert: alert["severity"] != "error")]
     for step in list(dict.fromkeys(steps))[:MOST_FLIGHTS]:
         body = questions.ask("flight", run=name, step=step)
-        if body is None:
+        if body is None or framing.unpack(body)[0]["rows"] == 0:
             continue
         answer = package.of_flight(name, step, body)
         if answers and answer.size > room:

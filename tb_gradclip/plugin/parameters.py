@@ -74,18 +74,20 @@ def _block(numbers: NDArray[Any], dtype: DTypeLike) -> bytes:
 
 
 def flight_body(recorded: Recorded, step: int) -> bytes:
-    """The binary body of the `flight` route.
+    """The binary body of the `flight` route, without rows of an alert that no norms were kept around.
 
     Raises:
-      KeyError: the run has no norms of that step.
+      KeyError: the run has no norms of that step, and no alert there.
     """
     run = recorded.run
     flight = recorded.details.flight(step - BEFORE, step + AFTER, len(run.parameters))
     if step not in flight.steps:
-        raise KeyError(
-            f"run {run.name!r} has no norms of single steps around step {step}: they are kept around the first alerts "
-            "of a run only, and come a moment after an alert"
-        )
+        if not any(alert.step == step for alert in run.alerts):
+            raise KeyError(
+                f"run {run.name!r} has no norms of single steps around step {step}: they are kept around the first "
+                "alerts of a run only"
+            )
+        return framing.pack({"run": run.name, "step": step, "rows": 0, "parameters": [], "left_out": 0}, align=8)
     places = _shown(run, flight, step)
     header = {
         "run": run.name,

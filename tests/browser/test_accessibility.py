@@ -147,3 +147,21 @@ def test_nothing_moves_for_those_who_asked_for_that(dashboard: Dashboard, addres
         dashboard.page.goto(f"{address}#gradclip")
         dashboard.frame.get_by_test_id("loading").wait_for()
         assert dashboard.frame.evaluate(running) == least
+
+
+def test_values_at_a_cursor_that_keys_move_are_said_aloud(dashboard: Dashboard, address: str) -> None:
+    dashboard.open(address)
+    spoken = dashboard.frame.get_by_test_id("spoken-norm")
+    dashboard.hover("chart-norm", 0.4)
+    assert spoken.text_content() == ""
+    dashboard.chart("chart-norm").focus()
+    dashboard.page.keyboard.press("ArrowRight")
+    step = dashboard.cursor("chart-norm")
+    said = spoken.text_content() or ""
+    assert said.startswith(f"Step {step:,}: ")
+    assert all(f"{run} " in said for run in ("broken", "by_value", "clipped"))
+    assert spoken.get_attribute("role") == "status"
+    dashboard.page.keyboard.press("ArrowRight")
+    dashboard.until(lambda: (spoken.text_content() or "").startswith(f"Step {dashboard.cursor('chart-norm'):,}: "))
+    assert spoken.text_content() != said
+    assert grave_findings(dashboard.frame) == []

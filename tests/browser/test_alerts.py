@@ -96,6 +96,64 @@ def test_a_marker_of_the_loss_chart_selects_its_alert(dashboard: Dashboard, boar
     assert "broken" in dashboard.frame.get_by_test_id("parameters-words").inner_text()
 
 
+FOCUSED = """() => [document.activeElement.dataset.testid ?? document.activeElement.tagName,
+    document.activeElement.getAttribute("aria-label") ?? ""]"""
+
+
+def test_the_focus_stays_with_the_alert_whose_marker_was_pressed_and_else_in_the_chart(
+    dashboard: Dashboard, board: str
+) -> None:
+    dashboard.open(board)
+    dashboard.chart("chart-loss").get_by_test_id("marker").nth(1).focus()
+    dashboard.frame.get_by_test_id("tooltip").wait_for()
+    dashboard.page.keyboard.press("Enter")
+    dashboard.chart("chart-blame").wait_for()
+    dashboard.page.wait_for_timeout(800)
+    assert dashboard.chart("chart-loss").get_by_test_id("marker").count() == 1
+    name, label = dashboard.frame.evaluate(FOCUSED)
+    assert (name, label[:4]) == ("marker", "NaN.")
+    assert dashboard.frame.get_by_test_id("tooltip").count() == 0  # the charts show what was pinned
+    dashboard.frame.get_by_test_id("close-alert").click()
+    dashboard.chart("chart-loss").get_by_test_id("marker").nth(0).focus()
+    dashboard.hover("chart-loss", 0.9)
+    dashboard.page.keyboard.down("Control")
+    for _ in range(6):
+        dashboard.page.mouse.wheel(0, -200)
+    dashboard.page.keyboard.up("Control")
+    dashboard.until(lambda: dashboard.chart("chart-loss").get_by_test_id("marker").count() == 0)
+    assert dashboard.frame.evaluate(FOCUSED)[0] == "chart-loss"
+
+
+def test_markers_of_the_timeline_show_alerts_and_promise_nothing(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    entry(dashboard, "spike").click()
+    marker = dashboard.chart("chart-blame").get_by_test_id("marker")
+    marker.wait_for()
+    assert marker.get_attribute("role") == "img"
+    assert f"Step {SPIKE:,}, clipped." in (marker.get_attribute("aria-label") or "")
+    assert "Press" not in (marker.get_attribute("aria-label") or "")
+    assert dashboard.chart("chart-blame").locator("button, [tabindex]").count() == 0
+
+
+def test_a_chip_of_the_health_table_opens_its_alert_though_charts_do_not_mark_it(
+    dashboard: Dashboard, tmp_path: Path
+) -> None:
+    book = recorder(tmp_path / "logs" / "changes")
+    for first in range(0, 4000, 100):
+        book.add_steps(measured(first, [2.0] * 100, threshold=2.0 if first < 2000 else 1.0))  # of a norm of 1.4
+    book.close()
+    with tensorboard(tmp_path / "logs") as address:
+        dashboard.page.goto(f"{address}#gradclip")
+        chip = dashboard.frame.get_by_test_id("health-row").get_by_role("button", name="clip rate changed")
+        chip.click()
+        dashboard.chart("blame").wait_for()
+        dashboard.page.wait_for_timeout(800)
+        assert entry(dashboard, "regime").get_attribute("aria-pressed") == "true"
+        left, right = shown(dashboard)
+        assert right - left < 100
+        dashboard.leave()
+
+
 def test_alerts_are_reached_and_selected_with_the_keyboard(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
     everything = alerts(dashboard)
@@ -159,9 +217,7 @@ def test_of_many_alerts_two_hundred_are_listed_and_late_ones_say_why_they_have_n
         failed = dashboard.frame.get_by_test_id("no-timeline")
         failed.wait_for()
         assert "kept around the first alerts of a run only" in failed.inner_text()
-        assert any("404" in complaint for complaint in dashboard.complaints)  # the browser tells of that answer
-        dashboard.page.goto("about:blank")
-        dashboard.complaints.clear()
+        dashboard.leave()
 
 
 def test_a_distribution_that_was_counted_after_the_alert_is_shown_and_says_how_far(

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Route
 
 from tests.browser.conftest import TIME_CHARTS, Dashboard
+from tests.tensorboard import tensorboard
 
 ONE_RUN = ("distribution", "distribution-over-time", "what-if", "parameters")
 PANELS = (*(name.removeprefix("chart-") for name in TIME_CHARTS), "throttle", *ONE_RUN)
@@ -155,3 +156,38 @@ def test_values_of_the_health_table_are_copied_with_a_click_or_a_key(dashboard: 
     assert [line[0] for line in lines] == ["run", "broken", "by_value", "clipped"]
     assert {len(line) for line in lines} == {11}
     assert float(lines[3][2]) == pytest.approx(0.98, abs=0.05)
+
+
+# As of pages that came over plain HTTP, and of frames that are denied their clipboard. What the old way takes is noted.
+NO_CLIPBOARD = """
+Object.defineProperty(navigator, "clipboard", {value: %s});
+document.addEventListener("copy", event => { window.taken = event.target.value });
+"""
+
+
+@pytest.mark.parametrize("clipboard", ["undefined", "{writeText: () => Promise.reject(new Error('denied'))}"])
+def test_without_a_clipboard_everything_is_copied_in_the_old_way_and_says_so(
+    dashboard: Dashboard, board: str, tmp_path: Path, clipboard: str
+) -> None:
+    dashboard.page.add_init_script(NO_CLIPBOARD % clipboard)
+    dashboard.open(board)
+    for name in ("copy-health", "copy-code"):
+        button = dashboard.frame.get_by_test_id(name)
+        button.click()
+        dashboard.frame.locator(f"[data-testid={name}]", has_text=re.compile("^copied$")).wait_for()
+        assert dashboard.frame.evaluate("() => window.taken")
+        assert button.evaluate("e => e === document.activeElement")
+    assert dashboard.frame.evaluate("() => window.taken") == dashboard.frame.get_by_test_id("code").inner_text()
+    (tmp_path / "logs").mkdir()
+    with tensorboard(tmp_path / "logs") as address:
+        dashboard.page.goto(f"{address}#gradclip")
+        button = dashboard.frame.get_by_test_id("copy-example")
+        button.click()
+        dashboard.until(lambda: button.inner_text() == "copied")
+        assert "writer.step(loss)" in dashboard.frame.evaluate("() => window.taken")
+        dashboard.frame.evaluate("() => { document.execCommand = () => false }")
+        dashboard.until(lambda: button.inner_text() == "copy")
+        button.click()
+        dashboard.until(lambda: button.inner_text() == "press Ctrl+C")
+        assert "writer.step(loss)" in dashboard.frame.evaluate("() => document.getSelection().toString()")
+        dashboard.leave()

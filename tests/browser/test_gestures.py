@@ -47,6 +47,12 @@ def test_arrow_keys_and_buttons_go_through_recorded_distributions(dashboard: Das
     dashboard.chart("chart-distribution").focus()
     dashboard.page.keyboard.press("ArrowRight")
     dashboard.until(lambda: shown_step(dashboard) == 4900)
+    dashboard.page.keyboard.press("Shift+ArrowLeft")
+    dashboard.until(lambda: shown_step(dashboard) == 4400)
+    for _ in range(2):
+        dashboard.page.keyboard.press("Shift+ArrowRight")
+        dashboard.page.wait_for_timeout(600)
+    assert shown_step(dashboard) == 4950  # the last one
 
 
 def test_control_and_the_wheel_zoom_around_the_pointer_and_a_plain_wheel_scrolls(
@@ -128,3 +134,86 @@ def test_arrow_keys_move_the_cursor_of_every_chart_and_shift_ten_times_as_far(da
     assert len({dashboard.cursor(chart) for chart in TIME_CHARTS}) == 1
     dashboard.page.keyboard.press("Enter")
     dashboard.until(lambda: f"p.gradclip.step={start + one + ten}" in dashboard.page.url)
+
+
+def pinned(dashboard: Dashboard) -> int | None:
+    """The pinned step as the link has it, a moment later."""
+    dashboard.page.wait_for_timeout(500)
+    found = re.search(r"p\.gradclip\.step=(\d+)", dashboard.page.url)
+    return int(found[1]) if found else None
+
+
+def press(dashboard: Dashboard, name: str, share: float) -> None:
+    dashboard.hover(name, share)
+    dashboard.page.mouse.down()
+    dashboard.page.mouse.up()
+
+
+def test_a_pin_is_let_go_where_it_is_pressed_again_or_beside_it(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    for name in ("chart-norm", "chart-parameters"):
+        press(dashboard, name, 0.5)
+        assert pinned(dashboard) == dashboard.cursor(name)
+        press(dashboard, name, 0.7)
+        assert pinned(dashboard) == dashboard.cursor(name)
+        press(dashboard, name, 0.702)  # a pixel or two, which is several steps
+        assert pinned(dashboard) is None
+    dashboard.until(lambda: dashboard.frame.get_by_test_id("picked").count() == 1)  # the parameter stays picked
+    dashboard.frame.get_by_test_id("run").first.hover()
+    dashboard.until(lambda: shown_step(dashboard) == 4950)  # the newest
+
+
+def test_another_parameter_at_the_pinned_step_is_picked_and_the_pin_stays(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    press(dashboard, "chart-parameters", 0.5)
+    first, step = dashboard.chart("chart-parameters").get_attribute("data-row"), pinned(dashboard)
+    box = dashboard.chart("chart-parameters").bounding_box()
+    assert box is not None
+    dashboard.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 8, steps=3)
+    dashboard.page.mouse.down()
+    dashboard.page.mouse.up()
+    assert pinned(dashboard) == step
+    assert dashboard.frame.get_by_test_id("picked").get_attribute("data-parameter") not in (None, first)
+
+
+def test_a_column_of_the_map_is_let_go_where_it_is_pressed_again(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    canvas = dashboard.chart("chart-histogram-map").locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    canvas.wait_for()
+    dashboard.page.wait_for_timeout(800)
+    place = {"x": 150, "y": 100}
+    canvas.click(position=place)
+    assert pinned(dashboard) is not None
+    dashboard.page.wait_for_timeout(500)  # not a double-click
+    canvas.click(position=place)
+    assert pinned(dashboard) is None
+
+
+def test_a_double_click_leaves_no_pin_behind(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    press(dashboard, "chart-loss", 0.3)
+    assert pinned(dashboard) is not None
+    for share in (0.3, 0.6):
+        dashboard.hover("chart-loss", share)
+        box = dashboard.chart("chart-loss").bounding_box()
+        assert box is not None
+        dashboard.page.mouse.dblclick(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
+        assert pinned(dashboard) is None
+
+
+def test_escape_takes_the_pin_away_then_the_zoom_and_enter_lets_go(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board, link="&p.gradclip.zoom=1000_3000&p.gradclip.step=2000")
+    for name in ("chart-loss", "chart-parameters", "chart-distribution", "chart-histogram-map"):
+        dashboard.chart(name).focus()
+        dashboard.page.keyboard.press("Escape")
+        assert pinned(dashboard) is None, name
+        assert "p.gradclip.zoom=1000_3000" in dashboard.page.url
+        dashboard.chart("chart-norm").focus()
+        dashboard.page.keyboard.press("ArrowRight")
+        dashboard.page.keyboard.press("Enter")
+        assert pinned(dashboard) == dashboard.cursor("chart-norm")
+    dashboard.page.keyboard.press("Enter")
+    assert pinned(dashboard) is None
+    dashboard.page.keyboard.press("Escape")
+    dashboard.until(lambda: "p.gradclip.zoom" not in dashboard.page.url)

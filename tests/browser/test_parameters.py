@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator
+from playwright.sync_api import Browser, Locator
 
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Rule
@@ -59,6 +59,22 @@ def test_every_parameter_has_a_row_in_the_heatmap_and_in_the_table(dashboard: Da
     assert dashboard.chart("chart-parameters").evaluate(BLUE) > 0.25
     assert "40 × 8" in row(dashboard, "embedding.weight").inner_text()
     assert "share of the squared norm, clipped" in dashboard.frame.get_by_test_id("parameters-words").inner_text()
+
+
+def test_a_tap_on_the_heatmap_picks_the_row_under_the_finger(browser: Browser, board: str) -> None:
+    context = browser.new_context(viewport={"width": 700, "height": 1600}, has_touch=True)
+    dashboard = Dashboard(context.new_page())
+    dashboard.open(board)
+    chart = dashboard.chart("chart-parameters")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    for share in (0.8, 0.5):
+        dashboard.page.touchscreen.tap(box["x"] + box["width"] * share, box["y"] + 8)
+        dashboard.frame.get_by_test_id("picked").wait_for()
+        assert dashboard.frame.get_by_test_id("picked").get_attribute("data-parameter") == "embedding.weight"
+        dashboard.frame.get_by_role("button", name="show all parameters").tap()
+    context.close()
 
 
 def test_hovering_the_heatmap_moves_every_cursor_and_says_what_is_there(dashboard: Dashboard, board: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,31 @@ def test_throttle_is_drawn_of_runs_that_clip_and_is_away_without_any(dashboard: 
     assert dashboard.cursor("chart-loss") == dashboard.cursor("chart-throttle")
     select(dashboard, "broken")
     assert throttle.count() == 0
+
+
+def test_norms_said_together_are_of_one_step(dashboard: Dashboard, tmp_path: Path) -> None:
+    write_run(tmp_path / "logs" / "often", 5000, Rule("global_norm", 1.4))
+    said = set()
+    with tensorboard(tmp_path / "logs") as address:
+        wait_for_steps(address, 5000, runs=1)
+        dashboard.open(address, runs=1)
+        for i in range(40):
+            dashboard.hover("chart-norm", 0.1 + 0.02 * i)
+            tooltip = dashboard.frame.get_by_test_id("tooltip")
+            text, steps = tooltip.locator(".value").inner_text(), tooltip.locator(".soft").all_inner_texts()
+            numbers = [float(number) for number in re.findall(r"[\d.]+", text)]
+            if "before" in text:
+                said.add("apart")
+                assert re.fullmatch(r"(step [\d,]+)\n(?!\1$)step [\d,]+", *steps), (text, steps)
+            elif "→" in text:
+                said.add("clipped")
+                assert numbers[0] >= 1.4, text  # the rule, as far as three digits tell
+                assert numbers[1] == 1.4, text
+            else:
+                said.add("not clipped")
+                assert numbers[0] <= 1.4, text
+        dashboard.leave()
+    assert said == {"apart", "clipped", "not clipped"}
 
 
 def test_a_parameter_that_a_run_does_not_have_counts_as_none(dashboard: Dashboard, board: str) -> None:

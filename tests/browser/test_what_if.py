@@ -146,6 +146,7 @@ def test_a_suggestion_is_copied_as_code_and_sets_the_handle(dashboard: Dashboard
 
 def test_where_copying_is_not_allowed_the_code_is_selected(dashboard: Dashboard, board: str) -> None:
     dashboard.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    dashboard.page.add_init_script("document.execCommand = () => false")
     open_run(dashboard, board)
     button = dashboard.frame.get_by_test_id("copy-code")
     button.click()

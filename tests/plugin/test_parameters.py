@@ -256,6 +256,18 @@ def test_a_flight_of_norms_that_are_not_finite_arrives_as_it_is(client: Client) 
     assert np.isinf(answer["norms"][:, answer["steps"] == BREAK + 10]).all()
 
 
+def test_an_alert_that_no_norms_were_kept_around_has_a_flight_without_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Recorder, "_write_flights", lambda *_: None)
+    write_runs(tmp_path)
+    client = serve(tmp_path)
+    answer = get(client, f"/flight?run=broken&step={BREAK}")
+    assert (answer["run"], answer["step"], answer["rows"], answer["parameters"]) == ("broken", BREAK, 0, [])
+    assert (answer["steps"].shape, answer["norms"].shape) == ((0,), (0, 0))
+    assert client.get(f"/flight?run=broken&step={BREAK - 1}").status_code == 404
+
+
 def test_of_many_parameters_a_flight_shows_the_departed_and_the_largest(tmp_path: Path) -> None:
     norms = wide_run(tmp_path / "run", 60, 160)
     answer = get(serve(tmp_path), "/flight?run=run&step=156")

@@ -8,7 +8,9 @@ export interface GestureHandlers {
   readonly hover: (share: number | null) => void;
   readonly press: (share: number) => void;
   readonly select: (from: number, to: number) => void;
+  /** A double-click. The presses it is made of were told before. */
   readonly reset: () => void;
+  readonly escape: () => void;
   /** Zoom around a place; a factor below 1 comes closer. Null where there is nothing to zoom. */
   readonly zoom: ((share: number, factor: number) => void) | null;
   /** Returns whether it moved: where it did not, the page may scroll. */
@@ -105,7 +107,7 @@ export class Gestures {
     else if (event.key === "Enter") this.handlers.enter();
     else if (event.key === "Escape") {
       this.endDrag();
-      this.handlers.reset();
+      this.handlers.escape();
     } else return;
     event.preventDefault();
   }

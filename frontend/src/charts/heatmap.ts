@@ -113,7 +113,10 @@ export class Heatmap {
     const { signal } = this.stop;
     const { onRow, onRowStep, onPick } = this.options;
     this.scroller.addEventListener("scroll", () => this.draw(), { signal });
-    this.rows.addEventListener("pointermove", (event) => onRow(this.rowOf(event)), { signal });
+    // A finger that taps does not move: it is on a row from the moment it touches.
+    for (const kind of ["pointerdown", "pointermove"] as const) {
+      this.rows.addEventListener(kind, (event) => onRow(this.rowOf(event)), { signal });
+    }
     this.rows.addEventListener("pointerleave", () => onRow(null), { signal });
     this.element.addEventListener("blur", () => onRow(null), { signal });
     this.rows.addEventListener(

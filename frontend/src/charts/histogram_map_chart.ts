@@ -25,6 +25,7 @@ export interface HistogramMapOptions {
   readonly onPress: (step: number) => void;
   /** Arrow keys: so many recorded steps forward. */
   readonly onStep: (columns: number) => void;
+  readonly onEscape: () => void;
 }
 
 /** Of each map. */
@@ -134,9 +135,11 @@ export class HistogramMapChart {
   }
 
   private key(event: KeyboardEvent): void {
+    if (event.target !== this.element) return;
     const columns = ARROWS[event.key];
-    if (columns === undefined || event.target !== this.element) return;
-    this.options.onStep(columns * (event.shiftKey ? 10 : 1));
+    if (columns !== undefined) this.options.onStep(columns * (event.shiftKey ? 10 : 1));
+    else if (event.key === "Escape") this.options.onEscape();
+    else return;
     event.preventDefault();
   }
 }

@@ -1,54 +1,88 @@
-// Markers as buttons on top of a plot area: they can be reached with the keyboard and read aloud.
+// Markers on top of a plot area. Where pressing them does something they are buttons: they can be reached with the
+// keyboard and read aloud. Elsewhere they are pictures, which are only read.
 
+import { alertKey, isSame } from "../model/alerts";
 import { alertTitle, blameWords, computedWords } from "../model/health";
 import { integer } from "../model/format";
 import { isComputed, type AlertItem } from "../model/chart";
 import type { Marker } from "../model/markers";
 
-export class MarkerLayer {
-  private buttons: HTMLButtonElement[] = [];
-  private markers: readonly Marker<AlertItem>[] = [];
+export interface MarkerHandlers {
+  readonly onHover: (marker: Marker<AlertItem> | null) => void;
+  readonly onPress: (marker: Marker<AlertItem>) => void;
+}
 
+export class MarkerLayer {
+  private marks: HTMLElement[] = [];
+  private markers: readonly Marker<AlertItem>[] = [];
+  /** While the focus goes where its alert is now: nobody points at anything else. */
+  private moving = false;
+
+  /** `handlers`: null where markers only show where alerts are. */
   constructor(
     private readonly area: HTMLElement,
-    private readonly onHover: (marker: Marker<AlertItem> | null) => void,
-    private readonly onPress: (marker: Marker<AlertItem>) => void,
+    private readonly handlers: MarkerHandlers | null,
   ) {}
 
-  /** Buttons are kept, so that the focus survives a redraw. */
+  /** Marks are kept, so that a redraw costs little; the focus stays with the alert that it was on. */
   update(markers: readonly Marker<AlertItem>[]): void {
+    const focused = this.markers[this.marks.indexOf(document.activeElement as HTMLElement)];
     this.markers = markers;
-    while (this.buttons.length < markers.length) this.buttons.push(this.create());
-    for (const surplus of this.buttons.splice(markers.length)) surplus.remove();
+    while (this.marks.length < markers.length) this.marks.push(this.create());
     markers.forEach((marker, i) => {
-      const button = this.buttons[i] as HTMLButtonElement;
-      button.style.left = `${marker.pixel}px`;
-      button.dataset["severity"] = marker.severity;
-      button.dataset["computed"] = String(isComputed(marker));
-      button.setAttribute("aria-label", describe(marker));
-      (button.lastElementChild as HTMLElement).textContent = marker.labelled ? marker.label : "";
+      const mark = this.marks[i] as HTMLElement;
+      const words = describe(marker);
+      mark.style.left = `${marker.pixel}px`;
+      mark.dataset["severity"] = marker.severity;
+      mark.dataset["computed"] = String(isComputed(marker));
+      mark.setAttribute("aria-label", this.handlers ? `${words} Press to zoom.` : words);
+      if (!this.handlers) mark.title = words;
+      (mark.lastElementChild as HTMLElement).textContent = marker.labelled ? marker.label : "";
     });
+    if (focused) this.keepFocus(focused);
+    for (const surplus of this.marks.splice(markers.length)) surplus.remove();
   }
 
-  private create(): HTMLButtonElement {
-    const button = document.createElement("button");
+  /** Moves the focus to the marker that has the first alert of one that was focused now, else to the chart around. */
+  private keepFocus({ items }: Marker<AlertItem>): void {
+    const first = items[0] && alertKey(items[0]);
+    const now = this.markers.findIndex((marker) => {
+      return first && marker.items.some((item) => isSame(first, alertKey(item)));
+    });
+    const next = this.marks[now] ?? this.area.closest<HTMLElement>("[tabindex]");
+    if (next === document.activeElement) return;
+    this.moving = now >= 0;
+    next?.focus({ preventScroll: true });
+    this.moving = false;
+  }
+
+  private create(): HTMLElement {
+    const { handlers } = this;
+    const mark = document.createElement(handlers ? "button" : "span");
+    mark.className = "marker";
+    mark.dataset["testid"] = "marker";
+    mark.append(document.createElement("i"), document.createElement("span"));
+    this.area.append(mark);
+    if (!handlers) mark.setAttribute("role", "img");
+    else this.listen(mark as HTMLButtonElement, handlers);
+    return mark;
+  }
+
+  private listen(button: HTMLButtonElement, { onHover, onPress }: MarkerHandlers): void {
+    const own = (): Marker<AlertItem> | null => this.markers[this.marks.indexOf(button)] ?? null;
+    const point = (marker: Marker<AlertItem> | null): void => {
+      if (!this.moving) onHover(marker);
+    };
     button.type = "button";
-    button.className = "marker";
-    button.dataset["testid"] = "marker";
-    button.append(document.createElement("i"), document.createElement("span"));
-    const own = (): Marker<AlertItem> | null => this.markers[this.buttons.indexOf(button)] ?? null;
-    const leave = (): void => this.onHover(null);
-    button.addEventListener("pointerenter", () => this.onHover(own()));
-    button.addEventListener("pointerleave", leave);
-    button.addEventListener("focus", () => this.onHover(own()));
-    button.addEventListener("blur", leave);
+    button.addEventListener("pointerenter", () => point(own()));
+    button.addEventListener("pointerleave", () => point(null));
+    button.addEventListener("focus", () => point(own()));
+    button.addEventListener("blur", () => point(null));
     button.addEventListener("dblclick", (event) => event.stopPropagation());
     button.addEventListener("click", () => {
       const marker = own();
-      if (marker) this.onPress(marker);
+      if (marker) onPress(marker);
     });
-    this.area.append(button);
-    return button;
   }
 }
 
@@ -61,10 +95,5 @@ function describe(marker: Marker<AlertItem>): string {
   });
   const more = marker.items.length - sentences.length;
   // What is seen comes first: who says it aloud must find it.
-  return [
-    `${marker.label}.`,
-    ...sentences,
-    ...(more > 0 ? [`And ${more} more.`] : []),
-    "Press to zoom.",
-  ].join(" ");
+  return [`${marker.label}.`, ...sentences, ...(more > 0 ? [`And ${more} more.`] : [])].join(" ");
 }

@@ -8,7 +8,7 @@ import { strokes, thinnedBands } from "../model/strokes";
 import type { Theme } from "../theme";
 import { Gestures, type GestureHandlers } from "./gestures";
 import { LimitLine } from "./limit_line";
-import { MarkerLayer } from "./marker_layer";
+import { MarkerLayer, type MarkerHandlers } from "./marker_layer";
 import { paintOver, paintUnder } from "./paint";
 import { INSETS, Plot } from "./plot";
 
@@ -16,10 +16,9 @@ export interface TimeChartOptions {
   readonly height?: number;
   /** What a screen reader says for the picture. */
   readonly label: string;
-  readonly markers?: boolean;
+  /** Whether there are markers where alerts are, and what pointing at them and pressing them does, if anything. */
+  readonly markers?: MarkerHandlers | boolean;
   readonly gestures: GestureHandlers;
-  readonly onMarkerHover?: (marker: Marker<AlertItem> | null) => void;
-  readonly onMarkerPress?: (marker: Marker<AlertItem>) => void;
   readonly onWidth?: (pixels: number) => void;
   /** The limit is wanted at this value. */
   readonly onLimit?: (value: number) => void;
@@ -79,13 +78,8 @@ export class TimeChart {
     });
     element.append(this.picture, this.area);
     element.style.height = `${this.height}px`;
-    this.markers = options.markers
-      ? new MarkerLayer(
-          this.area,
-          options.onMarkerHover ?? (() => undefined),
-          options.onMarkerPress ?? (() => undefined),
-        )
-      : null;
+    const { markers = false } = options;
+    this.markers = markers ? new MarkerLayer(this.area, markers === true ? null : markers) : null;
     this.limitLine = new LimitLine(this.area, (share) => options.onLimit?.(this.valueAt(share)));
     this.plot = new Plot(
       this.picture,
@@ -200,8 +194,9 @@ export class TimeChart {
     const plotHeight = this.height - this.top - INSETS.bottom;
     let used = 0;
     for (const line of lines.length <= MOST_DOTS && cursor !== null ? lines : []) {
-      const row = rowAt(line, cursor as number);
-      const [left, value] = [line.x[row], line.y[row]];
+      const { x, y } = line.said ?? line;
+      const row = rowAt({ x, y }, cursor as number);
+      const [left, value] = [x[row], y[row]];
       if (left === undefined || value === undefined || !Number.isFinite(value)) continue;
       const [across, up] = [shareOf(data.xRange, left), this.heightOf(value)];
       if (!(across >= 0 && across <= 1 && up >= 0 && up <= 1)) continue;

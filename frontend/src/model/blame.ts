@@ -91,6 +91,10 @@ export function whyNoFlight(alert: {
   return null;
 }
 
+/** What there is to say of an alert that no norms came for. */
+export const NO_FLIGHT =
+  "There are no norms of single steps around this alert: they are kept around the first alerts of a run only, and come a moment after an alert.";
+
 /** A ratio as people read it: ×35, ×0.4. */
 export function timesWords(ratio: number): string {
   if (Number.isNaN(ratio)) return "–";

@@ -3,6 +3,7 @@
 import type { HealthAlert, LossPoints } from "./health";
 import type { Gap } from "./lines";
 import type { Marked } from "./markers";
+import type { ReadoutLine } from "./readout";
 import { clamp, extent, mostExtent, padded, readableExtent, type Range } from "./ranges";
 import type { ScaleName } from "./scales";
 
@@ -26,6 +27,8 @@ export interface Line {
   readonly opacity: number;
   /** Whether the cursor puts a dot on this line. */
   readonly dotted: boolean;
+  /** The values that the cursor's dot stands at and the tooltip says, where the line is smoothed or the middle of a band. */
+  readonly said?: ReadoutLine;
 }
 
 export interface Band {

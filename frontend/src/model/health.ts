@@ -41,8 +41,8 @@ export interface Finding extends HealthAlert {
 export interface Chip {
   readonly text: string;
   readonly severity: MarkerSeverity | "ok";
-  /** First step of what the chip sums up; null when nothing happened. */
-  readonly step: number | null;
+  /** The first of what it sums up; null when nothing happened. */
+  readonly first: Pick<HealthAlert, "kind" | "step"> | null;
   /** Whether all it sums up was computed afterwards. */
   readonly computed: boolean;
 }
@@ -60,10 +60,10 @@ export function chips(alerts: readonly HealthAlert[]): readonly Chip[] {
         ? `${alertLabel(first)} ${integer(first.step)}`
         : `${integer(found.length)} ${KINDS[kind].plural}`;
     const computed = found.every((alert) => alert.computed);
-    result.push({ text, severity, step: first.step, computed });
+    result.push({ text, severity, first: { kind, step: first.step }, computed });
   }
   if (result.length > 0) return result;
-  return [{ text: "none", severity: "ok", step: null, computed: false }];
+  return [{ text: "none", severity: "ok", first: null, computed: false }];
 }
 
 /** Whether it is an event at its step, to be marked on charts. A finding is about the run: its step is a detail. */

@@ -41,7 +41,7 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
     shows:
       "The loss of each step, as it was given to the writer, with a marker where an alert was raised: red for errors, amber for warnings. A dotted line stands where a later writer went on with a run.",
     reading:
-      "Triangles on the edge stand where the loss was NaN or infinite. Drag to zoom, or turn the wheel with Ctrl (Cmd or Alt on a Mac) pressed; without it the page scrolls. Double-click to see all, click to pin a step; arrow keys move the cursor, Enter pins, Escape shows all. Point at a marker to read what happened and which parameter changed first.",
+      "Triangles on the edge stand where the loss was NaN or infinite. Drag to zoom, or turn the wheel with Ctrl (Cmd or Alt on a Mac) pressed; without it the page scrolls. Double-click to see all; click to pin a step, and there again to let it go; arrow keys move the cursor, Enter pins, Escape takes the pin away, then the zoom. Point at a marker to read what happened and which parameter changed first.",
     remedy:
       "Zoom to the marker and look at the norm below it. A norm that leaps up before the loss asks for a lower threshold or learning rate; a loss that rises while the norm is calm has another cause, such as the data.",
     formulas: ["smoothed: s ← w s + (1 − w) loss, with w the chosen smoothing"],
@@ -87,7 +87,7 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
     shows:
       "How large single gradients were at one step: before clipping as a dashed outline, after it as a filled shape. The axis is logarithmic on both sides of zero.",
     reading:
-      "A rule on norms moves the whole shape towards zero and keeps its form. A rule on values cuts the tails and heaps them up at the limits. Point at a place to read how many gradients are larger.",
+      "A rule on norms moves the whole shape towards zero and keeps its form. A rule on values cuts the tails and heaps them up at the limits. Point at a place to read how many gradients are larger. Without a pinned step it follows the newest; Escape in a chart takes the pin away.",
     remedy:
       "NaN or Inf above zero means that the step broke: the tally is red then. A large share of zeros points to dead units or to sparse inputs. If a value rule cuts more than a few percent, it changes the direction of the step, which is told above the chart.",
     formulas: [

@@ -1,5 +1,6 @@
 // What the tooltip says at the cursor.
 
+import { integer } from "./format";
 import { nearestRow } from "./lines";
 
 export interface ReadoutLine {
@@ -35,4 +36,26 @@ export function sortedReadout<T extends { readonly value: number }>(
   });
   const shown = sorted.length > most ? sorted.slice(0, most - 1) : sorted;
   return { shown, more: sorted.length - shown.length };
+}
+
+/** Which step each value is from, a line for each; nothing where they are of one, and a title names it already. */
+export function stepWords(steps: readonly number[], titled: number | null): string {
+  const named = new Set(steps).size === 1 ? steps.slice(0, 1) : steps;
+  if (named.every((step) => step === titled)) return "";
+  return named.map((step) => `step ${integer(step)}`).join("\n");
+}
+
+/** Rows that are said aloud: more take longer than one listens. */
+const MOST_SPOKEN = 4;
+
+/** A tooltip as sentences: its title, its first rows and how many there are besides. */
+export function spokenWords({
+  title,
+  shown,
+  more,
+}: Readout<string> & { readonly title: string }): string {
+  const said = shown.slice(0, MOST_SPOKEN).map((row) => row.replaceAll("\n", ", "));
+  const left = more + shown.length - said.length;
+  if (said.length === 0) return `${title}: nothing recorded here`;
+  return `${title}: ${said.join("; ")}${left > 0 ? `; and ${integer(left)} more` : ""}`;
 }

@@ -63,6 +63,16 @@ export const listedNow = computed(() => {
   return list.slice(0, Math.max(alertsShown.value, selected + 1));
 });
 
+/** Those of a kind at a step of a run, whether charts mark them or not. */
+export function alertsAt(
+  run: string,
+  { kind, step }: Pick<Alert, "kind" | "step">,
+): readonly ListedAlert[] {
+  return allAlerts.value.filter((one) => {
+    return one.run === run && one.kind === kind && one.step === step;
+  });
+}
+
 /** The alert whose timeline is shown, while its run is. */
 export const openAlert = computed<ListedAlert | null>(
   () => allAlerts.value.find((alert) => isSame(selectedAlert.value, alertKey(alert))) ?? null,

@@ -204,7 +204,7 @@ export function linesOf(
     if (middle && middle.needles.x.length > 0) {
       main.push({ ...common, ...middle.needles, width, dash: [], opacity, dotted: false });
     }
-    main.push({ ...common, y: smooth(x, y, weight), width, dash, opacity, dotted });
+    main.push({ ...common, y: smooth(x, y, weight), width, dash, opacity, dotted, said: one });
   }
   return [...raw, ...main];
 }

@@ -90,11 +90,36 @@ export function stepCursor(chart: ChartName, pixels: number): void {
   const pixel = (high - low) / Math.max(plotWidth.value, 1);
   const unit = axis.value === "step" ? Math.max(1, Math.round(pixel)) : pixel;
   const from = cursor.value?.x ?? pinX.value ?? (low + high) / 2;
-  cursor.value = { x: clamp(from + pixels * unit, low, high), chart };
+  cursor.value = { x: clamp(from + pixels * unit, low, high), chart, byKey: true };
 }
 
-export function pinCursor(): void {
-  if (cursorStep.value !== null) pinnedStep.value = cursorStep.value;
+/** Pixels around the pin that are pressed to take it away: on a long run no pointer meets a step twice. */
+const NEAR = 4;
+
+/** Whether the cursor is where one would press the pin, in a chart that shows so much of the horizontal axis. */
+export function isOnPin([low, high]: Range): boolean {
+  const [at, pin] = [cursor.value?.x ?? null, pinX.value];
+  if (at === null || pin === null) return false;
+  return Math.abs(at - pin) <= (NEAR * (high - low)) / Math.max(plotWidth.value, 1);
+}
+
+/** Pins the step under the cursor; where the pin is there already, takes it away. */
+export function pinCursor(isThere = cursorStep.value === pinnedStep.value): void {
+  if (cursorStep.value !== null) pinnedStep.value = isThere ? null : cursorStep.value;
+}
+
+/** What Escape does: takes the pin away, or shows all where there is none. */
+export function takeBack(): void {
+  if (pinnedStep.value !== null) pinnedStep.value = null;
+  else zoomTo(null);
+}
+
+/** What a double-click does: shows all. Its two presses leave no pin behind. */
+export function showAll(): void {
+  batch(() => {
+    pinnedStep.value = null;
+    zoomTo(null);
+  });
 }
 
 export function zoomAround(share: number, factor: number): void {

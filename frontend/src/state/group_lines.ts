@@ -37,7 +37,8 @@ export function drawnGroups(
   const style = { width: 1.8, dash: [], opacity: 1, dotted: true };
   return {
     lines: groups.map(({ name, colour, x, mean }) => {
-      return { ...style, run: name, colour, x, y: smooth(x, mean, smoothing.value) };
+      const said = { x, y: mean };
+      return { ...style, run: name, colour, x, y: smooth(x, mean, smoothing.value), said };
     }),
     bands: groups.map(({ colour, x, low, high }) => {
       return { colour: faded(colour, opacity), edge: faded(colour, opacity * 2), x, low, high };

@@ -3,6 +3,7 @@
 import { batch } from "@preact/signals";
 import type { Run } from "../api";
 import { fetchFlight, fetchParameters } from "../api_parameters";
+import { NO_FLIGHT } from "../model/blame";
 import { flight, noTimeline, openAlert } from "./alerts";
 import { explain } from "./explain";
 import { isOpening } from "./points";
@@ -74,7 +75,8 @@ export function keepFlight(): (() => void) | undefined {
   const load = async (): Promise<void> => {
     try {
       const answer = await fetchFlight(run, step, abort.signal);
-      if (!abort.signal.aborted) flight.value = answer;
+      if (abort.signal.aborted) return;
+      flight.value = answer.steps.length > 0 ? answer : { run, step, error: NO_FLIGHT };
     } catch (error) {
       if (!abort.signal.aborted) flight.value = { run, step, error: explain(error) };
     }

@@ -3,7 +3,7 @@
 import { computed } from "@preact/signals";
 import type { Column } from "../api";
 import { duration, integer, moment, number, percent, percentRange, plural } from "../model/format";
-import { rowAt, sortedReadout, type Readout } from "../model/readout";
+import { rowAt, sortedReadout, spokenWords, stepWords, type Readout } from "../model/readout";
 import { groupLines, type GroupColumn } from "./group_lines";
 import { colourOf, points, type Points } from "./points";
 import { seams } from "./chart_data";
@@ -23,7 +23,7 @@ export interface ReadoutRow {
   readonly colour: string;
   readonly value: number;
   readonly text: string;
-  /** Said more quietly after the text: a confidence interval. */
+  /** Said more quietly after the text: a confidence interval, and the steps of what is said where the title names another. */
   readonly detail: string;
 }
 
@@ -38,14 +38,28 @@ export const readout = computed<
   const at = cursor.value;
   if (!at || !isTimeChart(at.chart)) return null;
   const say = SAY[at.chart];
+  const titled = axis.value === "step" ? Math.round(at.x) : null;
   const grouped = groupRows(at.chart, at.x);
   const rows =
     grouped ??
     selectedRuns.value.flatMap((run): ReadoutRow[] => {
       const said = say(run.name, at.x);
-      return said ? [{ run: run.name, colour: colourOf(run), detail: "", ...said }] : [];
+      if (!said) return [];
+      const { value, text, detail = "", steps } = said;
+      const quiet = [detail, stepWords(steps, titled)].filter(Boolean).join(" · ");
+      return [{ run: run.name, colour: colourOf(run), value, text, detail: quiet }];
     });
   return { ...sortedReadout(rows, MOST_ROWS), title: titleOf(at.x), resumed: resumedNear(at.x) };
+});
+
+/** What is said aloud where keys moved the cursor: a pointer moves too fast, and its user sees. */
+export const spokenReadout = computed(() => {
+  const now = cursor.value?.byKey ? readout.value : null;
+  if (!now) return "";
+  return spokenWords({
+    ...now,
+    shown: now.shown.map(({ run, text, detail }) => [run, text, detail].filter(Boolean).join(" ")),
+  });
 });
 
 /** Runs that a later writer went on with about here, each once. */
@@ -75,45 +89,56 @@ function groupRows(chart: ChartName, x: number): ReadoutRow[] | null {
     if (!Number.isFinite(value)) return [];
     const range = share ? percentRange(low, high) : `${number(low)}–${number(high)}`;
     const runs = `${group.count[row] ?? 0} of ${plural(group.size, "run")}`;
+    const steps =
+      axis.value === "step" ? stepWords([Math.round(group.x[row] as number)], Math.round(x)) : "";
     return [
       {
         run: group.name,
         colour: group.colour,
         value,
         text: share ? percent(value) : number(value),
-        detail: `${range} · ${runs}`,
+        detail: [range, runs, steps].filter(Boolean).join(" · "),
       },
     ];
   });
 }
 
-type Said = Pick<ReadoutRow, "value" | "text"> & Partial<Pick<ReadoutRow, "detail">>;
+interface Said extends Pick<ReadoutRow, "value" | "text"> {
+  readonly detail?: string;
+  /** Where the values are from. */
+  readonly steps: readonly number[];
+}
 
 const SAY: Readonly<Record<ChartName, (run: string, x: number) => Said | null>> = {
   loss(run, x) {
     const loss = find(run, "loss", x);
-    return loss && { value: loss.value, text: number(loss.value) };
+    return loss && { value: loss.value, text: number(loss.value), steps: [loss.step] };
   },
+  // Of a long run each line has rows of its own: only those of one step are what clipping made of each other.
   norm(run, x) {
     const before = find(run, "norm_before", x);
     const after = find(run, "norm_after", x);
     if (!before || !after) return null;
     const { value } = before;
+    const [was, is] = [number(value), number(after.value)];
+    if (before.step !== after.step) {
+      return { value, text: `${was} before\n${is} after`, steps: [before.step, after.step] };
+    }
     const changed = !Object.is(value, after.value);
-    return { value, text: number(value) + (changed ? ` → ${number(after.value)}` : "") };
+    return { value, text: changed ? `${was} → ${is}` : was, steps: [before.step] };
   },
   "clip-rate"(run, x) {
     const rate = find(run, "clip_rate", x);
     if (!isClipped(run) || !rate || !Number.isFinite(rate.value)) return null;
-    const { value, line, row } = rate;
+    const { value, line, row, step } = rate;
     const [low, high] = [line.low?.[row], line.high?.[row]];
     const detail = low === undefined || high === undefined ? "" : percentRange(low, high);
-    return { value, text: percent(value), detail };
+    return { value, text: percent(value), detail, steps: [step] };
   },
   throttle(run, x) {
     const share = find(run, "throttle", x);
     if (!isClipped(run) || !share || !Number.isFinite(share.value)) return null;
-    return { value: share.value, text: percent(share.value) };
+    return { value: share.value, text: percent(share.value), steps: [share.step] };
   },
 };
 
@@ -125,15 +150,18 @@ function isClipped(name: string): boolean {
   return selectedRuns.value.some((run) => run.name === name && clips(run));
 }
 
-function find(
-  run: string,
-  column: Column,
-  x: number,
-): { readonly line: Points; readonly row: number; readonly value: number } | null {
+interface Found {
+  readonly line: Points;
+  readonly row: number;
+  readonly value: number;
+  readonly step: number;
+}
+
+function find(run: string, column: Column, x: number): Found | null {
   const line = points.value.get(run)?.get(column);
   const row = line ? rowAt(line, x) : -1;
-  const value = line?.y[row];
-  return line && value !== undefined ? { line, row, value } : null;
+  const [value, step] = [line?.y[row], line?.step[row]];
+  return line && value !== undefined && step !== undefined ? { line, row, value, step } : null;
 }
 
 function titleOf(x: number): string {

@@ -62,10 +62,11 @@ export const scales = signal(DEFAULTS.scales);
 export const spans = signal(DEFAULTS.spans);
 /** The part of the horizontal axis shown; null for all of it. */
 export const zoom = signal<Range | null>(DEFAULTS.zoom);
-/** Where the pointer is on the horizontal axis, and in which chart. */
+/** Where the pointer is on the horizontal axis, in which chart, and whether keys moved it there. */
 export const cursor = signal<{
   readonly x: number;
   readonly chart: ChartName | OwnChart;
+  readonly byKey?: boolean;
 } | null>(null);
 /** The marker that is pointed at or focused. */
 export const marker = signal<Marker<AlertItem> | null>(null);

@@ -1,12 +1,14 @@
 // Copies text to the clipboard; where the page may not, selects it for the reader to copy.
 
 import { useSignal } from "@preact/signals";
+import { copy } from "../take_away";
 
 interface CopyProps {
   readonly text: string;
   /** Said to a screen reader; what is seen is "copy". */
   readonly label: string;
   readonly testId?: string;
+  readonly class?: string;
   /** The element that shows the text, which is selected where copying is not allowed. */
   readonly source: () => HTMLElement | null;
   /** Before copying. */
@@ -18,9 +20,9 @@ type Outcome = "copied" | "selected" | null;
 const SAID = { copied: "copied", selected: "press Ctrl+C" } as const;
 const SAID_FOR = 2000;
 
-export function Copy({ text, label, testId, source, onCopy }: CopyProps) {
+export function Copy({ text, label, testId, class: look = "copy", source, onCopy }: CopyProps) {
   const outcome = useSignal<Outcome>(null);
-  const copy = async (): Promise<void> => {
+  const take = async (): Promise<void> => {
     onCopy?.();
     outcome.value = await copied(text, source);
     setTimeout(() => (outcome.value = null), SAID_FOR);
@@ -28,20 +30,19 @@ export function Copy({ text, label, testId, source, onCopy }: CopyProps) {
   return (
     <button
       type="button"
-      class="copy"
+      class={look}
       aria-label={label}
       data-testid={testId}
-      onClick={() => void copy()}
+      onClick={() => void take()}
     >
       <span role="status">{outcome.value ? SAID[outcome.value] : "copy"}</span>
     </button>
   );
 }
 
-/** Pages served without TLS have no clipboard, and a frame may be denied it. */
 async function copied(text: string, source: () => HTMLElement | null): Promise<Outcome> {
   try {
-    await navigator.clipboard.writeText(text);
+    await copy(text);
     return "copied";
   } catch {
     const element = source();

@@ -7,9 +7,11 @@ import { DistributionChart, type DistributionData } from "../charts/distribution
 import { distanceWords } from "../model/alerts";
 import { integer } from "../model/format";
 import { histogramTable } from "../model/histogram_table";
+import { clamp } from "../model/ranges";
 import { csvText } from "../model/table";
 import { clippingWords, tallyWords, turnWords } from "../model/words";
 import { openAlert } from "../state/alerts";
+import { takeBack } from "../state/cursor";
 import { colourOf } from "../state/points";
 import { hasParameterDistributions } from "../state/report";
 import {
@@ -106,7 +108,7 @@ function Shown({ shown }: { readonly shown: Histogram }) {
       </p>
       <MountChart
         testId="chart-distribution"
-        label="Distribution of gradients: arrow keys go to the previous and next recorded step"
+        label="Distribution of gradients: arrow keys go to the previous and next recorded step, with Shift ten of them, Escape takes the pin away, then the zoom"
         focusable
         mount={mountDistribution}
       />
@@ -130,6 +132,18 @@ function go(step: number | null | undefined): void {
   if (step == null) return;
   cursor.value = null;
   pinnedStep.value = step;
+}
+
+/**
+ * So many recorded steps before or after the one shown. Only those next to it are known, so that further ones are as far
+ * as if all were; the server takes the one at or before, and at the ends of a run its first or its last.
+ */
+function neighbour(direction: number, steps: number): number | null {
+  const shown = answer.peek();
+  const next = direction < 0 ? shown?.previous_step : shown?.next_step;
+  if (!shown || next == null) return null;
+  const [first, last] = [focus.peek()?.first_step ?? 0, focus.peek()?.last_step ?? Infinity];
+  return clamp(shown.step + steps * (next - shown.step), first, Math.max(last, next));
 }
 
 function Steps({ shown }: { readonly shown: Histogram | null }) {
@@ -208,8 +222,9 @@ function limitsOf(rule: Rule): readonly number[] {
 function mountDistribution(element: HTMLElement): () => void {
   let chart: DistributionChart | null = null;
   const keys = (event: KeyboardEvent): void => {
-    if (event.key === "ArrowLeft") go(answer.peek()?.previous_step);
-    else if (event.key === "ArrowRight") go(answer.peek()?.next_step);
+    const direction = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (direction !== undefined) go(neighbour(direction, event.shiftKey ? 10 : 1));
+    else if (event.key === "Escape") takeBack();
     else return;
     event.preventDefault();
   };

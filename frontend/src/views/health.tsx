@@ -1,11 +1,10 @@
 import { useSignal, type Signal } from "@preact/signals";
 import type { ClipRate, Run } from "../api";
-import type { AlertItem } from "../model/chart";
 import { integer, percent, percentRange } from "../model/format";
 import { healthTable } from "../model/health_table";
 import { chips, computedWords, lintWords, type LintWords } from "../model/health";
 import { overheadWords, provenanceWords } from "../model/words";
-import { alertItems } from "../state/chart_data";
+import { alertsAt } from "../state/alerts";
 import { colourOf } from "../state/points";
 import { openAlerts } from "../state/cursor";
 import { selectedRuns } from "../state/signals";
@@ -125,20 +124,20 @@ function RateWithBand({ rate }: { readonly rate: ClipRate | null }) {
 function Alerts({ run }: { readonly run: Run }) {
   return (
     <>
-      {chips(run.alerts).map((chip) =>
-        chip.step === null ? (
-          <span key={chip.text} class={`chip ${chip.severity}`}>
-            {chip.text}
+      {chips(run.alerts).map(({ text, severity, first, computed }) =>
+        first === null ? (
+          <span key={text} class={`chip ${severity}`}>
+            {text}
           </span>
         ) : (
           <button
-            key={chip.text}
+            key={text}
             type="button"
-            class={`chip ${chip.severity} ${chip.computed ? "computed" : ""}`}
-            title={`${chip.computed ? `${computedWords(run.loss)}. ` : ""}Show in the charts`}
-            onClick={() => openAlerts(alertsAt(run, chip.step))}
+            class={`chip ${severity} ${computed ? "computed" : ""}`}
+            title={`${computed ? `${computedWords(run.loss)}. ` : ""}Show in the charts`}
+            onClick={() => openAlerts(alertsAt(run.name, first))}
           >
-            {chip.text}
+            {text}
           </button>
         ),
       )}
@@ -199,8 +198,4 @@ function Overhead({ share }: { readonly share: number | null }) {
       {text}
     </td>
   );
-}
-
-function alertsAt(run: Run, step: number | null): readonly AlertItem[] {
-  return alertItems.value.filter((item) => item.run === run.name && item.step === step);
 }

@@ -15,9 +15,9 @@ import {
   pointedRow,
   shownRows,
 } from "../state/parameters";
-import { cursor, parameter, theme } from "../state/signals";
+import { cursor, parameter, pinnedStep, theme } from "../state/signals";
 import { MountChart } from "./mount_chart";
-import { stepGestures } from "./step_gestures";
+import { isOnPinIn, stepGestures } from "./step_gestures";
 
 export function HeatmapPlace() {
   return (
@@ -25,7 +25,7 @@ export function HeatmapPlace() {
       <MountChart
         testId="chart-parameters"
         class="heatmap"
-        label="Parameters over steps: up and down move between parameters, left and right move the cursor, Enter picks"
+        label="Parameters over steps: up and down move between parameters, left and right move the cursor, Enter picks and pins, Escape takes the pin away"
         focusable
         mount={mountHeatmap}
       />
@@ -94,19 +94,18 @@ const GESTURES: GestureHandlers = {
   ...ON_STEPS,
   press: (share) =>
     batch(() => {
-      ON_STEPS.press(share);
-      pickRow();
+      ON_STEPS.hover(share);
+      pickRow(isOnPinIn(heatRange.peek()));
     }),
-  enter: pickRow,
+  enter: () => pickRow(cursorStep.peek() === pinnedStep.peek()),
 };
 
-/** Picks the row that is pointed at and pins the cursor. */
-function pickRow(): void {
-  const name = pointedRow.peek()?.name;
-  if (name === undefined) return;
+/** Pins the cursor and picks the row that is pointed at; takes the pin away where both were done before. */
+function pickRow(isPinned: boolean): void {
+  const name = pointedRow.peek()?.name ?? null;
   batch(() => {
-    pinCursor();
-    parameter.value = name;
+    pinCursor(isPinned && (name === null || name === parameter.peek()));
+    if (name !== null) parameter.value = name;
   });
 }
 

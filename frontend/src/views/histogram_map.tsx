@@ -9,7 +9,7 @@ import { columnAt, isShown } from "../model/histogram_map";
 import { mapTable } from "../model/histogram_table";
 import { csvText } from "../model/table";
 import { colourOf } from "../state/points";
-import { distributionStep } from "../state/cursor";
+import { distributionStep, takeBack } from "../state/cursor";
 import { isReport } from "../state/report";
 import { histogramMap, mapInView, stepsInView } from "../state/histogram_map";
 import { cursor, focus, pinnedStep, theme } from "../state/signals";
@@ -59,7 +59,7 @@ export function HistogramMapPanel() {
       {map?.steps === 0 && <p class="hint">No step in this part has a recorded distribution.</p>}
       <MountChart
         testId="chart-histogram-map"
-        label="Distributions over time: arrow keys go to the next recorded step, a click shows a step's distribution"
+        label="Distributions over time: arrow keys go to the next recorded step, a click pins a step, Escape takes the pin away"
         focusable
         mount={mount}
       />
@@ -93,6 +93,12 @@ function show(step: number): void {
   pinnedStep.value = step;
 }
 
+/** Shows what was pressed; what is pinned already is let go. */
+function press(step: number): void {
+  if (pinnedStep.value === step) pinnedStep.value = null;
+  else show(step);
+}
+
 /** Moves by recorded steps of the map. */
 function move(columns: number): void {
   const map = answer.value;
@@ -112,7 +118,12 @@ function mount(element: HTMLElement): () => void {
     const now = data.value;
     if (!now) return;
     if (chart) chart.update(now);
-    else chart = new HistogramMapChart(element, now, { onPress: show, onStep: move });
+    else
+      chart = new HistogramMapChart(element, now, {
+        onPress: press,
+        onStep: move,
+        onEscape: takeBack,
+      });
   });
   return () => {
     stop();

@@ -1,12 +1,12 @@
 // What is shown instead of charts, or above them, when something is missing.
 
-import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { plotWidthIn } from "../charts/time_chart";
 import { plural } from "../model/format";
 import { loadRuns } from "../state/effects";
 import { isReport } from "../state/report";
 import { failure, plotWidth, recordedRuns, problems } from "../state/signals";
+import { Copy } from "./copy";
 
 const MOST_PROBLEMS = 20;
 
@@ -61,19 +61,19 @@ export function Failure({ whole = false }: { readonly whole?: boolean }) {
 }
 
 function Example() {
-  const copied = useSignal(false);
-  const copy = async (): Promise<void> => {
-    await navigator.clipboard.writeText(EXAMPLE);
-    copied.value = true;
-  };
+  const code = useRef<HTMLPreElement>(null);
   return (
     <div class="code">
-      <pre tabIndex={0} role="group" aria-label="How to record">
+      <pre ref={code} tabIndex={0} role="group" aria-label="How to record">
         {EXAMPLE}
       </pre>
-      <button type="button" class="action" onClick={() => void copy()}>
-        {copied.value ? "Copied" : "Copy"}
-      </button>
+      <Copy
+        text={EXAMPLE}
+        label="Copy how to record"
+        testId="copy-example"
+        class="action"
+        source={() => code.current}
+      />
     </div>
   );
 }

@@ -8,7 +8,7 @@ import { cursorStep } from "../state/cursor";
 import { heatRange, pickedChart, table } from "../state/parameters";
 import { parameter, pickedParameter, theme } from "../state/signals";
 import { MountChart } from "./mount_chart";
-import { stepGestures } from "./step_gestures";
+import { PIN_KEYS, stepGestures } from "./step_gestures";
 
 export function Picked() {
   const name = pickedParameter.value;
@@ -31,7 +31,7 @@ export function Picked() {
       </h2>
       <MountChart
         testId="chart-picked"
-        label={`Norm of ${name}: arrow keys move the cursor, Enter pins it`}
+        label={`Norm of ${name}: arrow keys move the cursor, ${PIN_KEYS}`}
         focusable
         mount={mountPicked}
       />

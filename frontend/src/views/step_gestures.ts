@@ -3,8 +3,22 @@
 import { batch } from "@preact/signals";
 import type { GestureHandlers } from "../charts/gestures";
 import { clamp, type Range } from "../model/ranges";
-import { cursorStep, pan, pinCursor, placeOfStep, pointAtStep, zoomAround } from "../state/cursor";
+import {
+  cursorStep,
+  isOnPin,
+  pan,
+  pinCursor,
+  placeOfStep,
+  pointAtStep,
+  showAll,
+  takeBack,
+  zoomAround,
+} from "../state/cursor";
 import { zoomTo, type OwnChart } from "../state/signals";
+
+/** What else keys do where arrow keys move the cursor, for labels of charts. */
+export const PIN_KEYS =
+  "Enter pins it and lets it go again, Escape takes the pin away, then the zoom";
 
 /** Those of a chart that shows these steps. */
 export function stepGestures(chart: OwnChart, range: () => Range): GestureHandlers {
@@ -17,13 +31,14 @@ export function stepGestures(chart: OwnChart, range: () => Range): GestureHandle
     press: (share) =>
       batch(() => {
         pointAtStep(chart, stepOf(share));
-        pinCursor();
+        pinCursor(isOnPinIn(range()));
       }),
     select(from, to) {
       const [low, high] = [placeOfStep(stepOf(from)), placeOfStep(stepOf(to))];
       if (low !== null && high !== null) zoomTo([low, high]);
     },
-    reset: () => zoomTo(null),
+    reset: showAll,
+    escape: takeBack,
     zoom: zoomAround,
     pan,
     step(pixels) {
@@ -32,6 +47,11 @@ export function stepGestures(chart: OwnChart, range: () => Range): GestureHandle
       const from = cursorStep.value ?? Math.round((low + high) / 2);
       pointAtStep(chart, clamp(from + pixels * by, Math.ceil(low), Math.floor(high)));
     },
-    enter: pinCursor,
+    enter: () => pinCursor(),
   };
+}
+
+/** Whether the cursor is where one would press the pin, in a chart that shows these steps. */
+export function isOnPinIn([low, high]: Range): boolean {
+  return isOnPin([placeOfStep(low) ?? low, placeOfStep(high) ?? high]);
 }

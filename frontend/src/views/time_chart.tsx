@@ -8,12 +8,15 @@ import type { ChartData } from "../model/chart";
 import {
   cursorStep,
   hover,
+  isOnPin,
   openAlerts,
   pointAtMarker,
   pan,
   pinCursor,
   pinX,
+  showAll,
   stepCursor,
+  takeBack,
   zoomAround,
 } from "../state/cursor";
 import { Drawn } from "../state/drawn";
@@ -21,7 +24,8 @@ import { chosenLimit } from "../state/norm_limits";
 import { cursor, plotWidth, shownRange, zoomTo, type ChartName } from "../state/signals";
 import { chooseThreshold } from "../state/what_if";
 import { MountChart } from "./mount_chart";
-import { Tooltip } from "./tooltip";
+import { PIN_KEYS } from "./step_gestures";
+import { Spoken, Tooltip } from "./tooltip";
 
 interface ChartProps {
   readonly name: ChartName;
@@ -35,11 +39,12 @@ export function Chart({ name, label, data, height }: ChartProps) {
     <div class="with-tooltip">
       <MountChart
         testId={`chart-${name}`}
-        label={`${label}: arrow keys move the cursor, Enter pins it, Escape resets the zoom`}
+        label={`${label}: arrow keys move the cursor, ${PIN_KEYS}`}
         focusable
         mount={(element) => mountTimeChart(element, name, label, data, height)}
       />
       <Tooltip chart={name} />
+      <Spoken chart={name} />
     </div>
   );
 }
@@ -56,9 +61,10 @@ function mountTimeChart(
     height,
     label,
     gestures: gesturesOf(name),
-    markers: name === "loss",
-    onMarkerHover: pointAtMarker,
-    onMarkerPress: (pressed) => openAlerts(pressed.items),
+    markers: name === "loss" && {
+      onHover: pointAtMarker,
+      onPress: (pressed) => openAlerts(pressed.items),
+    },
     onLimit: chooseThreshold,
     onWidth: (pixels) => (plotWidth.value = pixels),
   });
@@ -102,13 +108,14 @@ function gesturesOf(name: ChartName): GestureHandlers {
     press: (share) =>
       batch(() => {
         hover(name, share);
-        pinCursor();
+        pinCursor(isOnPin(shownRange.value));
       }),
     select: (from, to) => zoomTo([at(from), at(to)]),
-    reset: () => zoomTo(null),
+    reset: showAll,
+    escape: takeBack,
     zoom: zoomAround,
     pan,
     step: (pixels) => stepCursor(name, pixels),
-    enter: pinCursor,
+    enter: () => pinCursor(),
   };
 }

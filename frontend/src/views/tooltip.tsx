@@ -4,7 +4,7 @@ import { alertTitle, blameWords, computedWords } from "../model/health";
 import { integer } from "../model/format";
 import { shareOf, type AlertItem } from "../model/chart";
 import type { Marker } from "../model/markers";
-import { readout } from "../state/readout";
+import { readout, spokenReadout } from "../state/readout";
 import { cursor, marker, shownRange, type ChartName } from "../state/signals";
 
 const MOST_ALERTS = 4;
@@ -24,6 +24,15 @@ export function Tooltip({ chart }: { readonly chart: ChartName }) {
     <Box share={shareOf(shownRange.value, at.x)} upwards={chart !== "loss"}>
       <ReadoutText />
     </Box>
+  );
+}
+
+/** For screen readers, which say what changes here. */
+export function Spoken({ chart }: { readonly chart: ChartName }) {
+  return (
+    <p class="unseen" role="status" data-testid={`spoken-${chart}`}>
+      {cursor.value?.chart === chart ? spokenReadout.value : ""}
+    </p>
   );
 }
 

@@ -18,6 +18,12 @@ it("another norm is named where it can be", () => {
   expect(snippet("torch", 2, "inf")).toContain('max_norm=2, norm_type=float("inf"))');
   expect(snippet("torch", 2, 1)).toContain("max_norm=2, norm_type=1)");
   expect(snippet("keras", 2, "inf")).not.toContain("norm_type");
+  for (const which of ["keras", "tensorflow"] as const) {
+    const lines = snippet(which, 2, "inf").split("\n");
+    expect(lines.every((line) => line.startsWith("# "))).toBe(true); // no call that clips by another norm
+    expect(lines.join(" ")).toContain("L2 norm only");
+    expect(lines.join(" ")).toContain("2 is a threshold of the Linf norm");
+  }
 });
 
 it("code is for the framework of the run", () => {

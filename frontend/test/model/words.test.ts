@@ -38,14 +38,29 @@ describe("chips", () => {
       alert("nonfinite", 1846, "error"),
     ];
     expect(chips(alerts)).toEqual([
-      { text: "diverged 612", severity: "error", step: 612, computed: false },
-      { text: "NaN 1,846", severity: "error", step: 1846, computed: false },
-      { text: "2 spikes", severity: "warning", step: 10, computed: false },
+      {
+        text: "diverged 612",
+        severity: "error",
+        first: { kind: "divergence", step: 612 },
+        computed: false,
+      },
+      {
+        text: "NaN 1,846",
+        severity: "error",
+        first: { kind: "nonfinite", step: 1846 },
+        computed: false,
+      },
+      {
+        text: "2 spikes",
+        severity: "warning",
+        first: { kind: "spike", step: 10 },
+        computed: false,
+      },
     ]);
   });
 
   it("say that nothing happened", () => {
-    expect(chips([])).toEqual([{ text: "none", severity: "ok", step: null, computed: false }]);
+    expect(chips([])).toEqual([{ text: "none", severity: "ok", first: null, computed: false }]);
   });
 
   it("are lighter where all they sum up was computed afterwards", () => {

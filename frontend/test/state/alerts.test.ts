@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api";
+import { chips } from "../../src/model/health";
 import { DEFAULTS } from "../../src/model/link";
 import {
   alertKind,
   alertKinds,
   alertList,
   ALERTS_A_PAGE,
+  alertsAt,
   alertsShown,
   blame,
   blameChart,
@@ -126,6 +128,17 @@ describe("an alert that is opened", () => {
     openAlerts(alertItems.value.filter((one) => one.step === 600));
     expect(openAlert.value).toMatchObject({ run: "b", step: 600 });
     expect(focus.value?.name).toBe("b"); // though it has no distributions
+  });
+
+  it("is the one that a chip sums up, marked by charts or not, whatever else is at its step", () => {
+    const changed = alert(500, { kind: "regime", severity: "info" });
+    runs.value = [run("a", { ...LONG, alerts: [alert(500), changed] }), run("b", LONG)];
+    const kinds = chips(runs.value[0]?.alerts ?? []).map(({ first }) => {
+      selectedAlert.value = null;
+      if (first) openAlerts(alertsAt("a", first));
+      return openAlert.value?.kind;
+    });
+    expect(kinds).toEqual(["divergence", "regime"]);
   });
 
   it("wants a distribution of its own episode, until somebody looks elsewhere", () => {
