@@ -123,6 +123,7 @@ export const blameChart = computed<ChartData | null>(() => {
   const [known, lines, alert] = [shownFlight.value, blame.value, openAlert.value];
   if (!known || !lines || !alert) return null;
   const x = known.steps;
+  const { soft } = theme.value;
   const drawn = [...lines].reverse().map((line) => ({
     run: line.name,
     colour: line.colour,
@@ -138,7 +139,7 @@ export const blameChart = computed<ChartData | null>(() => {
   return {
     lines: drawn,
     bands: [],
-    thresholds: [{ value: 1, colour: theme.value.soft, label: "as before" }],
+    thresholds: [{ value: 1, colour: soft, label: "as before", labelColour: soft }],
     gaps: lines.flatMap((line) => {
       return gaps(x, line.norms).map((gap) => ({ ...gap, colour: line.colour }));
     }),
