@@ -44,6 +44,8 @@ def test_a_panel_is_taken_along_in_every_form(dashboard: Dashboard, board: str, 
     assert len(list(root.iter(f"{SVG}path"))) >= 2
     assert not list(root.iter(f"{SVG}image"))  # shapes and words alone
     assert not list(root.iter(f"{SVG}script"))
+    if panel == "distribution":
+        assert [path for path in root.iter(f"{SVG}path") if path.get("fill-opacity") == "0.28" and path.get("d")]
     words = {
         "parameters": ["embedding.weight", "2,000", "step", "0 %"],
         "distribution-over-time": ["before", "after", "2,000", "step", "share of gradients"],

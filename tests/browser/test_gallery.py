@@ -70,6 +70,13 @@ def test_the_gallery_lists_every_state(page: Page, gallery: str) -> None:
     assert len(STATES) > 15
 
 
+@pytest.mark.parametrize("state", ["runs-50", "grouped"])
+def test_fifty_runs_are_all_shown(page: Page, gallery: str, state: str) -> None:
+    page.goto(f"{gallery}?state={state}")
+    page.get_by_text("50 of 50", exact=True).wait_for()
+    assert page.get_by_test_id("health-row").count() == 50
+
+
 PANELS = (
     *("health", "chart-loss", "chart-norm", "chart-clip-rate", "chart-throttle", "chart-distribution"),
     *("chart-histogram-map", "chart-what-if", "chart-parameters", "parameter-row", "chart-picked", "alerts"),
