@@ -131,7 +131,7 @@ export const blameChart = computed<ChartData | null>(() => {
     y: line.ratio,
     width: line.stands_out ? 1.6 : 1,
     dash: [],
-    opacity: line.stands_out ? 1 : 0.45,
+    opacity: line.stands_out ? 1 : 0.75,
     dotted: line.stands_out,
   }));
   const xRange = [x[0] ?? 0, Math.max(x[x.length - 1] ?? 1, (x[0] ?? 0) + 1)] as const;
