@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -65,6 +66,12 @@ def test_the_source_distribution_has_the_same_and_its_licence(built: Path) -> No
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert {*DATA, "LICENSE", "README.md", "pyproject.toml"} <= names
     assert not any(name.startswith(("frontend", "tests", "demo")) for name in names)
+
+
+def test_the_dashboard_is_a_small_download() -> None:
+    """As it travels: a viewer far from the server waits for it before anything else."""
+    files = (ROOT / DATA[0]).parent.iterdir()
+    assert sum(len(gzip.compress(file.read_bytes(), mtime=0)) for file in files) < 150_000
 
 
 def test_an_index_would_take_both(built: Path) -> None:

@@ -73,6 +73,8 @@ const TROUBLE = [
 
 const TROUBLED = run("troubled", { alerts: TROUBLE, skipped_steps: 12 });
 const SEEDS = Array.from({ length: 50 }, (_, i) => run(`sweep/seed-${i}`));
+/** Of themselves only the first twenty are selected. */
+const ALL_SEEDS = `p.gradclip.runs=${SEEDS.map(({ name }) => encodeURIComponent(name)).join(",")}`;
 const scalarsOnly = (scalars.runs as unknown as readonly Run[]).filter((each) => !each.recorded);
 
 const PROBLEMS = [
@@ -110,7 +112,7 @@ export const STATES: Readonly<Record<string, State>> = {
   "alert-selected": { runs: [TROUBLED], link: "p.gradclip.alert=4000%3Adivergence%3Atroubled" },
   "parameter-picked": { runs: THREE, link: "p.gradclip.parameter=rnn.weight" },
   threshold: { runs: THREE, link: "p.gradclip.threshold=1.7" },
-  grouped: { runs: SEEDS, link: "p.gradclip.group=seed-%5Cd%2B" },
+  grouped: { runs: SEEDS, link: `${ALL_SEEDS}&p.gradclip.group=seed-%5Cd%2B` },
   "parameters-500": { runs: [run("large", { parameters: PARAMETERS })] },
-  "runs-50": { runs: SEEDS },
+  "runs-50": { runs: SEEDS, link: ALL_SEEDS },
 };

@@ -1,28 +1,14 @@
 import { describe, expect, it } from "vitest";
+import { colour, SLOTS } from "../src/model/colours";
 import { DARK, LIGHT, type Theme } from "../src/theme";
-
-type Rgb = readonly number[];
-
-const parsed = (colour: string): Rgb =>
-  [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16) / 255);
-const mixed = (colour: Rgb, share: number, under: Rgb): Rgb =>
-  colour.map((part, i) => part * share + (under[i] as number) * (1 - share));
-
-/** Relative luminance. Source: WCAG 2.2. */
-function luminance(colour: Rgb): number {
-  const [r = 0, g = 0, b = 0] = colour.map((part) =>
-    part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4,
-  );
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-
-function contrast(a: Rgb, b: Rgb): number {
-  const [x, y] = [luminance(a), luminance(b)];
-  return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
-}
+import { contrast, difference, mixed, parsed } from "./colour_arithmetic";
 
 /** What WCAG 2.2 asks of text of this size at level AA. */
 const LEAST = 4.5;
+/** What it asks of lines that a picture cannot do without. */
+const LEAST_OF_LINES = 3;
+/** Of any two runs, as CIE 1976 counts it. */
+const LEAST_DIFFERENCE = 12;
 
 describe.each([
   ["light", LIGHT],
@@ -45,6 +31,31 @@ describe.each([
       for (const share of [0, 0.12]) {
         expect(contrast(colour, mixed(colour, share, card)), `${share}`).toBeGreaterThan(LEAST);
       }
+    },
+  );
+
+  it.each(["ink", "soft", "faint", "accent", "error", "warning", "ok"] as const)(
+    "a line of %s is seen on a card",
+    (name) => {
+      expect(contrast(parsed(theme[name]), parsed(theme.card))).toBeGreaterThan(LEAST_OF_LINES);
+    },
+  );
+
+  const shades = Array.from({ length: SLOTS }, (__, slot) => colour(slot, theme.dark));
+
+  it.each(shades)("a line of the colour %s is seen on a card", (shade) => {
+    expect(contrast(parsed(shade), parsed(theme.card))).toBeGreaterThan(LEAST_OF_LINES);
+  });
+
+  it.each(["normal", "deuteranopia", "protanopia"] as const)(
+    "colours of runs are told apart: %s",
+    (eyes) => {
+      shades.forEach((shade, i) => {
+        for (const other of shades.slice(0, i)) {
+          const apart = difference(parsed(shade), parsed(other), eyes);
+          expect(apart, `${shade} and ${other}`).toBeGreaterThan(LEAST_DIFFERENCE);
+        }
+      });
     },
   );
 });

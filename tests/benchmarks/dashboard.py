@@ -14,7 +14,8 @@ on the other tab, waits until that is at rest, and clicks; and another with a li
 - `zooming`: time between frames while the wheel and a key, Ctrl or Alt, zoom in and out of the chart. `hovering`:
   while the pointer moves over it. Frames are asked for by `requestAnimationFrame` in the page that is zoomed, and all
   runs are shown, not only the twenty that the dashboard begins with.
-- `heap`: of JavaScript in the page after a collection, TensorBoard's own included.
+- `heap`: of JavaScript in the page after a collection, TensorBoard's own included; without array buffers and canvases.
+- `memory of the page's process`: all that is the process's own after that, the engine and TensorBoard included.
 - `bundle`: all the code of the dashboard, as it travels.
 
 Time Series shows the four scalars that the same runs have for it, thinned out to a thousand points by TensorBoard.
@@ -38,7 +39,7 @@ from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 from demo.browser import launch
 from tb_gradclip.plugin.routes import BUNDLE
-from tests.benchmarks import in_page
+from tests.benchmarks import in_page, page_memory
 from tests.benchmarks.contest import Floats, number, parser, print_machine, print_table, size
 from tests.benchmarks.made import LongRun
 from tests.tensorboard import fetch, tensorboard
@@ -62,13 +63,14 @@ T = TypeVar("T")
 
 
 class Tab(NamedTuple):
-    """What was measured of a tab: milliseconds to its first chart, those between frames, and bytes of the heap."""
+    """What was measured of a tab: milliseconds to its first chart, those between frames, and bytes of memory."""
 
     clicked: list[tuple[float, float]]
     linked: list[float]
     zooming: Floats
     hovering: Floats
     heap: float
+    process: float
 
 
 def write_logs(logdir: Path, runs: int, steps: int) -> None:
@@ -145,15 +147,6 @@ def new_page(browser: Browser) -> Page:
     return browser.new_page(viewport={"width": 1440, "height": 1000})
 
 
-def heap(page: Page) -> float:
-    """Bytes of JavaScript objects after a collection."""
-    session = page.context.new_cdp_session(page)
-    session.send("HeapProfiler.collectGarbage")
-    session.send("Performance.enable")
-    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
-    return float(metrics["JSHeapUsedSize"])
-
-
 def moving(page: Page, frame: Frame, chart: str, seconds: float, zoom: str | None) -> Floats:
     """Milliseconds between frames while the pointer moves over a chart, or zooms into it and out with a key held."""
     box = frame.locator(chart).first.bounding_box()
@@ -192,9 +185,9 @@ def measured(browser: Browser, address: str, name: str, given: argparse.Namespac
     chart = "[data-testid=chart-loss]" if name == OURS else "card-view line-chart .series-view"
     used = [moving(page, frame, chart, given.seconds, zoom) for zoom in (ZOOM_KEYS[name], None)]
     come_to_rest(page)
-    after = heap(page)
+    bytes_ = (page_memory.heap(page), page_memory.resident(page))
     page.close()
-    return Tab(clicked, linked, used[0], used[1], after)
+    return Tab(clicked, linked, used[0], used[1], *bytes_)
 
 
 def rows(tab: Tab) -> dict[str, str]:
@@ -214,6 +207,7 @@ def rows(tab: Tab) -> dict[str, str]:
         found[f"{name}, frames: median, 95 %, longest"] = f"{', '.join(map(number, figures))} ms"
         found[f"{name}, frames above 50 ms"] = f"{int((times.round(1) > LONGEST_FRAME).sum())} of {len(times)}"
     found["heap"] = size(tab.heap)
+    found["memory of the page's process"] = size(tab.process) if np.isfinite(tab.process) else "not known"
     return found
 
 

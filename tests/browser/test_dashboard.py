@@ -25,6 +25,20 @@ chart => {
 }
 """
 
+SHADED = """
+chart => {
+  const cut = chart.querySelector("path.cut"), style = getComputedStyle(cut);
+  const seen = style.fill !== "none" && Number(style.fillOpacity) > 0.2;
+  const base = Number(chart.querySelector("line.base").getAttribute("y1"));
+  return [...chart.querySelectorAll("line.limit")].map((limit, i) => {
+    const x = Number(limit.getAttribute("x1")), out = i === 0 ? -4 : 4;
+    const at = x => seen && cut.isPointInFill(new DOMPoint(x, base - 2));
+    return { outside: at(x + out), inside: at(x - out) };
+  });
+}
+"""
+"""For each threshold of the distribution, whether it is shaded there just outside and just inside."""
+
 NO_FRAMES = """
 if (location.search.includes("name=gradclip")) window.requestAnimationFrame = () => 0;
 """
@@ -127,6 +141,17 @@ def test_the_distribution_follows_the_cursor(dashboard: Dashboard, board: str) -
         assert 0 <= dashboard.cursor("chart-loss") - step <= 100
         seen.append(step)
     assert seen[0] < seen[1]
+
+
+def test_what_clipping_takes_off_is_shaded_beyond_each_threshold(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    dashboard.frame.get_by_test_id("distribution-run").select_option("by_value")
+    dashboard.until(lambda: dashboard.chart("chart-distribution").locator(".limit-label").count() == 2)
+    labels = dashboard.chart("chart-distribution").locator(".limit-label").all_text_contents()
+    assert labels == ["−0.01", "0.01"]
+    low, high = dashboard.chart("chart-distribution").evaluate(SHADED)
+    assert low == {"outside": True, "inside": False}
+    assert high == {"outside": True, "inside": False}
 
 
 def test_a_marker_names_its_cause(dashboard: Dashboard, board: str) -> None:

@@ -45,6 +45,8 @@ def test_a_panel_is_taken_along_in_every_form(dashboard: Dashboard, board: str, 
     assert len(list(root.iter(f"{SVG}path"))) >= 2
     assert not list(root.iter(f"{SVG}image"))  # shapes and words alone
     assert not list(root.iter(f"{SVG}script"))
+    if panel == "distribution":
+        assert [path for path in root.iter(f"{SVG}path") if path.get("fill-opacity") == "0.28" and path.get("d")]
     words = {
         "parameters": ["embedding.weight", "2,000", "step", "0 %"],
         "distribution-over-time": ["before", "after", "2,000", "step", "share of gradients"],
@@ -145,7 +147,7 @@ def test_values_of_the_health_table_are_copied_with_a_click_or_a_key(dashboard: 
     row.get_by_test_id("rule").click()
     dashboard.frame.locator("[data-copied]").wait_for()
     assert dashboard.frame.evaluate(clipboard) == "global norm ≤ 1"
-    dashboard.frame.locator(".copyable").focus()
+    dashboard.frame.locator(".health .copyable").focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
         dashboard.page.keyboard.press(key)
     dashboard.frame.get_by_text("Copied value ± 0.01").wait_for(state="attached")
@@ -191,3 +193,50 @@ def test_without_a_clipboard_everything_is_copied_in_the_old_way_and_says_so(
         dashboard.until(lambda: button.inner_text() == "press Ctrl+C")
         assert "writer.step(loss)" in dashboard.frame.evaluate("() => document.getSelection().toString()")
         dashboard.leave()
+
+
+def test_values_of_other_tables_are_copied_and_a_row_of_a_parameter_is_picked_before(
+    dashboard: Dashboard, board: str
+) -> None:
+    dashboard.open(board)
+    dashboard.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    clipboard = "() => navigator.clipboard.readText()"
+    dashboard.frame.get_by_test_id("copy-parameters").click()
+    dashboard.frame.get_by_text("copied", exact=True).wait_for()
+    table = dashboard.frame.evaluate(clipboard)
+    assert table.count("\n") == 3
+    norm = dashboard.frame.locator("[data-testid=parameter-row]", has_text="rnn.weight").locator("td").nth(3)
+    norm.click()
+    dashboard.frame.get_by_test_id("picked").wait_for()
+    assert dashboard.frame.evaluate(clipboard) == table
+    norm.click()
+    dashboard.frame.locator("[data-copied]").wait_for()
+    assert dashboard.frame.evaluate(clipboard) == norm.inner_text()
+    assert dashboard.frame.get_by_test_id("picked").get_attribute("data-parameter") == "rnn.weight"
+
+    dashboard.frame.locator(".parameter-table .copyable").focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        dashboard.page.keyboard.press(key)
+    dashboard.frame.get_by_text("Copied 40 × 8").wait_for(state="attached")
+    assert dashboard.frame.evaluate(clipboard) == "40 × 8"
+
+    suggested = dashboard.frame.get_by_test_id("suggestion").first.locator("td")
+    suggested.first.click()
+    dashboard.frame.get_by_text(f"Copied {suggested.first.inner_text()}").wait_for(state="attached")
+    dashboard.page.keyboard.press("ArrowDown")
+    suggested.last.click(position={"x": 1, "y": 1})  # beside its button
+    assert dashboard.frame.evaluate(clipboard) == suggested.first.inner_text()
+
+
+def test_alerts_are_copied_as_they_are_listed(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    dashboard.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    dashboard.frame.get_by_test_id("alert-kind").select_option("spike")
+    dashboard.frame.get_by_test_id("copy-alerts").click()
+    dashboard.frame.get_by_text("copied", exact=True).wait_for()
+    text = dashboard.frame.evaluate("() => navigator.clipboard.readText()")
+    headings, *rows = (line.split("\t") for line in text.split("\n"))
+    entries = dashboard.frame.get_by_test_id("alert").all()
+    assert [row[:2] for row in rows] == [[e.get_attribute("data-run"), e.get_attribute("data-step")] for e in entries]
+    assert all(row[headings.index("alert")] == "spike" for row in rows)
+    assert rows[0][headings.index("parameters that left their past")].startswith("rnn.weight")

@@ -70,6 +70,28 @@ def test_the_gallery_lists_every_state(page: Page, gallery: str) -> None:
     assert len(STATES) > 15
 
 
+@pytest.mark.parametrize("state", ["runs-50", "grouped"])
+def test_fifty_runs_are_all_shown(page: Page, gallery: str, state: str) -> None:
+    page.goto(f"{gallery}?state={state}")
+    page.get_by_text("50 of 50", exact=True).wait_for()
+    assert page.get_by_test_id("health-row").count() == 50
+
+
+def test_arrow_keys_go_through_a_table_of_which_only_a_part_is_there(page: Page, gallery: str) -> None:
+    page.goto(f"{gallery}?state=parameters-500")
+    page.locator(".parameter-table .copyable").focus()
+    row = "() => document.activeElement.closest('tr').ariaRowIndex"
+    for _ in range(60):
+        page.keyboard.press("ArrowDown")
+    assert page.evaluate(row) == "61"
+    for _ in range(70):
+        page.keyboard.press("ArrowUp")
+    assert page.evaluate(row) == "2"
+    assert (
+        page.locator(".parameter-table .copyable").evaluate("place => place.scrollTop") == 0
+    )  # not under the headings
+
+
 PANELS = (
     *("health", "chart-loss", "chart-norm", "chart-clip-rate", "chart-throttle", "chart-distribution"),
     *("chart-histogram-map", "chart-what-if", "chart-parameters", "parameter-row", "chart-picked", "alerts"),

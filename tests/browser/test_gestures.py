@@ -81,6 +81,23 @@ def test_control_and_the_wheel_zoom_around_the_pointer_and_a_plain_wheel_scrolls
     assert visible_steps(dashboard) == pytest.approx(whole, rel=0.02)
 
 
+def test_a_wheel_that_turns_sideways_moves_along_what_is_zoomed_into_and_nothing_else(
+    dashboard: Dashboard, board: str
+) -> None:
+    dashboard.open(board, link="&p.gradclip.zoom=2000_3000")
+    dashboard.hover("chart-loss", 0.5)
+    width = dashboard.chart("chart-loss").locator(".u-over").bounding_box()
+    assert width is not None
+    dashboard.page.mouse.wheel(width["width"] / 4, 0)
+    moved = "p.gradclip.zoom=2250_3250"
+    dashboard.until(lambda: moved in dashboard.page.url)
+    dashboard.page.mouse.wheel(-width["width"] / 2, 0)
+    dashboard.until(lambda: "p.gradclip.zoom=1750_2750" in dashboard.page.url)
+    dashboard.frame.evaluate("() => window.scrollTo(0, 0)")
+    dashboard.page.mouse.wheel(-10 * width["width"], 0)
+    dashboard.until(lambda: "p.gradclip.zoom=0_1000" in dashboard.page.url)
+
+
 @pytest.mark.parametrize("key", ["Control", "Alt", "Meta"])
 def test_each_of_the_keys_zooms_with_the_wheel(dashboard: Dashboard, board: str, key: str) -> None:
     dashboard.open(board)

@@ -149,7 +149,7 @@ function axisMarks({ axis, width, base, x }: Layout): SVGElement[] {
 function shapes(layout: Layout, { before, after, limits, colour }: DistributionData): SVGElement[] {
   const { axis, base, x } = layout;
   const shape = (list: readonly Bar[], className: string, fill: string): SVGElement =>
-    svg("path", { class: className, d: path(list, layout), fill });
+    svg("path", { class: className, d: path(list, layout), fill, stroke: fill });
   const beforeBars = bars(before, axis);
   return [
     shape(bars(after, axis), "after", colour),

@@ -107,7 +107,7 @@ function paintThresholdLabels(context: Pen, area: Area, data: ChartData, theme: 
   context.font = font(11 * ratio);
   context.textAlign = "right";
   context.textBaseline = "alphabetic";
-  for (const { value, colour, label } of data.thresholds) {
+  for (const { value, label, labelColour } of data.thresholds) {
     const line = down(area, data, value);
     const top = line + (line + 16 * ratio > area.top + area.height ? -17 : 1) * ratio;
     if (top + 12 * ratio > free - 12 * ratio) continue;
@@ -117,7 +117,7 @@ function paintThresholdLabels(context: Pen, area: Area, data: ChartData, theme: 
     context.fillStyle = theme.card;
     context.fillRect(right - width + 3 * ratio, top, width, 15 * ratio);
     context.globalAlpha = 1;
-    context.fillStyle = colour;
+    context.fillStyle = labelColour;
     context.fillText(label, right, free);
   }
 }

@@ -49,6 +49,8 @@ export interface Threshold {
   readonly value: number;
   readonly colour: string;
   readonly label: string;
+  /** A line needs less contrast than letters do. */
+  readonly labelColour: string;
 }
 
 /** A threshold that somebody tries out. */

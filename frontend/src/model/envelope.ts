@@ -16,8 +16,15 @@ export interface Envelope {
 }
 
 interface Needles {
+  /** Ascending. */
   readonly x: Float64Array;
   readonly y: Float64Array;
+}
+
+interface Needle {
+  readonly at: number;
+  readonly from: number;
+  readonly to: number;
 }
 
 interface Point {
@@ -92,7 +99,7 @@ function pointsOf(
 
 function needlesOf(points: readonly Point[], logarithmic: boolean): Needles {
   const on = (value: number): number => (logarithmic ? Math.log(value) : value);
-  const strokes: (readonly [x: number, y: number])[] = [];
+  const strokes: Needle[] = [];
   for (const [side, at] of [
     ["low", "lowAt"],
     ["high", "highAt"],
@@ -102,12 +109,13 @@ function needlesOf(points: readonly Point[], logarithmic: boolean): Needles {
     const usual = known[known.length >> 1] ?? 0;
     points.forEach((point, i) => {
       if (!((reach[i] as number) > STANDS_OUT * usual)) return;
-      strokes.push([point[at], point.middle], [point[at], point[side]], [point[at], NaN]);
+      strokes.push({ at: point[at], from: point.middle, to: point[side] });
     });
   }
+  strokes.sort((a, b) => a.at - b.at); // lines that go back are drawn across
   return {
-    x: Float64Array.from(strokes, (stroke) => stroke[0]),
-    y: Float64Array.from(strokes, (stroke) => stroke[1]),
+    x: Float64Array.from(strokes.flatMap(({ at: x }) => [x, x, x])),
+    y: Float64Array.from(strokes.flatMap(({ from, to }) => [from, to, NaN])),
   };
 }
 

@@ -133,6 +133,7 @@ export const blameChart = computed<ChartData | null>(() => {
   const [known, lines, alert] = [shownFlight.value, blame.value, openAlert.value];
   if (!known || !lines || !alert) return null;
   const x = known.steps;
+  const { soft } = theme.value;
   const drawn = [...lines].reverse().map((line) => ({
     run: line.name,
     colour: line.colour,
@@ -140,7 +141,7 @@ export const blameChart = computed<ChartData | null>(() => {
     y: line.ratio,
     width: line.stands_out ? 1.6 : 1,
     dash: [],
-    opacity: line.stands_out ? 1 : 0.45,
+    opacity: line.stands_out ? 1 : 0.75,
     dotted: line.stands_out,
   }));
   const xRange = [x[0] ?? 0, Math.max(x[x.length - 1] ?? 1, (x[0] ?? 0) + 1)] as const;
@@ -148,7 +149,7 @@ export const blameChart = computed<ChartData | null>(() => {
   return {
     lines: drawn,
     bands: [],
-    thresholds: [{ value: 1, colour: theme.value.soft, label: "as before" }],
+    thresholds: [{ value: 1, colour: soft, label: "as before", labelColour: soft }],
     gaps: lines.flatMap((line) => {
       return gaps(x, line.norms).map((gap) => ({ ...gap, colour: line.colour }));
     }),

@@ -83,7 +83,7 @@ function normsOfRuns(): Drawn {
   const before = linesOf("norm_before", {
     width: 1,
     dash: [1.5, 2.5],
-    opacity: 0.65,
+    opacity: 0.9,
     smoothed: true,
     withRaw: false,
     dotted: false,

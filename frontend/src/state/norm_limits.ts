@@ -40,9 +40,14 @@ export function thresholds(): Threshold[] {
     users.set(value, [...(users.get(value) ?? []), run]);
   }
   const ascending = [...users].sort(([a], [b]) => a - b);
-  return ascending.map(([value, owners]) => ({
-    value,
-    colour: users.size === 1 || owners.length > 1 ? theme.value.accent : colourOf(owners[0] as Run),
-    label: `threshold ${number(value)}`,
-  }));
+  const { accent, soft } = theme.value;
+  return ascending.map(([value, owners]) => {
+    const common = users.size === 1 || owners.length > 1;
+    return {
+      value,
+      colour: common ? accent : colourOf(owners[0] as Run),
+      label: `threshold ${number(value)}`,
+      labelColour: common ? accent : soft,
+    };
+  });
 }

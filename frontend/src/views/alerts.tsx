@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { alertKey, isSame } from "../model/alerts";
+import { alertCells } from "../model/alert_table";
 import { integer, plural } from "../model/format";
 import { alertTitle, blameWords } from "../model/health";
 import {
@@ -19,6 +20,7 @@ import { openAlerts } from "../state/cursor";
 import { selectedAlert, selectedRuns } from "../state/signals";
 import { Blame } from "./blame";
 import { Choice } from "./choice";
+import { CopyTable } from "./copy_table";
 import { Help } from "./help";
 
 export function Alerts() {
@@ -30,6 +32,7 @@ export function Alerts() {
         <span class="tools">
           {!none && <Kinds />}
           {!none && <Order />}
+          {!none && <CopyTable testId="copy-alerts" cells={() => alertCells(alertList.value)} />}
           <Help of="alerts" />
         </span>
       </h2>

@@ -90,7 +90,7 @@ function Departure({ line }: { readonly line: ShownBlame }) {
   const picked = pickedParameter.value === line.name;
   return (
     <li data-testid="departure" data-parameter={line.name}>
-      <i class="swatch" style={{ background: line.colour, opacity: line.stands_out ? 1 : 0.5 }} />
+      <i class="swatch" style={{ background: line.colour, opacity: line.stands_out ? 1 : 0.75 }} />
       <button
         type="button"
         class="cut"

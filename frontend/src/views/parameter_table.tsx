@@ -21,6 +21,7 @@ import {
 } from "../state/parameters";
 import { pickedParameter } from "../state/signals";
 import { CopyTable } from "./copy_table";
+import { CopyableTable } from "./copyable_table";
 
 /** Every row is as tall, as the style sheet says too. */
 const ROW = 25;
@@ -40,11 +41,11 @@ export function ParameterTable() {
   return (
     <div class="parameter-table">
       <Tools rows={rows} />
-      <div
-        ref={place}
-        class="scroll"
-        onScroll={(event) => {
-          scrolled.value = event.currentTarget.scrollTop;
+      <CopyableTable
+        label="Parameters"
+        place={place}
+        onScroll={(to) => {
+          scrolled.value = to;
         }}
       >
         <table aria-rowcount={rows.length + 1}>
@@ -58,7 +59,7 @@ export function ParameterTable() {
           </tbody>
         </table>
         {rows.length === 0 && <p class="hint">No parameter has such a name.</p>}
-      </div>
+      </CopyableTable>
     </div>
   );
 }
@@ -116,6 +117,7 @@ function Headings() {
   );
 }
 
+/** The first click on a row picks it, and does not copy what happens to lie there; further ones copy its values. */
 function Row({ row, index }: { readonly row: ParameterRow; readonly index: number }) {
   const picked = pickedParameter.value === row.name;
   return (
@@ -124,7 +126,9 @@ function Row({ row, index }: { readonly row: ParameterRow; readonly index: numbe
       aria-rowindex={index + 2}
       data-testid="parameter-row"
       data-parameter={row.name}
-      onClick={() => {
+      onClick={(event) => {
+        if (picked && (event.target as Element).closest("td")) return;
+        event.stopPropagation();
         if (window.getSelection()?.isCollapsed !== false) pick(row.name); // not while text is selected
       }}
     >

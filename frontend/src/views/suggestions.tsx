@@ -15,6 +15,7 @@ import {
 } from "../state/what_if";
 import { Choice } from "./choice";
 import { Copy } from "./copy";
+import { CopyableTable } from "./copyable_table";
 
 export function Suggestions() {
   if (suggestions.value.length === 0) return null;
@@ -23,7 +24,7 @@ export function Suggestions() {
       <h2>
         Suggested thresholds <small>had the run been the same</small>
       </h2>
-      <div class="scroll">
+      <CopyableTable label="Suggested thresholds">
         <table>
           <thead>
             <tr>
@@ -39,7 +40,7 @@ export function Suggestions() {
             ))}
           </tbody>
         </table>
-      </div>
+      </CopyableTable>
       <ZClipWords />
       <Code />
       <p class="soft caveat" data-testid="caveat">
@@ -61,7 +62,7 @@ function Row({ row }: { readonly row: Suggestion }) {
         <b>{value}</b>
       </td>
       <td>{shortPercent(row.throttle)}</td>
-      <td>
+      <td class="for-button">
         {row.offered && (
           <Copy
             text={codeAt(row.threshold)}

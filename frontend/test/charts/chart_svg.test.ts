@@ -99,7 +99,7 @@ describe("a chart as SVG", () => {
 
   it("takes along thresholds, bands, gaps and markers", () => {
     const root = drawn({
-      thresholds: [{ value: 5, colour: "#b45309", label: "threshold 5" }],
+      thresholds: [{ value: 5, colour: "#b45309", label: "threshold 5", labelColour: "#535c6a" }],
       bands: [
         {
           colour: "#4269d026",
@@ -119,6 +119,8 @@ describe("a chart as SVG", () => {
     });
     expect(texts(root)).toEqual(expect.arrayContaining(["threshold 5", "NaN"]));
     expect(strokes(root, "#b45309")).toHaveLength(1);
+    const label = all(root, "text").find((element) => element.text === "threshold 5");
+    expect(label?.attributes["fill"]).toBe("#535c6a");
     expect(strokes(root, LIGHT.error)[0]?.attributes["stroke-dasharray"]).toBe("3 3");
     const band = all(root, "path").find((path) => path.attributes["fill-opacity"] === "0.15");
     expect([points(band).length, band?.attributes["fill"]]).toEqual([4, "#4269d0"]);

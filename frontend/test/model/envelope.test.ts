@@ -82,6 +82,20 @@ describe("envelope", () => {
     expect([...x].filter((_, i) => Number.isFinite(low[i]))).toEqual([0, 3, 9, 18, 30]);
   });
 
+  it("has needles of both sides in the order of their places", () => {
+    const values = Array.from({ length: 400 }, (_, i): number => (i % 2 === 0 ? 1 : 1.1));
+    const out = new Map([
+      [50, 90],
+      [150, 0.01],
+      [250, 80],
+      [350, 0.02],
+    ]);
+    out.forEach((value, at) => (values[at] = value));
+    const { needles } = envelope(Float64Array.from(values.keys()), values, true);
+    expect([...needles.x].filter((_, i) => i % 3 === 1)).toEqual([...out.keys()]);
+    expect([...needles.y].filter((_, i) => i % 3 === 1)).toEqual([...out.values()]);
+  });
+
   it("takes the middle of a log axis by ratio, and by difference where a value is zero", () => {
     expect(envelope([0, 1], [1, 100], true).middle[0]).toBe(10);
     expect(envelope([0, 1], [0, 100], true).middle[0]).toBe(50);

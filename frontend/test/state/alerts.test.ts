@@ -32,9 +32,12 @@ import {
   selectedAlert,
   series,
   setAxis,
+  theme,
   toggleRun,
   zoom,
 } from "../../src/state/signals";
+import { DARK, LIGHT } from "../../src/theme";
+import { contrast, mixed, parsed } from "../colour_arithmetic";
 import { run } from "./fixtures";
 
 function alert(step: number, changes: Partial<Alert> = {}): Alert {
@@ -213,6 +216,16 @@ describe("the timeline", () => {
     runs.value = [run("a", { ...LONG, alerts: [alert(500, { departures: [] })] })];
     expect(blame.value?.map((line) => line.stands_out)).toEqual([true, true]);
     expect(colours()).toBe(2);
+  });
+
+  it.each([LIGHT, DARK])("has lines that are seen on a card, those for comparison too", (look) => {
+    theme.value = look;
+    const card = parsed(look.card);
+    const drawn = blameChart.value?.lines ?? [];
+    expect(new Set(drawn.map(({ opacity }) => opacity)).size).toBe(2);
+    for (const { colour, opacity } of drawn) {
+      expect(contrast(mixed(parsed(colour), opacity, card), card)).toBeGreaterThan(3);
+    }
   });
 
   it("reads norms at the cursor, and none where that is elsewhere", () => {
