@@ -79,7 +79,9 @@ class Hooks:
         """Note which parameters the gradients belong to that will reach the clipping."""
         grads = list(grads)
         variables = self.variables if trainable_variables is None else list(trainable_variables)
-        self._present = self._places(grads, variables)
+        self._present = []  # so that nothing is taken for what it is not, should the next line fail
+        with self.warning():
+            self._present = self._places(grads, variables)
         return original(grads, variables)
 
     def clip(self, original: Callable[..., Any], grads: list[Any]) -> Any:
@@ -142,8 +144,9 @@ class Hooks:
         """For a `LossScaleOptimizer`: it clips only where all gradients are finite, the others are recorded here."""
         grads = list(grads)
         variables = self.variables if trainable_variables is None else list(trainable_variables)
-        finite = as_the_first_replica(self.outer.check_finite(grads))
-        ops.cond(finite, lambda: None, lambda: self.record_skipped(grads, variables))
+        with self.warning():
+            finite = as_the_first_replica(self.outer.check_finite(grads))
+            ops.cond(finite, lambda: None, lambda: self.record_skipped(grads, variables))
         return original(grads, variables)
 
 
