@@ -63,8 +63,11 @@ class Hooks:
     def replace(self, instance: Any, name: str, replacement: Callable[..., Any]) -> None:
         """Put a method before the one of the class; `replacement` gets the original first."""
         original = getattr(instance, name)
-        # Past __setattr__, which would track it.
-        vars(instance)[name] = lambda *args, **kwargs: replacement(original, *args, **kwargs)
+
+        def replaced(*args: Any, **kwargs: Any) -> Any:
+            return replacement(original, *args, **kwargs)
+
+        vars(instance)[name] = replaced  # past __setattr__, which would track it
         self._replaced.append((instance, name))
 
     def train_step(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

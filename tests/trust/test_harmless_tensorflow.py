@@ -8,48 +8,15 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
 import tb_gradclip
 from tb_gradclip.keras import ClipCallback
 from tb_gradclip.tensorflow import ClipWriter
 from tests.trust.disks import TROUBLES
-from tests.trust.trained_keras import BATCHES, fitted
-
-STEPS = BATCHES
-
-
-def trained(writer_of: Callable[[list[Any]], Any], graph: bool, before: Callable[[int], object]) -> list[bytes]:
-    """The bits of every loss and of the weights, of a training that clips in every way."""
-    weights = [tf.Variable(tf.ones([5, 3])), tf.Variable(tf.ones([3, 1]))]
-    calls = writer_of(weights)
-
-    def step(x: Any) -> Any:
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(tf.tanh(x @ weights[0]) @ weights[1] - 1))
-        gradients = tape.gradient(loss, weights)
-        gradients = (
-            calls.clip_by_value(gradients, -0.3, 0.3) if calls else [tf.clip_by_value(g, -0.3, 0.3) for g in gradients]
-        )
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.assign_sub(0.1 * gradient)
-        if calls:
-            calls.step(loss)
-        return loss
-
-    run = tf.function(step) if graph else step
-    random = np.random.default_rng(0)
-    seen = []
-    for number in range(STEPS):
-        before(number)
-        seen.append(run(tf.constant(random.normal(size=(4, 5)), tf.float32)).numpy().tobytes())
-    if calls:
-        calls.close()
-    return [*seen, *(weight.numpy().tobytes() for weight in weights)]
+from tests.trust.trained_keras import STEPS, fitted
+from tests.trust.trained_tensorflow import trained
 
 
 def outcome(way: str, logdir: Path | None, before: Callable[[int], object] = lambda _: None) -> list[bytes]:
@@ -58,8 +25,8 @@ def outcome(way: str, logdir: Path | None, before: Callable[[int], object] = lam
         return fitted(ClipCallback(logdir, on_alert=[].append, histogram_every=1) if logdir else None, before)
     return trained(
         lambda weights: ClipWriter(logdir, weights, on_alert=[].append, histogram_every=1) if logdir else None,
-        way == "graph",
         before,
+        graph=way == "graph",
     )
 
 

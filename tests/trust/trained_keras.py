@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -11,7 +13,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
-BATCHES = 12
+from tb_gradclip.keras import ClipCallback
+
+STEPS = 12
 SPOILT = 7
 """Batch with an infinite input where the loss is scaled, so that its update is skipped."""
 
@@ -37,7 +41,7 @@ def fitted(
     """
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="tanh"), keras.layers.Dense(1)])
-    x = np.random.default_rng(0).normal(size=(4 * BATCHES, 5)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(4 * STEPS, 5)).astype("float32")
     y = x.sum(1)
     optimizer: Any = keras.optimizers.Adam(0.01, clipnorm=0.1)
     if scaled:
@@ -62,3 +66,10 @@ def fitted(
     for _ in range(fits):
         model.fit(x, y, batch_size=4, shuffle=False, verbose=0, callbacks=callbacks)
     return [*seen, *(np.asarray(weight).tobytes() for weight in model.get_weights())]
+
+
+def train(settings: dict[str, Any], logdir: Path | None, begun: Callable[[], object], on_thread: bool) -> list[bytes]:
+    """A training as `bugs.Train` has it."""
+    recorded: dict[str, Any] = {"histogram_every": 1} if on_thread else {"on_alert": [].append, "histogram_every": 2}
+    callback = ClipCallback(logdir, **recorded) if logdir else None
+    return fitted(callback, lambda _: time.sleep(0.005 * on_thread), begun=begun, **settings)
