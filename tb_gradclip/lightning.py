@@ -102,13 +102,14 @@ class ClipCallback(_Callback):  # type: ignore[misc]
         """Take the loss, as it was before the trainer divided and scaled it: called by `fit`."""
         if self._watcher is None or loss.numel() != 1:
             return
-        loss = loss.detach()
-        if pl_module.automatic_optimization:
-            loss = loss * trainer.accumulate_grad_batches
-        scaler = getattr(trainer.precision_plugin, "scaler", None)
-        if scaler is not None:
-            loss = loss / scaler.scale(loss.new_ones(()))  # get_scale() would wait for the device
-        self._watcher.log_loss(loss)
+        with self._watcher._writer._harmless():
+            loss = loss.detach()
+            if pl_module.automatic_optimization:
+                loss = loss * trainer.accumulate_grad_batches
+            scaler = getattr(trainer.precision_plugin, "scaler", None)
+            if scaler is not None:
+                loss = loss / scaler.scale(loss.new_ones(()))  # get_scale() would wait for the device
+            self._watcher.log_loss(loss)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Record what is left: called by `fit`."""

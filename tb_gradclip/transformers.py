@@ -131,7 +131,8 @@ class ClipCallback(TrainerCallback):  # type: ignore[misc]
         def heard(*args: Any, **kwargs: Any) -> Any:
             loss = training_step(*args, **kwargs)
             if self._watcher is not None:
-                self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
+                with self._watcher._writer._harmless():
+                    self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
             return loss
 
         return heard

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -14,6 +15,7 @@ from tb_gradclip.actions import OnAlert, action_of
 from tb_gradclip.collector import Collector
 from tb_gradclip.core.parameter import Parameter, gain
 from tb_gradclip.core.schedule import HISTOGRAM_EVERY
+from tb_gradclip.harmless import Harmless
 from tb_gradclip.keras.hooks import CLIP, Hooks, ignored, inner
 from tb_gradclip.keras.ring import StepRing
 from tb_gradclip.recorder import Recorder, check_settings
@@ -89,12 +91,14 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._collector: Collector | None = None
         self._ring: StepRing | None = None
         self._hooks: Hooks | None = None
+        self._failures = Harmless()
         self._next_step = 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Start recording: called by `fit`."""
         del logs
         self._finish()
+        self._failures = Harmless()
         model = self.model
         variables = list(model.trainable_variables)
         _check(model, variables)
@@ -119,7 +123,8 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         batches = BATCHES_PER_DRAIN if self._on_alert is None else 1
         with nullcontext() if replicas == 1 else model.distribute_strategy.scope():
             self._ring = StepRing(len(variables), self._histogram_every, start, batches, model.steps_per_execution)
-        self._collector = Collector(self._recorder, self._ring.fetch, drain=self._ring.drain)
+        drain = functools.partial(self._failures._call, self._ring.drain)
+        self._collector = Collector(self._recorder, self._ring.fetch, drain=drain)
         self._hooks = self._hooks_of(model, variables, self._ring)
         self._hooks.install()
 
@@ -128,12 +133,13 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         del batch, logs
         if self._ring is None or self._recorder is None or self._collector is None:
             return
-        if self._ring.drain_if_due(self.model.steps_per_execution):
-            if self._on_alert is None:
-                self._collector.wake()
-            else:
-                self._collector.collect()
-        self._ring.take_limit(self._recorder.standout.limit)
+        with self._failures._harmless():
+            if self._ring.drain_if_due(self.model.steps_per_execution):
+                if self._on_alert is None:
+                    self._collector.wake()
+                else:
+                    self._collector.collect()
+            self._ring.take_limit(self._recorder.standout.limit)
         try:
             self._recorder.act()
         except BaseException:
@@ -165,11 +171,13 @@ class ClipCallback(keras.callbacks.Callback):  # type: ignore[misc]
         hooks, collector, ring = self._hooks, self._collector, self._ring
         self._ring = self._recorder = self._collector = self._hooks = None
         if hooks is not None:
-            hooks.remove()
+            with self._failures._harmless():
+                hooks.remove()
         if collector is not None:
             collector.close()
         if ring is not None:
-            self._next_step = ring.next_step
+            with self._failures._harmless():
+                self._next_step = ring.next_step
 
 
 def _hooks_of_backend() -> type[Hooks]:

@@ -63,8 +63,11 @@ class Hooks:
     def replace(self, instance: Any, name: str, replacement: Callable[..., Any]) -> None:
         """Put a method before the one of the class; `replacement` gets the original first."""
         original = getattr(instance, name)
-        # Past __setattr__, which would track it.
-        vars(instance)[name] = lambda *args, **kwargs: replacement(original, *args, **kwargs)
+
+        def replaced(*args: Any, **kwargs: Any) -> Any:
+            return replacement(original, *args, **kwargs)
+
+        vars(instance)[name] = replaced  # past __setattr__, which would track it
         self._replaced.append((instance, name))
 
     def train_step(self, original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +82,9 @@ class Hooks:
         """Note which parameters the gradients belong to that will reach the clipping."""
         grads = list(grads)
         variables = self.variables if trainable_variables is None else list(trainable_variables)
-        self._present = self._places(grads, variables)
+        self._present = []  # so that nothing is taken for what it is not, should the next line fail
+        with self.warning():
+            self._present = self._places(grads, variables)
         return original(grads, variables)
 
     def clip(self, original: Callable[..., Any], grads: list[Any]) -> Any:
@@ -142,8 +147,9 @@ class Hooks:
         """For a `LossScaleOptimizer`: it clips only where all gradients are finite, the others are recorded here."""
         grads = list(grads)
         variables = self.variables if trainable_variables is None else list(trainable_variables)
-        finite = as_the_first_replica(self.outer.check_finite(grads))
-        ops.cond(finite, lambda: None, lambda: self.record_skipped(grads, variables))
+        with self.warning():
+            finite = as_the_first_replica(self.outer.check_finite(grads))
+            ops.cond(finite, lambda: None, lambda: self.record_skipped(grads, variables))
         return original(grads, variables)
 
 

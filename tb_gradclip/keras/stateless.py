@@ -92,8 +92,9 @@ class StatelessHooks(Hooks):
         return self._trace is not None and self._trace == get_opaque_trace_state()
 
     def _update_state(self, original: Callable[..., Any], loss: Any, *args: Any, **kwargs: Any) -> Any:
-        if self._follows():
-            self._loss = loss
+        with self.warning():
+            if self._follows():
+                self._loss = loss
         return original(loss, *args, **kwargs)
 
     def _scope(self, values: list[Any], *others: tuple[Any, Any]) -> Any:
@@ -110,10 +111,14 @@ class StatelessHooks(Hooks):
     def _stateless_apply(
         self, original: Callable[..., Any], optimizer_variables: Any, grads: Any, trainable_variables: Any
     ) -> Any:
-        if not self._follows():
+        own: list[Any] = []
+        with self.warning():
+            if self._follows():
+                own = self.ring.variables
+        if not own:
             return original(optimizer_variables, grads, trainable_variables)
         known, grads, values = list(optimizer_variables), list(grads), self._inside
-        with self._among_its_variables():
+        with self._among_its_variables(own):
             trained, found = original([*known, *values], grads, trainable_variables)
         self._inside = found[len(known) :]
         if self.outer is not self.optimizer:
@@ -130,9 +135,9 @@ class StatelessHooks(Hooks):
             self._threaded = False
 
     @contextlib.contextmanager
-    def _among_its_variables(self) -> Iterator[None]:
+    def _among_its_variables(self, more: list[Any]) -> Iterator[None]:
         own = self.optimizer._variables
-        vars(self.optimizer)["_variables"] = [*own, *self.ring.variables]
+        vars(self.optimizer)["_variables"] = [*own, *more]
         try:
             with self._within_reach():
                 yield

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tb_gradclip.harmless import Harmless
 from tb_gradclip.tensorflow.ops import clamped, half_squares, shared_half_squares, values
+from tb_gradclip.tensorflow.replicas import replica
 from tb_gradclip.tensorflow.ring import DeviceRing
 
 
@@ -47,6 +48,15 @@ class Measuring(Harmless):
         norm = tf.sqrt(tf.reduce_sum(squares))
         self._ring.record("none", math.nan, math.nan, norm, [tf.sqrt(squares), None, None])
         self._count("none", norm, grads)
+
+    def _records(self) -> bool:
+        """Whether gradients of this replica are recorded. Without `with`, so that AutoGraph can look into this."""
+        records = False
+        try:
+            records = not replica()
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            self._tell(error)
+        return records
 
     def _placed(self, grads: list[Any], numbers: list[Any]) -> Any:
         """One number for each gradient that is there, with 0 for those that are not, shape [P]."""

@@ -130,7 +130,7 @@ class ClipWriter(Measuring, CollectedWriter):
                 f"`clip_value_min` must not be above `clip_value_max`, got {low!r} and {high!r}. Exchange them."
             )
         clipped = [None if g is None else tf.clip_by_value(g, clip_value_min, clip_value_max) for g in grads]
-        if not replica():
+        if self._records():
             self._call(self._record_values, grads, clipped, clip_value_min, clip_value_max)
         return clipped
 
@@ -153,7 +153,7 @@ class ClipWriter(Measuring, CollectedWriter):
         grads = self._to_clip(grads)
         check_norm(clip_norm)
         clipped = [None if g is None else tf.clip_by_norm(g, clip_norm) for g in grads]
-        if not replica():
+        if self._records():
             self._call(self._record_norms, grads, clip_norm)
         return clipped
 
@@ -177,7 +177,7 @@ class ClipWriter(Measuring, CollectedWriter):
         grads = self._to_clip(t_list)
         check_norm(clip_norm)
         clipped, norm = tf.clip_by_global_norm(grads, clip_norm, use_norm)
-        if not replica():
+        if self._records():
             self._call(self._record_global_norm, grads, clip_norm, norm, use_norm)
         return clipped, norm
 
@@ -188,7 +188,7 @@ class ClipWriter(Measuring, CollectedWriter):
           ValueError: the list does not match the variables.
         """
         grads = self._matching(grads)
-        if not replica():
+        if self._records():
             self._call(self._record_unclipped, grads)
 
     def step(self, loss: Any = None) -> None:
@@ -202,7 +202,7 @@ class ClipWriter(Measuring, CollectedWriter):
           DivergenceError: an alert came up and `on_alert` is "raise".
         """
         loss = None if loss is None else scalar_loss(loss)
-        if replica():
+        if not self._records():
             return
         self._call(self._ring.step, loss)
         if not tf.inside_function():
@@ -235,9 +235,12 @@ class ClipWriter(Measuring, CollectedWriter):
     def _to_clip(self, grads: Sequence[Any]) -> list[Any]:
         """Gradients that match the variables; a list without any gradient is reported."""
         grads = self._matching(grads)
-        if not replica() and all(g is None for g in grads):
-            self._recorder.add_finding("no_gradient", self._ring.next_step)
+        if self._records() and all(g is None for g in grads):
+            self._call(self._report_no_gradient)
         return grads
+
+    def _report_no_gradient(self) -> None:
+        self._recorder.add_finding("no_gradient", self._ring.next_step)
 
 
 def _limit_of(recorder: Recorder) -> Callable[[], float]:
@@ -248,13 +251,16 @@ def _limit_of(recorder: Recorder) -> Callable[[], float]:
 def _passing_on(ring: DeviceRing, collector: Collector, recorder: Recorder, at_once: bool) -> Callable[[], None]:
     """What to do with steps that left the ring. Refers to no writer, so that one can be freed."""
 
-    def drained() -> None:
+    def pass_on() -> None:
         if collector.closed:
             ring.forget()
         elif at_once or len(ring) >= MOST_WAITING:
             collector.collect()
         else:
             collector.wake()
+
+    def drained() -> None:
+        ring._call(pass_on)
         recorder.act()
 
     return drained

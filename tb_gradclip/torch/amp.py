@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from tb_gradclip.harmless import Harmless
 from tb_gradclip.torch.outbox import Histogram
 from tb_gradclip.torch.patches import Listeners, Patch
 
@@ -49,9 +50,11 @@ def writers_of(optimizer: torch.optim.Optimizer) -> Iterator[ClipWriter]:
             yield writer
 
 
-def _concerned(scaler: torch.amp.GradScaler, optimizer: Any) -> Iterator[ClipWriter]:
-    if scaler.is_enabled() and isinstance(optimizer, torch.optim.Optimizer):
-        yield from writers_of(optimizer)
+def _concerned(scaler: torch.amp.GradScaler, optimizer: Any) -> list[ClipWriter]:
+    with _failures._harmless():
+        if scaler.is_enabled() and isinstance(optimizer, torch.optim.Optimizer):
+            return list(writers_of(optimizer))
+    return []
 
 
 def updated(optimizer: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
@@ -89,11 +92,17 @@ def _around_unscale(original: Callable[..., Any], scaler: torch.amp.GradScaler, 
 def _around_step(
     original: Callable[..., Any], scaler: torch.amp.GradScaler, optimizer: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    writers = list(_concerned(scaler, optimizer))
+    writers = _concerned(scaler, optimizer)
     if not writers:
         return original(scaler, optimizer, *args, **kwargs)
     made: list[Update] = []
-    hook = optimizer.register_step_pre_hook(lambda optimizer, *_: made.append(Update.of(optimizer)))
+
+    def begun(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        made.append(Update(None, None))  # it is one, whatever else is known of it
+        with _failures._harmless():
+            made[0] = Update.of(optimizer)
+
+    hook = optimizer.register_step_pre_hook(begun)
     try:
         result = original(scaler, optimizer, *args, **kwargs)
     finally:
@@ -135,6 +144,7 @@ def none_made(skips: list[torch.Tensor | bool]) -> torch.Tensor | bool:
     return torch.stack([flag.to(found[0].device) for flag in found]).amin() if found else True
 
 
+_failures = Harmless()
 PATCHES = (
     Patch(torch.amp.GradScaler, "unscale_", _around_unscale),
     Patch(torch.amp.GradScaler, "step", _around_step),

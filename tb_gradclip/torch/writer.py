@@ -159,7 +159,8 @@ class ClipWriter(Measuring, CollectedWriter):
         grads, counted = begun
         if grads.group.repeated:
             self._warn("a parameter was given twice: its gradient counts twice in the norm and is clipped twice")
-            self._lint.look_at_call(self._step, grads)
+            with self._harmless():
+                self._lint.look_at_call(self._step, grads)
             with self.clipping(tensors):
                 return torch.nn.utils.clip_grad_norm_(*arguments)
         library = error_if_nonfinite or foreach is False or grads.half or not grads.fused or self._shards.spread

@@ -1,7 +1,8 @@
 """Trainings at a given pace, each in a process of its own, that note in shared memory when they made each step.
 
-Reads lines of `PACE START STEPS LOGDIR TIMES`, forks for each with PyTorch loaded already, and prints its process id; a
-line `wait PID` waits for one. TIMES is a file of float64: the time of step START, of the one after it, and so on.
+Its argument is the framework. Reads lines of `WAY PACE START STEPS LOGDIR TIMES`, forks for each with the framework
+loaded already, and prints its process id; a line `wait PID` waits for one. TIMES is a file of float64: the time of step
+START, of the one after it, and so on.
 """
 
 from __future__ import annotations
@@ -10,41 +11,111 @@ import gc
 import os
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-import torch
-
-from tb_gradclip.torch import ClipWriter
 
 
-def train(pace: float, start: int, steps: int, logdir: str, times: str) -> None:
-    """Make so many steps a second, and end without closing the writer."""
+def paced(pace: float, steps: int, times: str) -> Iterator[int]:
+    """So many numbers a second, each noted when it comes."""
     made = np.memmap(times, np.float64, "r+")
-    model = torch.nn.Linear(3, 2)
-    for parameter in model.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    writer = ClipWriter(logdir, model, start_step=start)
-    parameters = list(model.parameters())
     beginning = time.monotonic()
     for number in range(steps):
         time.sleep(max(0.0, beginning + number / pace - time.monotonic()))
         made[number] = time.time()
-        writer.clip_grad_norm_(parameters, 1.0)
-        writer.step(float(start + number))
+        yield number
+
+
+def train_torch(way: str, numbers: Iterator[int], start: int, logdir: str) -> Any:
+    """Clip through a writer, or with PyTorch's own call while a watch is on; what records is left open."""
+    model = torch.nn.Linear(3, 2)
+    parameters = list(model.parameters())
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    if way == "writer":
+        writer = ClipWriter(logdir, model, start_step=start)
+        for number in numbers:
+            writer.clip_grad_norm_(parameters, 1.0)
+            writer.step(float(start + number))
+        return writer
+    optimizer = torch.optim.SGD(parameters, lr=0.1)
+    watcher = watch(model, optimizer, logdir, start_step=start)
+    for number in numbers:
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        watcher.log_loss(float(start + number))
+        optimizer.step()
+    return watcher, optimizer
+
+
+def train_tensorflow(way: str, numbers: Iterator[int], start: int, logdir: str) -> Any:
+    """Clip through a writer, in eager steps or in a graph; it is left open."""
+    if way == "keras":
+        return train_keras(numbers, start, logdir)
+    variables = [tf.Variable(tf.ones([3, 2])), tf.Variable(tf.ones([2]))]
+    gradients = [tf.ones([3, 2]), tf.ones([2])]
+    writer = TensorFlowWriter(logdir, variables, start_step=start)
+
+    def step(loss: Any) -> None:
+        writer.clip_by_global_norm(gradients, 1.0)
+        writer.step(loss)
+
+    run = tf.function(step) if way == "graph" else step
+    for number in numbers:
+        run(tf.constant(float(start + number)))
+    return writer
+
+
+def train_keras(numbers: Iterator[int], start: int, logdir: str) -> None:
+    """A `fit` that the program leaves before its last batch."""
+
+    class Paced(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            if next(numbers, None) is None:
+                sys.exit()
+
+    def loss(y: Any, predicted: Any) -> Any:  # the number of the step, whose gradient is that of the prediction
+        return y + (predicted - keras.ops.stop_gradient(predicted))
+
+    def batches() -> Iterator[tuple[Any, Any]]:
+        number = start
+        while True:
+            yield np.ones((1, 3), np.float32), np.full((1, 1), number, np.float32)
+            number += 1
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01, clipnorm=0.5), loss=loss, jit_compile=False)
+    callbacks = [Paced(), ClipCallback(logdir, start_step=start)]
+    model.fit(batches(), steps_per_epoch=10**6, shuffle=False, verbose=0, callbacks=callbacks)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
+    if sys.argv[1] == "torch":
+        import torch
+
+        from tb_gradclip.torch import ClipWriter, watch
+
+        train = train_torch
+        torch.set_num_threads(1)
+    else:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        import keras
+        import tensorflow as tf
+
+        from tb_gradclip.keras import ClipCallback
+        from tb_gradclip.tensorflow import ClipWriter as TensorFlowWriter
+
+        train = train_tensorflow
     gc.freeze()
     for line in sys.stdin:
         if line.startswith("wait"):
             print(os.waitstatus_to_exitcode(os.waitpid(int(line.split()[1]), 0)[1]), flush=True)
             continue
-        pace, start, steps, logdir, times = line.split()
+        way, pace, start, steps, logdir, times = line.split()
         child = os.fork()
         if child == 0:
             break
         print(child, flush=True)
     else:
         sys.exit()
-    train(float(pace), int(start), int(steps), logdir, times)
+    left_open = train(way, paced(float(pace), int(steps), times), int(start), logdir)

@@ -1,101 +1,120 @@
-"""A bug of ours, anywhere: each function that recording calls fails once, in the middle of a PyTorch training."""
+"""A bug of ours, anywhere: each function that recording calls fails once, in the middle of a training."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
-import threading
-import time
-import warnings
-from collections import Counter
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any
 
 import pytest
 
 import tb_gradclip
-from tests.trust.trained import STEPS, WAYS, Training, outcome
+from tests.backends import HERE, on
+from tests.trust.bugs import Broken, Function, Plan, Tracer, break_each_of, functions, functions_of, traced
+from tests.trust.trained import STEPS, WAYS, Training
 
-SHARE = 12
-"""Of so many functions one is tried in the short form."""
+SHARE, FEW = 12, 80
+"""Of so many functions one is tried in the short form: of PyTorch's, and of others that are slow to start."""
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+AT_A_TIME = 12
+"""Functions that another process tries at one request, each of which has its time."""
 
-OURS = Path(tb_gradclip.__file__).parent
 
-GUARDS = {
-    # What users call themselves, what stands in the place of the library's calls, and hooks of the optimizer: each is
-    # no more than guarded blocks.
-    "torch/writer.py": {"clip_grad_norm_", "clip_grad_value_", "clipping", "step"},
-    "torch/watcher.py": {"log_loss", "clipping"},
-    "torch/updates.py": {"add_loss", "_before_update", "_after_update", "_end_update", "_end_step"},
-    "torch/measuring.py": {"_begun", "_one_number"},
-    "torch/open_step.py": {"uncounted_if_it_fails"},
-    "torch/patches.py": {"patched"},
-    "torch/clip_calls.py": {"_around_norm", "_around_value", "__init__", "writer"},
-    "collector.py": {"__enter__", "__exit__", "close", "_run"},
-    # The clipping itself, and what the user wants to be raised.
-    "torch/gradients.py": {"scale_"},
-    "recorder.py": {"act"},
-    "actions.py": {"act"},
-    # What looks at what users pass.
-    "torch/arguments.py": {"check_threshold", "read", "distinct"},
+def plan(name: str, *first: Any) -> Plan:
+    return Plan(*f"tests.trust.{name}".rsplit(".", 1), first)
+
+
+TORCH = {f"torch {way}": plan("trained.train", way) for way in WAYS}
+OTHERS = {
+    "lightning": plan("trained_trainers.train_lightning", "one", False),
+    "transformers": plan("trained_trainers.train_transformers"),
+    "tensorflow eager": plan("trained_tensorflow.train", {}),
+    "tensorflow graph": plan("trained_tensorflow.train", {"graph": True, "converted": False}),
+    "keras on tensorflow": plan("trained_keras.train", {"scaled": True, "jit_compile": False}),
+}
+RECORDING = ("transformers", "tensorflow eager")
+"""Those of which the short form breaks the recording thread, too: it does much the same everywhere."""
+
+LONG = {
+    "lightning, scaled": plan("trained_trainers.train_lightning", "one", True),
+    "lightning by hand": plan("trained_trainers.train_lightning", "two", False),
+    "tensorflow graph, converted": plan("trained_tensorflow.train", {"graph": True}),
+    "tensorflow xla": plan("trained_tensorflow.train", {"graph": True, "converted": False, "compiled": True}),
+    "keras on tensorflow, plain": plan("trained_keras.train", {"jit_compile": False}),
+    **{
+        f"keras on {backend}{', plain' * (not scaled)}": plan(
+            "trained_keras.train", {"scaled": scaled, "jit_compile": backend == "jax"}
+        )
+        for backend in ("torch", "jax")
+        for scaled in (True, False)
+    },
 }
 
-
-class BugError(Exception):
-    """Raised where a bug would."""
+pytestmark = pytest.mark.usefixtures("one_thread", "fresh_accelerate")
 
 
-class Tracer:
-    """Sees every call of a function of ours on one of the threads, and raises at one of them.
-
-    Args:
-      on_thread: whether on the thread that records, else on that which trains.
-      target, call: the function, and at which of its calls; None to count them.
-      error: what to raise.
-    """
-
-    def __init__(
-        self, on_thread: bool, target: CodeType | None = None, call: int = 1, error: type[BaseException] = BugError
-    ) -> None:
-        self.on_thread, self.target, self.call, self.error = on_thread, target, call, error
-        self.calls: Counter[CodeType] = Counter()
-        self.raised = False
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
-        code = frame.f_code
-        if self.raised or (threading.current_thread().name == "gradclip") != self.on_thread:
-            return
-        if self.target is None and not code.co_filename.startswith(str(OURS)):
-            return
-        self.calls[code] += 1
-        if code is self.target and self.calls[code] == self.call:
-            self.raised = True
-            raise self.error("a bug")
+@pytest.mark.parametrize("on_thread", [False, True], ids=["training", "recording"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_bug_in_any_function_leaves_training_alone(way: str, on_thread: bool, tmp_path: Path, long: bool) -> None:
+    found, broken = break_some(TORCH[f"torch {way}"], HERE, tmp_path, on_thread, 1 if long else SHARE)
+    assert len(found) > (150 if on_thread else 200)
+    assert broken.wrong == []
+    assert broken.raised > (100 if long else 10)
 
 
-def trained(way: str, logdir: Path, tracer: Tracer, tolerant: bool = False) -> tuple[list[bytes], list[str]]:
-    """What comes of a training whose calls are traced, and what is warned of; everything is recorded at once."""
-    settings: dict[str, Any] = {"histogram_every": 2} if tracer.on_thread else {"on_alert": [].append}
-    before = sys.gettrace()
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        threading.settrace(tracer)
-        training = Training(way, logdir, **settings)
-        sys.settrace(tracer)
-        try:
-            if tolerant:
-                return _outcome_of_one_who_goes_on(training), []
-            got = outcome(training, before=lambda _: time.sleep(0.002 * tracer.on_thread))
-        finally:
-            sys.settrace(before)
-            threading.settrace(None)  # type: ignore[arg-type]
-    return got, [str(warning.message) for warning in told if issubclass(warning.category, UserWarning)]
+@pytest.mark.parametrize(
+    ("training", "on_thread"),
+    [
+        *(pytest.param(name, False, id=f"{name}-training") for name in OTHERS),
+        *(pytest.param(name, False, id=f"{name}-training", marks=pytest.mark.long) for name in LONG),
+        *(
+            pytest.param(name, True, id=f"{name}-recording", marks=[] if name in RECORDING else pytest.mark.long)
+            for name in (*OTHERS, *LONG)
+        ),
+    ],
+)
+def test_nor_does_one_where_others_train(training: str, on_thread: bool, tmp_path: Path, long: bool) -> None:
+    backend = next((name for name in ("torch", "jax") if f"keras on {name}" in training), HERE)
+    found, broken = break_some({**OTHERS, **LONG}[training], backend, tmp_path, on_thread, 1 if long else FEW)
+    assert len(found) > 100
+    assert broken.wrong == []
+    assert broken.raised > (50 if long else 0)
 
 
-def _outcome_of_one_who_goes_on(training: Training) -> list[bytes]:
+def break_some(
+    training: Plan, backend: str, folder: Path, on_thread: bool, share: int
+) -> tuple[dict[Function, int], Broken]:
+    """All functions that recording calls, and what came of bugs in one of so many of them."""
+    found = on(backend, functions_of, training, str(folder / "all"), on_thread)
+    chosen = [function for number, function in enumerate(found) if number % share == 0 and not function.is_guard]
+    broken = Broken()
+    for start in range(0, len(chosen), AT_A_TIME):
+        now = {function: found[function] for function in chosen[start : start + AT_A_TIME]}
+        part = on(backend, break_each_of, training, str(folder), on_thread, now)
+        broken = Broken(broken.raised + part.raised, broken.wrong + part.wrong)
+    return found, broken
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ctrl_c_in_any_function_spoils_no_log(way: str, tmp_path: Path, long: bool) -> None:
+    found = functions(TORCH[f"torch {way}"].train, tmp_path / "all", on_thread=False)
+    wrong = []
+    for number, (function, calls) in enumerate(found.items()):
+        if not long and number % SHARE:
+            continue
+        logdir = tmp_path / str(number)
+        with traced(Tracer(False, function, max(1, calls // 2), KeyboardInterrupt)) as (begun, _):
+            training = Training(way, logdir, on_alert=[].append)
+            begun()
+            _go_on(training)
+        run = tb_gradclip.read(logdir)["."]
+        steps = run.steps["step"].tolist()
+        if len(steps) < STEPS - 2 or steps != sorted(set(steps)) or not run.complete:
+            wrong.append(f"{function}: {steps}")
+    assert wrong == []
+
+
+def _go_on(training: Training) -> None:
     """As someone does who presses Ctrl-C in a notebook, and has the training go on."""
     for _ in range(STEPS):
         with contextlib.suppress(KeyboardInterrupt):
@@ -103,73 +122,3 @@ def _outcome_of_one_who_goes_on(training: Training) -> list[bytes]:
     for _ in range(2):
         with contextlib.suppress(KeyboardInterrupt):
             training.recorder.close()
-    return []
-
-
-def named(code: CodeType) -> str:
-    return f"{Path(code.co_filename).relative_to(OURS)}: {code.co_name}, line {code.co_firstlineno}"
-
-
-def is_guard(code: CodeType) -> bool:
-    return code.co_name in GUARDS.get(Path(code.co_filename).relative_to(OURS).as_posix(), set())
-
-
-def functions(way: str, logdir: Path, on_thread: bool) -> dict[CodeType, int]:
-    """Functions of ours that are called in a training, with the number of calls; a generator's end looks like one."""
-    tracer = Tracer(on_thread)
-    trained(way, logdir, tracer)
-    return {code: calls for code, calls in tracer.calls.items() if code.co_name != "<genexpr>"}
-
-
-@pytest.fixture(scope="module")
-def bare() -> list[bytes]:
-    return outcome(Training("bare"))
-
-
-@pytest.fixture(autouse=True)
-def fast_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread that records comes all the time, and what it has goes out at once."""
-    monkeypatch.setattr("tb_gradclip.collector.SECONDS_PER_ROUND", 0.001)
-    monkeypatch.setattr("tb_gradclip.recorder.SECONDS_PER_RECORD", 0.0)
-
-
-@pytest.mark.parametrize("on_thread", [False, True], ids=["training", "recording"])
-@pytest.mark.parametrize("way", WAYS)
-def test_a_bug_in_any_function_leaves_training_alone(
-    way: str, on_thread: bool, bare: list[bytes], tmp_path: Path, long: bool
-) -> None:
-    found = functions(way, tmp_path / "all", on_thread)
-    assert len(found) > (150 if on_thread else 200)
-    wrong, raised = [], 0
-    for number, (code, calls) in enumerate(found.items()):
-        if is_guard(code) or (not long and number % SHARE):
-            continue
-        tracer = Tracer(on_thread, code, max(1, calls // 2))
-        try:
-            got, told = trained(way, tmp_path / str(number), tracer)
-        except BugError:
-            wrong.append(f"{named(code)} ended training")
-            continue
-        raised += tracer.raised
-        if got != bare:
-            wrong.append(f"{named(code)} changed it")
-        if len(told) > 1 or not all("Training is not affected" in warning for warning in told):
-            wrong.append(f"{named(code)}: {told}")
-    assert wrong == []
-    assert raised > (100 if long else 10)
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_ctrl_c_in_any_function_spoils_no_log(way: str, tmp_path: Path, long: bool) -> None:
-    found = functions(way, tmp_path / "all", on_thread=False)
-    wrong = []
-    for number, (code, calls) in enumerate(found.items()):
-        if not long and number % SHARE:
-            continue
-        logdir = tmp_path / str(number)
-        trained(way, logdir, Tracer(False, code, max(1, calls // 2), KeyboardInterrupt), tolerant=True)
-        run = tb_gradclip.read(logdir)["."]
-        steps = run.steps["step"].tolist()
-        if len(steps) < STEPS - 2 or steps != sorted(set(steps)) or not run.complete:
-            wrong.append(f"{named(code)}: {steps}")
-    assert wrong == []

@@ -185,6 +185,30 @@ class _Hanging:
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_bug_in_looking_at_a_parameter_that_is_given_twice_is_told_once(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("tb_gradclip.torch.lint.ClipLint.look_at_call", fail)
+    seen = {}
+    with caught() as told:
+        for name in ("bare", way):
+            training = Training(name, tmp_path)
+            calls = torch.nn.utils if training.writer is None else training.writer
+            with training.recorder:
+                training.model(torch.ones(5)).sum().backward()
+                calls.clip_grad_norm_([*training.model.parameters()] * 2, 0.1)
+                seen[name] = [_saved([parameter.grad for parameter in training.model.parameters()])]
+                seen[name] += [training.step() for _ in range(5)]
+    assert seen[way] == seen["bare"]
+    assert [warning.partition(":")[0] for warning in told if "was given twice" not in warning] == [
+        "gradclip missed a step"
+    ]
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_workers_of_a_data_loader_know_nothing_of_the_writer(way: str, bare: list[bytes], tmp_path: Path) -> None:
     with caught() as told:
 

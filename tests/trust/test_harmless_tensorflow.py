@@ -10,69 +10,15 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 
 import tb_gradclip
 from tb_gradclip.keras import ClipCallback
 from tb_gradclip.tensorflow import ClipWriter
 from tests.trust.disks import TROUBLES
-
-STEPS = 12
-
-
-def trained(writer_of: Callable[[list[Any]], Any], graph: bool, before: Callable[[int], object]) -> list[bytes]:
-    """The bits of every loss and of the weights, of a training that clips in every way."""
-    weights = [tf.Variable(tf.ones([5, 3])), tf.Variable(tf.ones([3, 1]))]
-    calls = writer_of(weights)
-
-    def step(x: Any) -> Any:
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(tf.tanh(x @ weights[0]) @ weights[1] - 1))
-        gradients = tape.gradient(loss, weights)
-        gradients = (
-            calls.clip_by_value(gradients, -0.3, 0.3) if calls else [tf.clip_by_value(g, -0.3, 0.3) for g in gradients]
-        )
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.assign_sub(0.1 * gradient)
-        if calls:
-            calls.step(loss)
-        return loss
-
-    run = tf.function(step) if graph else step
-    random = np.random.default_rng(0)
-    seen = []
-    for number in range(STEPS):
-        before(number)
-        seen.append(run(tf.constant(random.normal(size=(4, 5)), tf.float32)).numpy().tobytes())
-    if calls:
-        calls.close()
-    return [*seen, *(weight.numpy().tobytes() for weight in weights)]
-
-
-def fitted(callback: Any, before: Callable[[int], object], fits: int = 1) -> list[bytes]:
-    """The same of a `fit`."""
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="tanh"), keras.layers.Dense(1)])
-    model.compile(keras.optimizers.Adam(0.01, clipnorm=0.1), loss="mse")
-    seen = []
-
-    class Batches(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            before(batch)
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            seen.append(np.float64(logs["loss"]).tobytes())
-
-    x = np.random.default_rng(0).normal(size=(4 * STEPS, 5)).astype("float32")
-    callbacks = [Batches(), *([callback] if callback else [])]
-    for _ in range(fits):
-        model.fit(x, x.sum(1), batch_size=4, shuffle=False, verbose=0, callbacks=callbacks)
-    return [*seen, *(np.asarray(weight).tobytes() for weight in model.get_weights())]
+from tests.trust.trained_keras import STEPS, fitted
+from tests.trust.trained_tensorflow import trained
 
 
 def outcome(way: str, logdir: Path | None, before: Callable[[int], object] = lambda _: None) -> list[bytes]:
@@ -81,8 +27,8 @@ def outcome(way: str, logdir: Path | None, before: Callable[[int], object] = lam
         return fitted(ClipCallback(logdir, on_alert=[].append, histogram_every=1) if logdir else None, before)
     return trained(
         lambda weights: ClipWriter(logdir, weights, on_alert=[].append, histogram_every=1) if logdir else None,
-        way == "graph",
         before,
+        graph=way == "graph",
     )
 
 
@@ -191,8 +137,46 @@ def test_where_warnings_are_errors_it_is_told_once_on_standard_error(
     assert all(line.endswith("Training is not affected.") for line in told)
 
 
+ALWAYS = {
+    "ring.StepRing.drain": False,
+    "ring.StepRing.take_limit": False,
+    "ring.StepRing.next_step": False,
+    "hooks.Hooks.remove": False,
+    "hooks.Hooks._places": True,
+    "hooks.Hooks.record_skipped": True,
+    "hooks.as_the_first_replica": True,
+}
+"""What may fail in a `fit` beside what is recorded of each batch, and whether only where the loss is scaled."""
+
+
+@pytest.mark.parametrize("place", ALWAYS)
+def test_what_always_fails_in_a_fit_is_told_once(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"scaled": ALWAYS[place], "jit_compile": False}
+    expected = fitted(None, **settings)
+    fails = _Failing()
+    monkeypatch.setattr(f"tb_gradclip.keras.{place}", property(fails) if place.endswith("next_step") else fails)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        got = fitted(ClipCallback(tmp_path, on_alert=[].append, histogram_every=1), **settings)
+    assert fails.calls
+    assert got == expected
+    (said,) = [str(warning.message) for warning in told if str(warning.message).startswith("gradclip")]
+    assert "a bug" in said
+    assert said.endswith("Training is not affected.")
+
+
+class _Failing:
+    """A function that fails."""
+
+    calls = 0
+
+    def __call__(self, *_: object) -> None:
+        self.calls += 1
+        raise RuntimeError("a bug")
+
+
 def test_another_fit_goes_on_where_the_directory_cannot_be_written_any_more(tmp_path: Path) -> None:
-    expected = fitted(None, lambda _: None, fits=2)
+    expected = fitted(None, fits=2)
     logdir, made = tmp_path / "run", []
 
     def before(batch: int) -> None:

@@ -23,7 +23,14 @@ from tb_gradclip.core.schema import Tag
 from tests.tensorboard import LOADERS, fetch, tensorboard
 
 PACES = (1, 2000, 7, 1000, 30, 500, 100, 2000)
-"""Steps a second, of trainings that run side by side."""
+"""Steps a second, of trainings with PyTorch's writer that run side by side."""
+
+OTHERS = (("watch", 200, 20), ("eager", 50, 0), ("keras", 50, 10))
+MORE = (("watch", 2000, 1), ("graph", 100, 30), ("keras", 3, 0))
+"""Trainings beside these that are recorded in other ways, in the long form some more: the way, steps a second, and how
+many steps before the one it was killed at it goes on."""
+
+FRAMEWORKS = {"writer": "torch", "watch": "torch", "eager": "tensorflow", "graph": "tensorflow", "keras": "tensorflow"}
 
 ROUNDS, LONG_ROUNDS = 1, 25
 LONGEST = 12.0
@@ -42,6 +49,7 @@ class Killed:
     made again. `steps`: what the log has to have in the end.
     """
 
+    way: str
     logdir: Path
     made: np.ndarray
     when: float
@@ -51,70 +59,79 @@ class Killed:
 
 
 class Trainings:
-    """Starts trainings in processes of their own, which load PyTorch once."""
+    """Starts trainings in processes of their own, which load their framework once."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.scripts.paced"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.processes = {
+            framework: subprocess.Popen([*command, framework], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for framework in sorted(set(FRAMEWORKS.values()))
+        }
 
-    def ask(self, *words: object) -> int:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print(*words, file=self.process.stdin, flush=True)
-        return int(self.process.stdout.readline())
+    def ask(self, way: str, *words: object) -> int:
+        process = self.processes[FRAMEWORKS[way]]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print(*words, file=process.stdin, flush=True)
+        return int(process.stdout.readline())
 
-    def start(self, pace: float, start: int, steps: int, logdir: Path) -> tuple[int, np.ndarray]:
+    def start(self, way: str, pace: float, start: int, steps: int, logdir: Path) -> tuple[int, np.ndarray]:
         """Process id, and where it notes times."""
         file = logdir.parent / f"{logdir.name}-{start}.times"
         times = np.memmap(file, np.float64, "w+", shape=(steps,))
-        return self.ask(pace, start, steps, logdir, file), times
+        return self.ask(way, way, pace, start, steps, logdir, file), times
+
+    def end(self) -> None:
+        for process in self.processes.values():
+            process.communicate()
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory, long: bool) -> list[Killed]:
     """Trainings that were killed at random moments and then went on."""
     moments, root = random.Random(time.time()), tmp_path_factory.mktemp("killed")
+    runs = [*(("writer", *each) for each in zip(PACES, BACK, strict=True)), *OTHERS, *(MORE if long else ())]
     trainings, found = Trainings(), []
-    with trainings.process:
+    try:
         for number in range(LONG_ROUNDS if long else ROUNDS):
             (root / str(number)).mkdir()
-            round_ = _killed(trainings, root / str(number), moments)
-            for each, back in zip(round_, BACK, strict=True):
+            round_ = _killed(trainings, root / str(number), moments, runs)
+            for each, (_, _, back) in zip(round_, runs, strict=True):
                 _go_on(trainings, each, back)
             found += round_
-        assert trainings.process.stdin is not None
-        trainings.process.stdin.close()
+    finally:
+        trainings.end()
     return found
 
 
-def _killed(trainings: Trainings, root: Path, moments: random.Random) -> list[Killed]:
-    """A training of every pace, killed at some moment, each after another."""
+def _killed(trainings: Trainings, root: Path, moments: random.Random, runs: list[tuple[str, int, int]]) -> list[Killed]:
+    """A training of every kind, killed at some moment, each after another."""
     running = []
-    for number, pace in enumerate(PACES):
-        logdir = root / f"run{number}"
-        running.append((logdir, *trainings.start(pace, 0, round(pace * 10 * LONGEST), logdir)))
+    for number, (way, pace, _) in enumerate(runs):
+        logdir = root / f"run{number:02}"
+        running.append((way, logdir, *trainings.start(way, pace, 0, round(pace * 10 * LONGEST), logdir)))
     beginning, found = time.monotonic(), []
     ends = sorted(moments.uniform(0.5, LONGEST) for _ in running)
     order = moments.sample(running, len(running))
-    for end, (logdir, child, times) in zip(ends, order, strict=True):
+    for end, (way, logdir, child, times) in zip(ends, order, strict=True):
         while time.monotonic() < beginning + end or not times[0]:
             time.sleep(0.01)
         os.kill(child, signal.SIGKILL)
         when = time.time()
-        assert trainings.ask("wait", child) == -signal.SIGKILL
+        assert trainings.ask(way, "wait", child) == -signal.SIGKILL
         run = tb_gradclip.read(logdir).get(".")
         kept = 0 if run is None else len(run.steps)
         if run is not None:
             assert run.steps["step"].tolist() == list(range(kept))
-        found.append(Killed(logdir, times[times > 0].copy(), when, kept))
+        found.append(Killed(way, logdir, times[times > 0].copy(), when, kept))
     return sorted(found, key=lambda each: each.logdir)
 
 
 def _go_on(trainings: Trainings, killed: Killed, back: int) -> None:
-    """Train on from an earlier step, in the same directory, to a normal end."""
+    """Train on from an earlier step, in the same directory, to a normal end without `close`."""
     killed.again = max(0, len(killed.made) - back)
-    child, _ = trainings.start(2000, killed.again, 300, killed.logdir)
-    assert trainings.ask("wait", child) == 0
+    child, _ = trainings.start(killed.way, 2000, killed.again, 300, killed.logdir)
+    assert trainings.ask(killed.way, "wait", child) == 0
     killed.steps = (*range(min(killed.kept, killed.again)), *range(killed.again, killed.again + 300))
 
 

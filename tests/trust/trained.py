@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,11 @@ def outcome(training: Training, steps: int = STEPS, before: Callable[[int], obje
             before(number)
             seen.append(training.step())
     return [*seen, training.weights]
+
+
+def train(way: str, logdir: Path | None, begun: Callable[[], object], on_thread: bool) -> list[bytes]:
+    """A training as `bugs.Train` has it."""
+    settings: dict[str, Any] = {"histogram_every": 2} if on_thread else {"on_alert": [].append}
+    training = Training("bare") if logdir is None else Training(way, logdir, **settings)
+    begun()
+    return outcome(training, before=lambda _: time.sleep(0.002 * on_thread))
