@@ -110,6 +110,7 @@ export const STATES: Readonly<Record<string, State>> = {
   "alert-selected": { runs: [TROUBLED], link: "p.gradclip.alert=4000%3Adivergence%3Atroubled" },
   "parameter-picked": { runs: THREE, link: "p.gradclip.parameter=rnn.weight" },
   threshold: { runs: THREE, link: "p.gradclip.threshold=1.7" },
+  scheduled: { runs: THREE, threshold: (step) => (step < 1000 ? 2 : step < 3000 ? 1 : 0.5) },
   grouped: { runs: SEEDS, link: "p.gradclip.group=seed-%5Cd%2B" },
   "parameters-500": { runs: [run("large", { parameters: PARAMETERS })] },
   "runs-50": { runs: SEEDS },

@@ -43,9 +43,12 @@ export function widthAmong(runs: number, width: number): number {
 }
 
 export interface Threshold {
+  /** Of one that changes, what it comes to where the range ends. */
   readonly value: number;
   readonly colour: string;
   readonly label: string;
+  /** What it was over time, of one that changes; others run all across. */
+  readonly line?: Line;
 }
 
 /** A threshold that somebody tries out. */

@@ -49,7 +49,7 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
   norm: {
     title: "Gradient norm",
     shows:
-      "The norm of all gradients together, before clipping (dotted) and after (solid), and the threshold. ZClip, if switched on, is the largest norm that this method would have left alone.",
+      "The norm of all gradients together, before clipping (dotted) and after (solid), and the threshold, of a schedule as stairs. ZClip, if switched on, is the largest norm that this method would have left alone.",
     reading:
       "Where both lines are one, the step was not clipped. A solid line that lies on the threshold all the time says that every step has the same size.",
     remedy:

@@ -5,10 +5,14 @@ import type { Run } from "../api";
 import type { Limit, Line, Threshold } from "../model/chart";
 import { number } from "../model/format";
 import { interpolated } from "../model/lines";
+import { areSame, constantOf, stairsOf, type Stairs } from "../model/threshold_line";
 import { exact } from "../model/what_if";
-import { colourOf, points } from "./points";
+import { colourOf, points, type Points } from "./points";
 import { axis, focus, selectedRuns, theme, threshold } from "./signals";
 import { whatIfAnswer, zclipShown } from "./what_if";
+
+/** Of the line of a threshold that changes. Source: paint.ts. */
+const WIDTH = 1.25;
 
 /** The threshold that was chosen. The chart makes no room for it: it must not move while somebody drags. */
 export const chosenLimit = computed<Limit | null>(() => {
@@ -30,19 +34,52 @@ export const zclipLines = computed<readonly Line[]>(() => {
   return [{ run: answer.run, colour, x, y, width: 1.2, dash: [], opacity: 0.75, dotted: false }];
 });
 
-/** Only a global norm's threshold lies on the scale of the norm chart; runs that share one share its line. */
-export function thresholds(): Threshold[] {
-  const users = new Map<number, Run[]>();
+type Shape = number | Stairs;
+
+/** Lines that did not change keep their stairs while others arrive. */
+const shapes = new WeakMap<Points, Shape>();
+
+/**
+ * Only a global norm's threshold lies on the scale of the norm chart; runs that share one share its line. Nothing of it
+ * depends on the range that is shown.
+ */
+export const thresholds = computed<readonly Threshold[]>(() => {
+  const users: (readonly [Shape, Run[]])[] = [];
   for (const run of selectedRuns.value) {
-    const one = points.value.get(run.name)?.get("threshold");
-    const value = one?.y[one.y.length - 1] ?? run.rule.threshold ?? NaN;
-    if (run.rule.kind !== "global_norm" || !Number.isFinite(value)) continue;
-    users.set(value, [...(users.get(value) ?? []), run]);
+    const shape = run.rule.kind === "global_norm" ? shapeOf(run) : NaN;
+    if (typeof shape === "number" ? !Number.isFinite(shape) : shape.x.length === 0) continue;
+    const known = users.find(([other]) => isSameShape(shape, other));
+    if (known) known[1].push(run);
+    else users.push([shape, [run]]);
   }
-  const ascending = [...users].sort(([a], [b]) => a - b);
-  return ascending.map(([value, owners]) => ({
-    value,
-    colour: users.size === 1 || owners.length > 1 ? theme.value.accent : colourOf(owners[0] as Run),
-    label: `threshold ${number(value)}`,
-  }));
+  return users.map(([shape, owners]) => {
+    const shared = users.length === 1 || owners.length > 1;
+    return thresholdOf(shape, owners[0] as Run, shared ? theme.value.accent : null);
+  });
+});
+
+/** One number where it is the same throughout, NaN for none; before its line is there, the newest one. */
+function shapeOf(run: Run): Shape {
+  const one = points.value.get(run.name)?.get("threshold");
+  if (!one || one.y.length === 0) return run.rule.threshold ?? NaN;
+  const known = shapes.get(one);
+  if (known !== undefined) return known;
+  const result = constantOf(one.y) ?? stairsOf(one.x, one.y);
+  shapes.set(one, result);
+  return result;
+}
+
+function isSameShape(a: Shape, b: Shape): boolean {
+  if (typeof a === "number" || typeof b === "number") return Object.is(a, b);
+  return areSame(a, b);
+}
+
+function thresholdOf(shape: Shape, run: Run, shared: string | null): Threshold {
+  const colour = shared ?? colourOf(run);
+  if (typeof shape === "number") {
+    return { value: shape, colour, label: `threshold ${number(shape)}` };
+  }
+  const style = { width: WIDTH, dash: [], opacity: 1, dotted: false };
+  const line = { ...shape, ...style, run: run.name, colour };
+  return { value: NaN, colour, label: "threshold", line };
 }

@@ -100,7 +100,9 @@ const SAY: Readonly<Record<ChartName, (run: string, x: number) => Said | null>> 
     if (!before || !after) return null;
     const { value } = before;
     const changed = !Object.is(value, after.value);
-    return { value, text: number(value) + (changed ? ` → ${number(after.value)}` : "") };
+    const text = number(value) + (changed ? ` → ${number(after.value)}` : "");
+    const limit = thresholdAt(run, x);
+    return { value, text, detail: limit === null ? "" : `threshold ${number(limit)}` };
   },
   "clip-rate"(run, x) {
     const rate = find(run, "clip_rate", x);
@@ -123,6 +125,16 @@ function isTimeChart(chart: ChartName | OwnChart): chart is ChartName {
 
 function isClipped(name: string): boolean {
   return selectedRuns.value.some((run) => run.name === name && clips(run));
+}
+
+/** What a threshold of the joint norm was: of its rows the one before, as the chart draws it; null where it had none. */
+function thresholdAt(name: string, x: number): number | null {
+  const run = selectedRuns.value.find((one) => one.name === name);
+  const found = run?.rule.kind === "global_norm" ? find(name, "threshold", x) : null;
+  if (!found) return null;
+  const { line, row } = found;
+  const value = line.y[(line.x[row] as number) > x ? Math.max(row - 1, 0) : row] as number;
+  return Number.isFinite(value) ? value : null;
 }
 
 function find(

@@ -64,6 +64,29 @@ describe("a chart as SVG", () => {
     expect(strokes(drawn({ seams: [{ ...seam, x: 99 }] }), "#123456")).toEqual([]);
   });
 
+  it("has a threshold that changes as stairs under the lines, with its label where it ends", () => {
+    const stairs = line("a", [], {
+      colour: "#ff0000",
+      x: Float64Array.of(0, 10, 10, 20),
+      y: Float64Array.of(8, 8, 2, 2),
+    });
+    const threshold = { value: 2, colour: "#ff0000", label: "threshold", line: stairs };
+    const root = drawn({ thresholds: [threshold] });
+    const [path] = strokes(root, "#ff0000");
+    const placed = points(path);
+    expect(placed).toHaveLength(4);
+    const [[x0, y0], [x1, y1], [x2, y2], [x3, y3]] = placed as [
+      number[],
+      number[],
+      number[],
+      number[],
+    ];
+    expect([x1, y1, y3]).toEqual([x2, y0, y2]);
+    expect(((x1 ?? 0) - (x0 ?? 0)) * 2).toBeCloseTo((x3 ?? 0) - (x0 ?? 0), 1);
+    const word = all(root, "text").find((element) => element.text === "threshold");
+    expect(Number(word?.attributes["x"])).toBeCloseTo(x3 ?? 0, 1);
+  });
+
   it("says what the page says: title, axes, dashes, runs", () => {
     const said = texts(drawn({ lines: [line("a", [1, 2]), line("b", [3, 4]), line("a", [5, 6])] }));
     for (const word of ["Gradient norm", "step", "before", "after", "0", "10", "20", "5"]) {
