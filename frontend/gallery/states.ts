@@ -54,6 +54,8 @@ const UNCLIPPED = {
 } as const;
 const THREE = [run("lstm/clipped"), run("lstm/tighter"), run("lstm/unclipped", UNCLIPPED)];
 const ONE_STEP = { steps: 1, last_step: 0, last_wall_time: 1767225600, histogram_steps: 1 };
+/** Of which every step is drawn. */
+const SHORT = run("short", { steps: 400, last_step: 399, last_wall_time: 1767225800 });
 const NAMES = [
   "a/very/long/name/of/a/run/with/its/date/2026-01-31/and/its/learning-rate/1e-4/seed-000001",
   "<img src=x onerror=alert(1)>",
@@ -96,6 +98,7 @@ export const STATES: Readonly<Record<string, State>> = {
   recorded: { runs: recorded.runs as unknown as readonly Run[] },
   "scalars-only": { runs: scalarsOnly },
   zoomed: { runs: THREE, link: "p.gradclip.zoom=1000_1400&p.gradclip.smoothing=0.8" },
+  smoothed: { runs: [SHORT, run("long")], link: "p.gradclip.smoothing=0.9" },
   "series-loading": { runs: THREE, broken: everyRoute("silent") },
   "series-error": { runs: THREE, broken: everyRoute("fails") },
   "one-point": { runs: [run("new", ONE_STEP)] },

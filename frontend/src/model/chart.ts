@@ -28,6 +28,9 @@ export interface Line {
   readonly dotted: boolean;
 }
 
+/** How a line that was smoothed is drawn as it was, behind itself. */
+export const RAW = { width: 1, dash: [], opacity: 0.25, dotted: false } as const;
+
 export interface Band {
   readonly colour: string;
   /** Of a line around it, for bands whose spikes must not be missed. */

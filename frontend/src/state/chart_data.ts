@@ -5,6 +5,7 @@ import type { Column, Run } from "../api";
 import {
   beyondRange,
   hasValues,
+  RAW,
   verticalRange,
   widthAmong,
   type AlertItem,
@@ -82,7 +83,6 @@ function normsOfRuns(): Drawn {
     dash: [1.5, 2.5],
     opacity: 0.65,
     smoothed: true,
-    withRaw: false,
     dotted: false,
     envelopes: around,
   });
@@ -175,9 +175,8 @@ export interface LineStyle {
   readonly dash?: readonly number[];
   readonly opacity?: number;
   readonly smoothed?: boolean;
-  readonly withRaw?: boolean;
   readonly dotted?: boolean;
-  /** Of reduced lines, by run: their middle is drawn, and no raw line, which is inside the band. */
+  /** Of reduced lines, by run: their middle is drawn, and the band around it stands for the raw line. */
   readonly envelopes?: ReadonlyMap<string, Envelope>;
 }
 
@@ -186,7 +185,7 @@ export function linesOf(
   style: LineStyle,
   which: (run: Run) => boolean = () => true,
 ): Line[] {
-  const { dash = [], opacity = 1, smoothed = false, withRaw = true, dotted = true } = style;
+  const { dash = [], opacity = 1, smoothed = false, dotted = true } = style;
   const width = widthAmong(selectedRuns.value.length, style.width);
   const weight = smoothed ? smoothing.value : 0;
   const raw: Line[] = [];
@@ -197,9 +196,7 @@ export function linesOf(
     const middle = style.envelopes?.get(run.name);
     const [x, y] = middle ? [middle.x, middle.middle] : [one.x, one.y];
     const common = { run: run.name, colour: colourOf(run), x };
-    if (weight > 0 && withRaw && !middle) {
-      raw.push({ ...common, y, width: 1, dash: [], opacity: 0.25, dotted: false });
-    }
+    if (weight > 0 && !middle) raw.push({ ...common, y, ...RAW });
     if (middle && middle.needles.x.length > 0) {
       main.push({ ...common, ...middle.needles, width, dash: [], opacity, dotted: false });
     }

@@ -142,6 +142,17 @@ describe("a loss that is a scalar", () => {
 });
 
 describe("norm chart", () => {
+  it("keeps both raw lines faintly behind the smoothed ones", () => {
+    smoothing.value = 0.6;
+    const faint = normChart.value.lines.filter(({ opacity }) => opacity < 0.5);
+    expect(faint.map(({ y }) => [...y])).toEqual([
+      [9, 3, 1, 1],
+      [1, 1, 1, 1],
+    ]);
+    const [before] = normChart.value.lines.filter(({ dash }) => dash.length > 0);
+    expect(before?.y[1]).toBeGreaterThan(3);
+  });
+
   it("draws one line for a threshold that runs share", () => {
     expect(normChart.value.thresholds).toMatchObject([{ value: 0.25, label: "threshold 0.25" }]);
     expect(normChart.value.yRange[0]).toBeLessThan(0.25);
@@ -183,6 +194,16 @@ describe("a reduced line", () => {
     const [needle, middle] = drawn;
     expect([...(needle?.x ?? [])]).toEqual([200, 200, 200]);
     expect([...(middle?.x ?? [])][middle?.y.findIndex(Number.isNaN) ?? 0]).toBe(110);
+  });
+
+  it("has its band behind every smoothed line, in place of the raw one", () => {
+    smoothing.value = 0.9;
+    for (const { lines: drawn, bands } of [lossChart.value, normChart.value]) {
+      expect(drawn.every(({ opacity }) => opacity > 0.5)).toBe(true);
+      const smoothed = drawn.filter(({ x }) => x.length > 3); // others are needles
+      expect(bands).toHaveLength(smoothed.length);
+      smoothed.forEach((line, i) => expect(bands[i]?.x).toEqual(line.x));
+    }
   });
 
   it("is drawn as it is when no row was left out", () => {
