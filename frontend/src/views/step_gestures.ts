@@ -3,7 +3,7 @@
 import { batch } from "@preact/signals";
 import type { GestureHandlers } from "../charts/gestures";
 import { clamp, type Range } from "../model/ranges";
-import { cursorStep, pan, pinCursor, placeOfStep, pointAtStep, zoomAround } from "../state/cursor";
+import { cursorStep, pan, pinCursor, placeOfStep, pointAtStep, zoomAt } from "../state/cursor";
 import { zoomTo, type OwnChart } from "../state/signals";
 
 /** Those of a chart that shows these steps. */
@@ -24,7 +24,10 @@ export function stepGestures(chart: OwnChart, range: () => Range): GestureHandle
       if (low !== null && high !== null) zoomTo([low, high]);
     },
     reset: () => zoomTo(null),
-    zoom: zoomAround,
+    zoom(share, factor) {
+      const place = placeOfStep(stepOf(share));
+      if (place !== null) zoomAt(place, factor);
+    },
     pan,
     step(pixels) {
       const [low, high] = range();

@@ -32,6 +32,7 @@ import {
   setAxis,
   toggleRun,
   zoom,
+  zoomTo,
 } from "../../src/state/signals";
 import { run } from "./fixtures";
 
@@ -208,6 +209,26 @@ describe("the timeline", () => {
     expect(blameRow.value).toBe(5);
     cursor.value = { x: 800, chart: "loss" };
     expect(blameRow.value).toBeNull();
+  });
+
+  it("shows the part of its steps that the other charts show, and else all of them", () => {
+    const shown = (range: readonly [number, number] | null) => {
+      zoomTo(range);
+      return blameChart.value?.xRange;
+    };
+    const whole = shown(null);
+    expect(whole).toEqual([490, 509]);
+    expect(shown([495, 505])).toEqual([495, 505]);
+    expect(shown([480, 500])).toEqual([490, 500]);
+    for (const range of [
+      [100, 200],
+      [400, 700],
+      [508, 600],
+    ] as const) {
+      expect(shown(range)).toBe(whole);
+    }
+    setAxis("relative");
+    expect(shown([495 / 2, 505 / 2])).toBe(whole);
   });
 
   it("belongs to its alert alone", () => {
