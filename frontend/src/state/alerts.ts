@@ -95,7 +95,7 @@ export interface ShownBlame extends BlameLine {
   readonly stands_out: boolean;
 }
 
-const shownFlight = computed<Flight | null>(() => {
+export const shownFlight = computed<Flight | null>(() => {
   const [known, alert] = [flight.value, openAlert.value];
   if (!known || !alert || "error" in known) return null;
   return known.run === alert.run && known.step === alert.step ? known : null;

@@ -18,6 +18,7 @@ import {
 import { closeAlert, cursorStep } from "../state/cursor";
 import { pick } from "../state/parameters";
 import { pickedParameter, theme } from "../state/signals";
+import { ExportBlame } from "./export_norms";
 import { MountChart } from "./mount_chart";
 import { stepGestures } from "./step_gestures";
 
@@ -41,6 +42,7 @@ export function Blame() {
           <bdi>{alert.run}</bdi>
         </small>
         <span class="tools">
+          {failed === null && blameChart.value && <ExportBlame />}
           <button type="button" class="quiet" data-testid="close-alert" onClick={closeAlert}>
             back to the whole run
           </button>

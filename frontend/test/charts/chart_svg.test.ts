@@ -95,6 +95,17 @@ describe("a chart as SVG", () => {
     expect(said.filter((text) => text === "a" || text === "b")).toEqual(["a", "b"]);
   });
 
+  it("has another legend where lines are not runs", () => {
+    const legend = [
+      { name: "rnn.weight", colour: "#ff0000" },
+      { name: "head.weight", colour: "#00ff00" },
+    ];
+    const root = parseXml(chartSvg(chart(), { ...WORDS, legend }, SIZE, LIGHT));
+    const said = texts(root);
+    expect(said).not.toContain("a");
+    expect(said.filter((text) => text.endsWith("weight"))).toEqual(legend.map(({ name }) => name));
+  });
+
   it("places values where the axes say they are", () => {
     const root = drawn();
     const [path] = strokes(root, "#4269d0");
