@@ -54,8 +54,14 @@ export interface Threshold {
   readonly line?: Line;
 }
 
-/** A threshold that somebody tries out. */
-export type Limit = Pick<Threshold, "value" | "label">;
+/** A threshold that somebody tries out, or may. */
+export interface Limit extends Pick<Threshold, "value" | "label"> {
+  /** What can be moved there, in words, and what a screen reader says of where it is. */
+  readonly name?: string;
+  readonly spoken?: string;
+  /** Whether it only stands ready: then it has no line of its own. */
+  readonly resting?: boolean;
+}
 
 export interface RunGap extends Gap {
   readonly colour: string;

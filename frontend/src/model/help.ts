@@ -51,7 +51,7 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
     shows:
       "The norm of all gradients together, before clipping (dotted) and after (solid), and the threshold, of a schedule as stairs. ZClip, if switched on, is the largest norm that this method would have left alone.",
     reading:
-      "Where both lines are one, the step was not clipped. A solid line that lies on the threshold all the time says that every step has the same size.",
+      "Where both lines are one, the step was not clipped. A solid line that lies on the threshold all the time says that every step has the same size. Take hold of what if ↕, with the pointer or the arrow keys, to see in the what-if panel what another threshold would have done.",
     remedy:
       "Single spikes are what clipping is for. A norm that keeps rising asks for a lower learning rate or a longer warm-up. A norm that falls to nothing means that gradients vanish. If the threshold is far from all norms, look at the what-if panel.",
     formulas: [

@@ -6,10 +6,10 @@ import type { Limit, Line, Threshold } from "../model/chart";
 import { number } from "../model/format";
 import { interpolated } from "../model/lines";
 import { areSame, constantOf, stairsOf, type Stairs } from "../model/threshold_line";
-import { exact } from "../model/what_if";
+import { exact, outcomeWords } from "../model/what_if";
 import { colourOf, points, type Points } from "./points";
 import { axis, focus, selectedRuns, theme, threshold } from "./signals";
-import { whatIfAnswer, zclipShown } from "./what_if";
+import { ownThreshold, shownOutcome, shownThreshold, whatIfAnswer, zclipShown } from "./what_if";
 
 /** Of the line of a threshold that changes. Source: paint.ts. */
 const WIDTH = 1.25;
@@ -18,6 +18,24 @@ const WIDTH = 1.25;
 export const chosenLimit = computed<Limit | null>(() => {
   const value = threshold.value;
   return value === null || !focus.value ? null : { value, label: `what if ${exact(value)}` };
+});
+
+/**
+ * The same, and until one is chosen where one can take hold: at the threshold of the focused run, and without one at
+ * what clips a tenth of the steps, where the handle of the curve stands as well.
+ */
+export const shownLimit = computed<Limit | null>(() => {
+  const run = focus.value;
+  if (!run) return null;
+  const name = `Threshold what-if for ${run.name}: drag, or move with the arrow keys`;
+  const [chosen, outcome] = [chosenLimit.value, shownOutcome.value];
+  if (chosen) return { ...chosen, name, spoken: outcome ? outcomeWords(outcome) : chosen.label };
+  const own = ownThreshold.value;
+  const value = Number.isFinite(own) ? own : shownThreshold.value;
+  if (value === null || !whatIfAnswer.value) return null;
+  const spoken =
+    value === own ? `${exact(value)}, as it is` : `none; ${exact(value)} to begin with`;
+  return { value, label: "what if ↕", name, spoken, resting: true };
 });
 
 /** The largest norm that ZClip would have left alone in the focused run, on the current axis. */
