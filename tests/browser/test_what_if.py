@@ -333,14 +333,18 @@ def test_one_step_is_shown(dashboard: Dashboard, tmp_path: Path) -> None:
 
 def test_every_panel_explains_itself(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
-    panels = ("health", "loss", "norm", "clip-rate", "throttle", "distribution", "what-if", "parameters", "alerts")
+    panels = (
+        *("health", "loss", "norm", "clip-rate", "throttle", "distribution", "over-time"),
+        *("what-if", "suggestions", "parameters", "alerts"),
+    )
     for panel in panels:
         button, text = (dashboard.frame.get_by_test_id(f"help-{panel}{end}") for end in ("", "-text"))
         assert not text.is_visible()
         button.focus()
         dashboard.page.keyboard.press("Enter")
         text.wait_for()
-        assert "How to read it" in text.inner_text()
+        for heading in ("How to read it", "When it looks bad", "How it is computed"):
+            assert heading in text.inner_text()
         box = text.bounding_box()
         assert box is not None
         assert box["x"] >= 0

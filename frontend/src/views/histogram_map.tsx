@@ -16,6 +16,7 @@ import { histogramMap, mapInView, stepsInView } from "../state/histogram_map";
 import { heatRange } from "../state/parameters";
 import { cursor, focus, pinnedStep, theme } from "../state/signals";
 import { ExportMenu } from "./export_menu";
+import { Help } from "./help";
 import { MountChart } from "./mount_chart";
 import { stepGestures } from "./step_gestures";
 
@@ -55,11 +56,10 @@ export function HistogramMapPanel() {
             ? `; ${integer(map.steps)} of ${integer(map.total)} recorded steps`
             : ""}
         </small>
-        {data.value && (map?.steps ?? 0) > 0 && (
-          <span class="tools">
-            <ExportMap />
-          </span>
-        )}
+        <span class="tools">
+          {data.value && (map?.steps ?? 0) > 0 && <ExportMap />}
+          <Help of="over-time" />
+        </span>
       </h2>
       {histogramMap.value && !map && (
         <p class="hint">{isReport ? ALL_ONLY : "It could not be read."}</p>

@@ -15,6 +15,7 @@ import {
 } from "../state/what_if";
 import { Choice } from "./choice";
 import { Copy } from "./copy";
+import { Help } from "./help";
 
 export function Suggestions() {
   if (suggestions.value.length === 0) return null;
@@ -22,6 +23,9 @@ export function Suggestions() {
     <section class="card suggestions" aria-label="Suggested thresholds">
       <h2>
         Suggested thresholds <small>had the run been the same</small>
+        <span class="tools">
+          <Help of="suggestions" />
+        </span>
       </h2>
       <div class="scroll">
         <table>
