@@ -46,7 +46,7 @@ function asked({ runs }: State, query: URLSearchParams): readonly Run[] {
 function series(state: State, query: URLSearchParams): ArrayBuffer {
   const columns = query.getAll("column");
   const parts = asked(state, query).flatMap((run) =>
-    columns.map((column) => part(run, column, state.value)),
+    columns.map((column) => part(run, column, state)),
   );
   return seriesBody(parts);
 }
@@ -55,7 +55,7 @@ function series(state: State, query: URLSearchParams): ArrayBuffer {
 function csv(state: State, query: URLSearchParams): string {
   const columns = query.getAll("column");
   const rows = asked(state, query).flatMap((run) => {
-    const parts = columns.map((column) => part(run, column, state.value).values);
+    const parts = columns.map((column) => part(run, column, state).values);
     const [steps = [], times = []] = parts[0] ?? [];
     return steps.map((step, i) => [
       ...[run.name, step, times[i] ?? NaN],

@@ -12,6 +12,8 @@ export interface State {
   readonly broken?: Readonly<Record<string, "silent" | "fails">>;
   /** Values of every line instead of those made up. */
   readonly value?: (step: number) => number;
+  /** Threshold of every run at a step instead of that of its rule. */
+  readonly threshold?: (step: number) => number;
   /** What the page's link says. */
   readonly link?: string;
 }
@@ -35,11 +37,16 @@ export function stepsOf({ steps, first_step, last_step }: Run, most = MOST_POINT
   );
 }
 
-export function part(run: Run, column: string, value: State["value"]): SeriesPart {
+type Made = Pick<State, "value" | "threshold">;
+
+export function part(run: Run, column: string, { value, threshold }: Made): SeriesPart {
   const steps = run.recorded || column === "loss" ? stepsOf(run) : [];
   const random = randomOf(run.name);
   const shift = random();
-  const values = steps.map((step) => value?.(step) ?? made(column, step, random(), shift, run));
+  const limit = threshold ?? (() => run.rule.threshold ?? Infinity);
+  const values = steps.map(
+    (step) => value?.(step) ?? made(column, step, random(), shift, { ...run, limit: limit(step) }),
+  );
   const times = steps.map((step) => run.first_wall_time + step / 2);
   const bounds = column === "clip_rate" ? ["low", "high"] : [];
   const reach = [-0.06, 0.06].map((by) =>
@@ -54,10 +61,15 @@ export function part(run: Run, column: string, value: State["value"]): SeriesPar
   };
 }
 
-function made(column: string, step: number, random: number, shift: number, run: Run): number {
+function made(
+  column: string,
+  step: number,
+  random: number,
+  shift: number,
+  { rule, limit: threshold }: Run & { readonly limit: number },
+): number {
   const noise = (random - 0.5) * 0.3;
   const norm = Math.exp(noise * 4 + shift - step / 4000);
-  const threshold = run.rule.threshold ?? Infinity;
   if (column === "loss") return 0.4 + shift + 2.5 * Math.exp(-step / 900) + noise * 0.2;
   if (column === "norm_before") return norm;
   if (column === "norm_after") return Math.min(norm, threshold);
@@ -65,7 +77,7 @@ function made(column: string, step: number, random: number, shift: number, run: 
   if (column === "coefficient") return Math.min(threshold / norm, 1);
   if (column === "clipped") return norm > threshold ? 1 : 0;
   if (column === "nonfinite") return 0;
-  if (run.rule.kind === "none") return NaN;
+  if (rule.kind === "none") return NaN;
   const rate = Math.min(Math.max(0.9 * Math.exp(-step / 3000) - shift * 0.3 + noise * 0.2, 0), 1);
   return column === "throttle" ? rate * 0.4 : rate;
 }

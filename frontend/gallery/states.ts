@@ -54,6 +54,8 @@ const UNCLIPPED = {
 } as const;
 const THREE = [run("lstm/clipped"), run("lstm/tighter"), run("lstm/unclipped", UNCLIPPED)];
 const ONE_STEP = { steps: 1, last_step: 0, last_wall_time: 1767225600, histogram_steps: 1 };
+/** Of which every step is drawn. */
+const SHORT = run("short", { steps: 400, last_step: 399, last_wall_time: 1767225800 });
 const NAMES = [
   "a/very/long/name/of/a/run/with/its/date/2026-01-31/and/its/learning-rate/1e-4/seed-000001",
   "<img src=x onerror=alert(1)>",
@@ -98,6 +100,7 @@ export const STATES: Readonly<Record<string, State>> = {
   recorded: { runs: recorded.runs as unknown as readonly Run[] },
   "scalars-only": { runs: scalarsOnly },
   zoomed: { runs: THREE, link: "p.gradclip.zoom=1000_1400&p.gradclip.smoothing=0.8" },
+  smoothed: { runs: [SHORT, run("long")], link: "p.gradclip.smoothing=0.9" },
   "series-loading": { runs: THREE, broken: everyRoute("silent") },
   "series-error": { runs: THREE, broken: everyRoute("fails") },
   "one-point": { runs: [run("new", ONE_STEP)] },
@@ -112,6 +115,7 @@ export const STATES: Readonly<Record<string, State>> = {
   "alert-selected": { runs: [TROUBLED], link: "p.gradclip.alert=4000%3Adivergence%3Atroubled" },
   "parameter-picked": { runs: THREE, link: "p.gradclip.parameter=rnn.weight" },
   threshold: { runs: THREE, link: "p.gradclip.threshold=1.7" },
+  scheduled: { runs: THREE, threshold: (step) => (step < 1000 ? 2 : step < 3000 ? 1 : 0.5) },
   grouped: { runs: SEEDS, link: `${ALL_SEEDS}&p.gradclip.group=seed-%5Cd%2B` },
   "parameters-500": { runs: [run("large", { parameters: PARAMETERS })] },
   "runs-50": { runs: SEEDS, link: ALL_SEEDS },

@@ -10,7 +10,7 @@ const ZCLIP = { weight: 0.97, deviations: 2.5, warmUp: 25 } as const;
 
 export function whatIf(state: State, run: Run, query: URLSearchParams): WhatIf {
   const [from, to] = [query.get("from") ?? -Infinity, query.get("to") ?? Infinity].map(Number);
-  const [steps = [], , norms = []] = part(run, "norm_before", state.value).values;
+  const [steps = [], , norms = []] = part(run, "norm_before", state).values;
   const rows = steps
     .map((step, i) => ({ step, norm: norms[i] ?? NaN }))
     .filter(({ step, norm }) => step >= (from ?? 0) && step <= (to ?? 0) && Number.isFinite(norm));

@@ -83,6 +83,34 @@ def test_the_timeline_reads_norms_at_the_shared_cursor(dashboard: Dashboard, boa
     assert SPIKE - 64 < dashboard.cursor("chart-loss") < SPIKE
 
 
+def test_dragging_on_the_timeline_zooms_it_and_every_chart(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    entry(dashboard, "spike").click()
+    chart = dashboard.chart("chart-blame")
+    chart.wait_for()
+    dashboard.page.wait_for_timeout(1000)
+    chart.scroll_into_view_if_needed()
+    places = []
+    for share in (0.3, 0.6):
+        dashboard.hover("chart-blame", share)
+        places.append(dashboard.cursor("chart-loss"))
+        if share == 0.3:
+            dashboard.page.mouse.down()
+    dashboard.page.mouse.up()
+    dashboard.page.wait_for_timeout(1200)
+    left, right = shown(dashboard)
+    assert places[0] <= left < right <= places[1]
+    chart.scroll_into_view_if_needed()
+    dashboard.hover("chart-blame", 0.95)
+    assert dashboard.cursor("chart-loss") == pytest.approx(places[1], abs=3)
+    box = chart.locator(".plot-area").bounding_box()
+    assert box is not None
+    dashboard.page.mouse.dblclick(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    dashboard.page.wait_for_timeout(1000)
+    left, right = shown(dashboard)
+    assert right - left > 4000
+
+
 def test_a_marker_of_the_loss_chart_selects_its_alert(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
     markers = dashboard.chart("chart-loss").get_by_test_id("marker").all()

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Route
 
 from tests.browser.conftest import TIME_CHARTS, Dashboard
+from tests.logs import SPIKE
 from tests.tensorboard import tensorboard
 
 ONE_RUN = ("distribution", "distribution-over-time", "what-if", "parameters")
@@ -64,6 +65,31 @@ def test_a_panel_is_taken_along_in_every_form(dashboard: Dashboard, board: str, 
         return
     assert {row["run"] for row in rows} == ({"by_value"} if panel in ONE_RUN else {"broken", "by_value", "clipped"})
     assert len(rows) == 15_000 or panel in ONE_RUN
+
+
+@pytest.mark.parametrize(
+    ("panel", "link", "words", "rows"),
+    [
+        ("picked", "&p.gradclip.parameter=rnn.weight&p.gradclip.focus=clipped", ["clipped: rnn.weight", "mean"], 100),
+        ("blame", f"&p.gradclip.alert={SPIKE}%3Aspike%3Aclipped", ["rnn.weight", "head.weight", f"{SPIKE:,}"], 97 * 3),
+    ],
+)
+def test_norms_of_parameters_are_taken_along_in_every_form(
+    dashboard: Dashboard, board: str, panel: str, link: str, words: list[str], rows: int
+) -> None:
+    dashboard.open(board, link=link)
+    dashboard.chart(f"chart-{panel}").wait_for()
+    files = {form: taken(dashboard, panel, form) for form in ("svg", "png", "csv")}
+    assert {name for name, _ in files.values()} == {f"gradclip-{panel}.{form}" for form in ("svg", "png", "csv")}
+    root = ElementTree.fromstring(files["svg"][1].decode())
+    texts = [element.text or "" for element in root.iter(f"{SVG}text")]
+    for word in ("step", "orm ", *words):
+        assert any(word in text for text in texts), (word, texts)
+    assert len([text for text in texts if re.fullmatch(r"[\d,.]+M?", text)]) >= 5, "both axes have ticks"
+    assert files["png"][1].startswith(b"\x89PNG")
+    table = list(csv.DictReader(io.StringIO(files["csv"][1].decode(), newline="")))
+    assert len(table) >= rows
+    assert {row["run"] for row in table} == {"clipped"}
 
 
 INSIDE = """selector => { const { left, top, right, bottom } = document.querySelector(selector).getBoundingClientRect();

@@ -117,7 +117,7 @@ def test_help_and_export_stand_at_the_same_place_of_every_panel(page: Page, gall
     from_the_edge = """buttons => buttons.map(button =>
         Math.round(button.closest(".card").getBoundingClientRect().right - button.getBoundingClientRect().right))"""
     help_buttons = page.locator(".help-button")
-    assert help_buttons.count() == 9
+    assert help_buttons.count() == 11
     assert len(set(help_buttons.evaluate_all(from_the_edge))) == 1
     exports = page.locator(".export > button")
     assert exports.count() == 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import FloatRect
 
 from tests.browser.conftest import TIME_CHARTS, Dashboard
 from tests.browser.test_dashboard import INK, visible_steps
@@ -34,6 +35,77 @@ def test_the_map_of_distributions_shows_every_step_and_a_click_pins_one(dashboar
     dashboard.until(lambda: shown_step(dashboard) == pinned + 50)
     dashboard.page.keyboard.press("Shift+ArrowLeft")
     dashboard.until(lambda: shown_step(dashboard) == pinned - 450)
+
+
+def map_box(dashboard: Dashboard, side: int = 0) -> FloatRect:
+    """Where the map before clipping lies, or the one after it."""
+    chart = dashboard.chart("chart-histogram-map")
+    chart.scroll_into_view_if_needed()
+    box = chart.locator(".plot-area").nth(side).bounding_box()
+    assert box is not None
+    return box
+
+
+def point_at_map(dashboard: Dashboard, share: float, side: int = 0) -> None:
+    box = map_box(dashboard, side)
+    dashboard.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.4, steps=3)
+    dashboard.page.wait_for_timeout(200)
+
+
+def test_the_map_of_distributions_shares_the_cursor(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    chart = dashboard.chart("chart-histogram-map")
+    chart.scroll_into_view_if_needed()
+    chart.locator("canvas").wait_for()
+    cursors = chart.locator(".cursor-line")
+    assert [cursor.is_visible() for cursor in cursors.all()] == [False, False]
+    for side in (0, 1):
+        point_at_map(dashboard, 0.305, side)
+        assert dashboard.cursor("chart-loss") == dashboard.cursor("chart-norm") == 1500
+        assert chart.locator(".said").inner_text().startswith("Step 1,500")
+    dashboard.until(lambda: shown_step(dashboard) == 1500)
+    dashboard.hover("chart-throttle", 0.5)
+    at, scrolled = dashboard.cursor("chart-throttle"), [cursor.bounding_box() for cursor in cursors.all()]
+    for side, place in enumerate(scrolled):
+        assert place is not None
+        box = map_box(dashboard, side)
+        assert (place["x"] - box["x"]) / box["width"] == pytest.approx(at / 5000, abs=0.01)
+
+
+def test_the_map_of_distributions_shares_the_zoom(dashboard: Dashboard, board: str) -> None:
+    dashboard.open(board)
+    whole = visible_steps(dashboard)
+    chart, page = dashboard.chart("chart-histogram-map"), dashboard.page
+    chart.scroll_into_view_if_needed()
+    chart.locator("canvas").wait_for()
+    point_at_map(dashboard, 0.2, 1)
+    page.mouse.down()
+    point_at_map(dashboard, 0.6, 1)
+    assert chart.locator(".selection").nth(1).is_visible()
+    page.mouse.up()
+    page.wait_for_timeout(1500)
+    assert visible_steps(dashboard) == pytest.approx(0.4 * whole, rel=0.05)
+    point_at_map(dashboard, 0.5)
+    middle = dashboard.cursor("chart-loss")
+    assert middle == pytest.approx(2000, abs=60), "the map follows the zoom"
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    page.wait_for_timeout(1500)
+    assert visible_steps(dashboard) < 0.2 * whole
+    dashboard.hover("chart-norm", 0.52)
+    assert dashboard.cursor("chart-norm") == pytest.approx(middle, abs=60)
+    box = map_box(dashboard)
+    page.mouse.dblclick(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(800)
+    assert visible_steps(dashboard) == whole
+    chart.focus()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(800)
+    assert visible_steps(dashboard) == whole
 
 
 def test_arrow_keys_and_buttons_go_through_recorded_distributions(dashboard: Dashboard, board: str) -> None:

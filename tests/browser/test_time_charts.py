@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,6 +18,17 @@ from tests.browser.test_dashboard import INK, visible_steps
 from tests.logs import GrowingRun, write_run, write_runs
 from tests.tensorboard import tensorboard, wait_for_steps
 from tests.test_recorder import measured, recorder
+
+HEIGHT_OF = """
+(chart, [share, [red, green, blue]]) => {
+  const canvas = chart.querySelector("canvas");
+  const { data } = canvas.getContext("2d").getImageData(Math.round(canvas.width * share), 0, 1, canvas.height);
+  for (let i = 0; i < data.length; i += 4)
+    if (Math.abs(data[i] - red) + Math.abs(data[i + 1] - green) + Math.abs(data[i + 2] - blue) < 60) return i / 4;
+  return -1;
+}
+"""
+"""Row of the topmost pixel of a colour at a share of the width."""
 
 
 def select(dashboard: Dashboard, *names: str) -> None:
@@ -89,6 +102,47 @@ def test_most_of_the_range_and_log_axes_are_kept_in_the_link(dashboard: Dashboar
         for name in ("most-loss", "most-norm", "log-norm")
     }
     assert pressed == {"most-loss": "true", "most-norm": "false", "log-norm": "false"}
+
+
+def write_scheduled(logdir: Path, schedule: Sequence[float]) -> None:
+    """A run of a thousand steps whose norms are half a unit, with each of these thresholds in turn."""
+    book = recorder(logdir)
+    limits = np.repeat(schedule, 1000 // len(schedule))
+    for first in range(0, 1000, 100):
+        batch = measured(first, [2.0] * 100, threshold=float(limits[first + 99]))
+        norms = np.full_like(batch.norms_before, np.sqrt(0.125))
+        limit = limits[first : first + 100]
+        book.add_steps(replace(batch, thresholds=limit, norm_before=np.full(100, 0.5), norms_before=norms))
+    book.close()
+
+
+def test_a_threshold_that_changes_is_drawn_and_told_as_it_was_at_each_step(
+    dashboard: Dashboard, tmp_path: Path
+) -> None:
+    write_scheduled(tmp_path / "logs" / "scheduled", [4.0, 1.0])
+    with tensorboard(tmp_path / "logs") as address:
+        wait_for_steps(address, 1000, runs=1)
+        dashboard.page.goto(f"{address}#gradclip")
+        dashboard.chart("chart-norm").locator("canvas").wait_for()
+        dashboard.page.wait_for_timeout(1000)
+        chart = dashboard.chart("chart-norm")
+        for share, limit in ((0.3, 4), (0.8, 1)):
+            dashboard.hover("chart-norm", share)
+            assert f"threshold {limit}" in dashboard.frame.get_by_test_id("tooltip").inner_text()
+        dashboard.page.mouse.move(0, 0)
+        dashboard.page.wait_for_timeout(200)
+        heights = [chart.evaluate(HEIGHT_OF, [share, [180, 83, 9]]) for share in (0.2, 0.4, 0.6, 0.85)]
+        assert heights[0] == heights[1] < heights[2] == heights[3]
+        dashboard.frame.get_by_test_id("export-norm").click()
+        with dashboard.page.expect_download() as download:
+            dashboard.frame.get_by_test_id("export-svg").click()
+        root = ElementTree.fromstring(Path(download.value.path()).read_text(encoding="utf-8"))
+        accent = chart.evaluate("chart => getComputedStyle(chart).getPropertyValue('--accent').trim()")
+        (stairs,) = [each for each in root.iter("{http://www.w3.org/2000/svg}path") if each.get("stroke") == accent]
+        places = [tuple(map(float, place)) for place in re.findall(r"[ML]([-\d.]+),([-\d.]+)", stairs.get("d", ""))]
+        assert len({y for _, y in places}) == 2
+        assert [y for _, y in places] == sorted(y for _, y in places)
+        dashboard.leave()
 
 
 @pytest.fixture(scope="module")

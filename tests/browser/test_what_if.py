@@ -89,6 +89,62 @@ def test_the_line_on_the_norm_chart_can_be_dragged_by_its_label(dashboard: Dashb
     assert dashboard.frame.get_by_test_id("reset-zoom").count() == 0, "dragging zoomed"
 
 
+def test_the_present_threshold_is_taken_hold_of_on_the_norm_chart(dashboard: Dashboard, board: str) -> None:
+    handle = open_run(dashboard, board)
+    grip, line = (dashboard.chart("chart-norm").get_by_test_id(f"limit-{part}") for part in ("handle", "line"))
+    grip.scroll_into_view_if_needed()
+    assert chosen(grip) == 1
+    assert not line.is_visible()
+    box = grip.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    dashboard.page.mouse.move(x, y)
+    dashboard.page.mouse.down()
+    assert "p.gradclip.threshold" not in dashboard.page.url
+    dashboard.page.mouse.move(x, y - 20, steps=5)
+    dashboard.page.mouse.up()
+    dashboard.page.wait_for_timeout(600)
+    assert line.is_visible()
+    assert chosen(handle) == chosen(grip) > 1.1
+    assert line.inner_text() == f"what if {chosen(handle):g}"
+    assert dashboard.frame.get_by_test_id("reset-zoom").count() == 0, "dragging zoomed"
+    assert words(dashboard) == (grip.get_attribute("aria-valuetext") or "").replace("\u202f", " ")
+    dashboard.frame.get_by_test_id("clear-threshold").click()
+    dashboard.page.wait_for_timeout(400)
+    assert chosen(grip) == 1
+    assert not line.is_visible()
+
+
+def test_the_line_on_the_norm_chart_moves_with_the_keyboard(dashboard: Dashboard, board: str) -> None:
+    handle = open_run(dashboard, board)
+    dashboard.chart("chart-norm").focus()
+    dashboard.page.keyboard.press("Tab")
+    grip = dashboard.chart("chart-norm").get_by_test_id("limit-handle")
+    places = [chosen(grip)]
+    assert grip.evaluate("grip => grip === document.activeElement")
+    for key in ("ArrowUp", "ArrowUp", "PageUp", "Shift+ArrowUp"):
+        dashboard.page.keyboard.press(key)
+        dashboard.page.wait_for_timeout(100)
+        places.append(chosen(grip))
+    assert places == sorted(set(places))
+    assert chosen(handle) == places[-1]
+    dashboard.page.keyboard.press("ArrowDown")
+    dashboard.page.wait_for_timeout(100)
+    assert places[-2] < chosen(grip) < places[-1]
+    assert grip.evaluate("grip => grip === document.activeElement")
+    dashboard.page.keyboard.press("Escape")
+    dashboard.page.wait_for_timeout(400)
+    assert chosen(grip) == places[0]
+    assert not dashboard.chart("chart-norm").get_by_test_id("limit-line").is_visible()
+
+
+def test_a_run_that_does_not_clip_has_a_handle_to_begin_with(dashboard: Dashboard, board: str) -> None:
+    handle = open_run(dashboard, board, "broken")
+    grip = dashboard.chart("chart-norm").get_by_test_id("limit-handle")
+    assert chosen(grip) == chosen(handle)
+    assert (grip.get_attribute("aria-valuetext") or "").startswith("none")
+
+
 def test_the_handle_moves_with_the_keyboard(dashboard: Dashboard, board: str) -> None:
     handle = open_run(dashboard, board)
     handle.focus()
@@ -278,14 +334,18 @@ def test_one_step_is_shown(dashboard: Dashboard, tmp_path: Path) -> None:
 
 def test_every_panel_explains_itself(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
-    panels = ("health", "loss", "norm", "clip-rate", "throttle", "distribution", "what-if", "parameters", "alerts")
+    panels = (
+        *("health", "loss", "norm", "clip-rate", "throttle", "distribution", "over-time"),
+        *("what-if", "suggestions", "parameters", "alerts"),
+    )
     for panel in panels:
         button, text = (dashboard.frame.get_by_test_id(f"help-{panel}{end}") for end in ("", "-text"))
         assert not text.is_visible()
         button.focus()
         dashboard.page.keyboard.press("Enter")
         text.wait_for()
-        assert "How to read it" in text.inner_text()
+        for heading in ("How to read it", "When it looks bad", "How it is computed"):
+            assert heading in text.inner_text()
         box = text.bounding_box()
         assert box is not None
         assert box["x"] >= 0

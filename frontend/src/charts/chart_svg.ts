@@ -10,12 +10,19 @@ import { drawLines } from "./svg_lines";
 import { documentOf, drawPage, drawTitle, label, stroke } from "./svg_parts";
 import { SvgPen, type Pen } from "./svg_pen";
 
+interface Entry {
+  readonly name: string;
+  readonly colour: string;
+}
+
 export interface ChartWords {
   readonly title: string;
   /** What the horizontal axis measures. */
   readonly axis: string;
   /** What lines drawn in some way are. */
   readonly dashes: readonly { readonly label: string; readonly dash: readonly number[] }[];
+  /** What lines are, where that is not the name of their run. */
+  readonly legend?: readonly Entry[];
   /** A threshold that is tried out. */
   readonly limit?: Limit | null;
 }
@@ -46,7 +53,7 @@ export function chartSvg(data: ChartData, words: ChartWords, size: SvgSize, them
     height: Math.max(size.height - MARKERS - 26, 1),
     ratio: 1,
   };
-  const entries = placed(legend(data.lines), area, pen);
+  const entries = placed(words.legend ?? legend(data.lines), area, pen);
   const bottom = area.top + area.height + AXIS;
   const height = bottom + (entries.at(-1)?.row ?? -1) * ROW + ROW + 6;
   drawPage(pen, size.width, height, theme);
@@ -64,11 +71,6 @@ export function chartSvg(data: ChartData, words: ChartWords, size: SvgSize, them
     label(pen, name, x + SWATCH + 6, bottom + row * ROW + 9, theme.ink);
   }
   return documentOf(size.width, height, words.title, pen.content);
-}
-
-interface Entry {
-  readonly name: string;
-  readonly colour: string;
 }
 
 /** A run once, however many lines it has. */

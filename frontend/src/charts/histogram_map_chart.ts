@@ -4,7 +4,9 @@ import { integer, number, percent } from "../model/format";
 import { binAt, columnAt, shareIn, SIDES, stepRange, type MapData } from "../model/histogram_map";
 import { clamp, type Range } from "../model/ranges";
 import type { Theme } from "../theme";
-import { paintMaps, type MapArea } from "./histogram_map_paint";
+import type { GestureHandlers } from "./gestures";
+import { columnEdges, paintMaps, type MapArea } from "./histogram_map_paint";
+import { MapOverlay } from "./map_overlay";
 
 export interface HistogramMapData {
   readonly map: MapData & {
@@ -13,7 +15,7 @@ export interface HistogramMapData {
     readonly before_nonfinite: Float64Array;
   };
   readonly colour: string;
-  /** The step whose distribution is shown; null for none. */
+  /** The step whose column is painted in a frame, as pictures have it; null for none. */
   readonly marked: number | null;
   readonly theme: Theme;
   readonly label: string;
@@ -21,11 +23,8 @@ export interface HistogramMapData {
 
 export interface HistogramMapOptions {
   readonly height?: number;
-  /** A column was clicked: its step. */
-  readonly onPress: (step: number) => void;
-  /** Arrow keys: so many recorded steps forward. */
-  readonly onStep: (columns: number) => void;
-  readonly onEscape: () => void;
+  /** On either map; shares are of its width. */
+  readonly gestures: GestureHandlers;
 }
 
 /** Of each map. */
@@ -37,7 +36,6 @@ const TOP = 20;
 const BOTTOM = 24;
 /** Narrower than this, the maps lie below each other. */
 const SIDE_BY_SIDE = 520;
-const ARROWS: Readonly<Record<string, number>> = { ArrowLeft: -1, ArrowRight: 1 };
 
 export class HistogramMapChart {
   private readonly canvas = document.createElement("canvas");
@@ -45,22 +43,28 @@ export class HistogramMapChart {
   private readonly observer: ResizeObserver;
   private readonly stop = new AbortController();
   private readonly height: number;
+  private readonly overlays: readonly MapOverlay[];
   private areas: readonly MapArea[] = [];
+  private cursor: number | null = null;
+  private shown: number | null = null;
 
   constructor(
     private readonly element: HTMLElement,
     private data: HistogramMapData,
-    private readonly options: HistogramMapOptions,
+    options: HistogramMapOptions,
   ) {
     this.height = options.height ?? HEIGHT;
     this.canvas.setAttribute("role", "img");
     this.said.className = "said";
     element.append(this.canvas, this.said);
+    this.overlays = SIDES.map((_, i) => {
+      return new MapOverlay(element, i === 0 ? element : null, options.gestures);
+    });
     const { signal } = this.stop;
-    this.canvas.addEventListener("pointermove", (event) => this.say(event), { signal });
-    this.canvas.addEventListener("pointerleave", () => (this.said.textContent = ""), { signal });
-    this.canvas.addEventListener("click", (event) => this.press(event), { signal });
-    element.addEventListener("keydown", (event) => this.key(event), { signal });
+    for (const { area } of this.overlays) {
+      area.addEventListener("pointermove", (event) => this.say(event), { signal });
+      area.addEventListener("pointerleave", () => (this.said.textContent = ""), { signal });
+    }
     this.observer = new ResizeObserver(() => this.draw());
     this.observer.observe(element);
     this.draw();
@@ -71,8 +75,30 @@ export class HistogramMapChart {
     this.draw();
   }
 
+  /** Moves the cursor to a step, or hides it. */
+  setCursor(step: number | null): void {
+    this.cursor = step;
+    const [low, high] = stepRange(this.data.map);
+    this.areas.forEach(({ width }, i) => {
+      const share = step === null ? NaN : (step - low) / (high - low);
+      this.overlays[i]?.setCursor(share * width, width);
+    });
+  }
+
+  /** Frames the column of a step, or none. */
+  setShown(step: number | null): void {
+    this.shown = step;
+    const { map } = this.data;
+    const column = step === null ? -1 : columnAt(map, step);
+    this.areas.forEach((area, i) => {
+      const [left, right] = column < 0 ? [0, 0] : columnEdges(area, map, column);
+      this.overlays[i]?.setColumn(column < 0 ? null : [left - area.left, right - area.left]);
+    });
+  }
+
   destroy(): void {
     this.stop.abort();
+    for (const overlay of this.overlays) overlay.destroy();
     this.observer.disconnect();
     this.element.replaceChildren();
   }
@@ -92,6 +118,9 @@ export class HistogramMapChart {
     if (!context) return;
     context.scale(ratio, ratio);
     paintMaps(context, this.areas, data);
+    this.areas.forEach((area, i) => this.overlays[i]?.place(area));
+    this.setCursor(this.cursor);
+    this.setShown(this.shown);
   }
 
   /** Column, bin and step under the pointer; null beside the maps. */
@@ -113,7 +142,6 @@ export class HistogramMapChart {
 
   private say(event: PointerEvent): void {
     const at = this.under(event);
-    this.canvas.style.cursor = at ? "pointer" : "";
     this.said.textContent = at ? this.sentence(at) : "";
   }
 
@@ -127,20 +155,6 @@ export class HistogramMapChart {
         ? "exactly 0"
         : `${number(map.edges[bin] as number)} to ${number(map.edges[bin + 1] as number)}`;
     return `${when}, ${what}: ${was} before, ${is} after`;
-  }
-
-  private press(event: MouseEvent): void {
-    const at = this.under(event);
-    if (at) this.options.onPress(at.step);
-  }
-
-  private key(event: KeyboardEvent): void {
-    if (event.target !== this.element) return;
-    const columns = ARROWS[event.key];
-    if (columns !== undefined) this.options.onStep(columns * (event.shiftKey ? 10 : 1));
-    else if (event.key === "Escape") this.options.onEscape();
-    else return;
-    event.preventDefault();
   }
 }
 

@@ -71,7 +71,7 @@ function paintCells(
 }
 
 /** Edges on whole pixels: neighbours neither overlap nor leave a seam. */
-function columnEdges(
+export function columnEdges(
   area: MapArea,
   map: HistogramMapData["map"],
   column: number,

@@ -85,7 +85,8 @@ export function paintUnder(context: Pen, area: Area, data: ChartData): void {
   context.save();
   paintSeams(context, area, data);
   context.lineWidth = 1.25 * area.ratio;
-  for (const { value, colour } of data.thresholds) {
+  for (const { value, colour, line } of data.thresholds) {
+    if (line) continue; // it is drawn as lines are
     const y = down(area, data, value);
     context.strokeStyle = colour;
     context.beginPath();
@@ -102,17 +103,19 @@ export function paintUnder(context: Pen, area: Area, data: ChartData): void {
  */
 function paintThresholdLabels(context: Pen, area: Area, data: ChartData, theme: Theme): void {
   const { ratio } = area;
-  const right = area.left + area.width - 3 * ratio;
+  const edge = area.left + area.width - 3 * ratio;
   let free = Infinity;
   context.font = font(11 * ratio);
   context.textAlign = "right";
   context.textBaseline = "alphabetic";
-  for (const { value, label, labelColour } of data.thresholds) {
+  for (const { value, label, labelColour, line: changing } of data.thresholds) {
     const line = down(area, data, value);
     const top = line + (line + 16 * ratio > area.top + area.height ? -17 : 1) * ratio;
     if (top + 12 * ratio > free - 12 * ratio) continue;
     free = top + 12 * ratio;
     const width = context.measureText(label).width + 6 * ratio;
+    const end = changing ? across(area, data, changing.x.at(-1) ?? NaN) : edge;
+    const right = Math.max(Math.min(edge, end), area.left + width);
     context.globalAlpha = 0.85; // lines may run right through the letters
     context.fillStyle = theme.card;
     context.fillRect(right - width + 3 * ratio, top, width, 15 * ratio);

@@ -22,6 +22,8 @@ export interface TimeChartOptions {
   readonly onWidth?: (pixels: number) => void;
   /** The limit is wanted at this value. */
   readonly onLimit?: (value: number) => void;
+  /** It is wanted no more. */
+  readonly onLimitReset?: () => void;
 }
 
 /** More dots than this under the cursor hide each other. */
@@ -46,7 +48,7 @@ export class TimeChart {
   private readonly pinLine = block("pin-line");
   private readonly dots: HTMLElement[] = [];
   private readonly markers: MarkerLayer | null;
-  private readonly limitLine: LimitLine;
+  private readonly limitLine: LimitLine | null;
   private readonly observer: ResizeObserver;
   private readonly gestures: Gestures;
   private readonly height: number;
@@ -70,17 +72,16 @@ export class TimeChart {
     this.picture.setAttribute("role", "img");
     const selection = block("selection");
     this.area.append(selection, this.pinLine, this.cursorLine);
-    Object.assign(this.area.style, {
-      left: `${INSETS.left}px`,
-      right: `${INSETS.right}px`,
-      top: `${this.top}px`,
-      bottom: `${INSETS.bottom}px`,
-    });
+    for (const [side, inset] of Object.entries({ ...INSETS, top: this.top })) {
+      this.area.style.setProperty(side, `${inset}px`);
+    }
     element.append(this.picture, this.area);
     element.style.height = `${this.height}px`;
-    const { markers = false } = options;
+    const { markers = false, onLimit, onLimitReset } = options;
     this.markers = markers ? new MarkerLayer(this.area, markers === true ? null : markers) : null;
-    this.limitLine = new LimitLine(this.area, (share) => options.onLimit?.(this.valueAt(share)));
+    this.limitLine = onLimit
+      ? new LimitLine(this.area, (share) => onLimit(this.valueAt(share)), onLimitReset)
+      : null;
     this.plot = new Plot(
       this.picture,
       this.height,
@@ -116,13 +117,13 @@ export class TimeChart {
   /** Draws a limit that can be dragged, or none. */
   setLimit(limit: Limit | null): void {
     this.limit = limit;
-    if (limit) this.limitLine.place(this.heightOf(limit.value), limit.label);
-    else this.limitLine.hide();
+    if (limit) this.limitLine?.place(this.heightOf(limit.value), limit, this.data.yRange);
+    else this.limitLine?.hide();
   }
 
   destroy(): void {
     this.gestures.destroy();
-    this.limitLine.destroy();
+    this.limitLine?.destroy();
     this.observer.disconnect();
     this.plot.destroy();
     this.element.replaceChildren();

@@ -31,6 +31,9 @@ export interface Line {
   readonly said?: ReadoutLine;
 }
 
+/** How a line that was smoothed is drawn as it was, behind itself. */
+export const RAW = { width: 1, dash: [], opacity: 0.25, dotted: false } as const;
+
 export interface Band {
   readonly colour: string;
   /** Of a line around it, for bands whose spikes must not be missed. */
@@ -46,15 +49,24 @@ export function widthAmong(runs: number, width: number): number {
 }
 
 export interface Threshold {
+  /** Of one that changes, what it comes to where the range ends. */
   readonly value: number;
   readonly colour: string;
   readonly label: string;
   /** A line needs less contrast than letters do. */
   readonly labelColour: string;
+  /** What it was over time, of one that changes; others run all across. */
+  readonly line?: Line;
 }
 
-/** A threshold that somebody tries out. */
-export type Limit = Pick<Threshold, "value" | "label">;
+/** A threshold that somebody tries out, or may. */
+export interface Limit extends Pick<Threshold, "value" | "label"> {
+  /** What can be moved there, in words, and what a screen reader says of where it is. */
+  readonly name?: string;
+  readonly spoken?: string;
+  /** Whether it only stands ready: then it has no line of its own. */
+  readonly resting?: boolean;
+}
 
 export interface RunGap extends Gap {
   readonly colour: string;

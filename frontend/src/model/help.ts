@@ -7,7 +7,9 @@ export type HelpKey =
   | "clip-rate"
   | "throttle"
   | "distribution"
+  | "over-time"
   | "what-if"
+  | "suggestions"
   | "parameters"
   | "alerts";
 
@@ -49,9 +51,9 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
   norm: {
     title: "Gradient norm",
     shows:
-      "The norm of all gradients together, before clipping (dotted) and after (solid), and the threshold. ZClip, if switched on, is the largest norm that this method would have left alone.",
+      "The norm of all gradients together, before clipping (dotted) and after (solid), and the threshold, of a schedule as stairs. ZClip, if switched on, is the largest norm that this method would have left alone.",
     reading:
-      "Where both lines are one, the step was not clipped. A solid line that lies on the threshold all the time says that every step has the same size.",
+      "Where both lines are one, the step was not clipped. A solid line that lies on the threshold all the time says that every step has the same size. Take hold of what if ↕, with the pointer or the arrow keys, to see in the what-if panel what another threshold would have done.",
     remedy:
       "Single spikes are what clipping is for. A norm that keeps rising asks for a lower learning rate or a longer warm-up. A norm that falls to nothing means that gradients vanish. If the threshold is far from all norms, look at the what-if panel.",
     formulas: [
@@ -94,6 +96,19 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
       "two bins an octave, counted exactly; the height is the share of gradients in a bin",
     ],
   },
+  "over-time": {
+    title: "Distribution over time",
+    shows:
+      "How large single gradients were at every recorded step, before clipping and after it. The row at the bottom holds those that are exactly 0.",
+    reading:
+      "The stronger a cell, the larger the share of its step's gradients that lie there: point at it to read how many. The column in a frame is the step whose distribution is shown. Drag to zoom all charts, double-click to see all, click to pin a step; arrow keys go from one recorded step to the next. A line is where a rule on values cuts, and a red bar on top marks steps with NaN or Inf.",
+    remedy:
+      "A band that sinks says that gradients vanish; one that climbs or spreads upwards is on its way to an explosion: zoom in there and look at loss and norm. A row of zeros that grows stronger points to dead units. If after clipping the band ends in a strong edge at the limit, the rule on values cuts much: raise it, or clip by norm.",
+    formulas: [
+      "share = gradients in a cell / all gradients of the step",
+      "strength = √(share / largest share of any cell before clipping)",
+    ],
+  },
   "what-if": {
     title: "Threshold what-if",
     shows:
@@ -107,6 +122,21 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
       "throttle(c) = 1 − Σ min(norm, c) / Σ norm",
       "AutoClip p: the p-th percentile of all norms so far",
       "ZClip: mean + 2.5 deviations of the norms, running with weight 0.97, after 25 steps",
+    ],
+  },
+  suggestions: {
+    title: "Suggested thresholds",
+    shows:
+      "Thresholds that would have clipped some share of the steps looked at, what the run's own did, and what AutoClip and ZClip would have come to, with the code that clips there.",
+    reading:
+      "Each row says what share of steps its threshold clips, and how much of their length that takes from all gradients (throttle). To copy a row takes its code along and moves the what-if line to it. Choose the framework below.",
+    remedy:
+      "If the run clips nearly all of its steps and was not meant to, take the row of 10 %; if spikes get through, that of 1 %. If even that has a high throttle, a few steps hold most of the gradients: look at the alerts first. The rows are about the gradients that were recorded; train again to see what another threshold leads to.",
+    formulas: [
+      "threshold for a share q of T steps: the smallest recorded norm that at most q T norms are above",
+      "throttle(c) = 1 − Σ min(norm, c) / Σ norm",
+      "AutoClip p: the p-th percentile of all norms looked at",
+      "ZClip: mean + 2.5 deviations of the norms, running with weight 0.97, after 25 steps; the last one",
     ],
   },
   parameters: {
@@ -130,6 +160,17 @@ export const HELP: Readonly<Record<HelpKey, HelpText>> = {
       "Errors are what training does not survive by itself: numbers that are not finite, and losses that went up and stayed. Warnings came back or are about how clipping is set up. In the timeline each norm is told in multiples of its own median before.",
     remedy:
       "Press an alert to zoom to its steps. Start with the earliest error: the later ones often follow from it. The parameter that is named first is the one whose share of the norm left its past earliest; press it to see its distribution.",
-    formulas: [],
+    formulas: [
+      "r = (x − m) / σ, with x = log loss, m its running mean and σ the running deviation from it",
+      "divergence: S ← max(0, S + min(r, 5) − 1.15) is above 12, and the loss 20 % above exp(m); the 1.15 grows to twice as much where the noise of neighbours is alike",
+      "spike: r > 8 and loss > 2 exp(m), unless it comes to a divergence",
+      "explosion: the norm is 10 times its running mean and 6 σ above it, at 4 steps more than not",
+      "vanishing: √ mean g² of a weight is below 10⁻⁶ of the largest for 64 steps; or the norm of all fell to 10⁻⁴ while the loss is above half of what it was",
+      "not finite: loss or norm is NaN or infinite; zero step: the norm overflowed, so that clipping made all gradients 0",
+      "regime: the 99 % interval of the clip rate of 200 steps has left the range that it was in, up to 5, 50, 95 or 100 %",
+      "plateau: the mean of log loss over 250 steps fell by less than 0.01 in 1000 steps and a third of the run",
+      "first to rise: log(s / (1 − s)) is 5 σ above its past, with s = norm² / Σ norm² of all parameters",
+      "timeline: norm / median of the norms before the first of them left its past",
+    ],
   },
 };

@@ -23,8 +23,9 @@ const MOST_BAND_ROWS = 400;
 /** Rows of all bands of a chart: with more, filling them takes most of a frame. */
 const MOST_ROWS = 16_000;
 
-/** The visible part of each line, and how to draw it. */
-export function strokes({ lines, xRange, yRange, yScale }: ChartData): Stroke[] {
+/** The visible part of each line, and how to draw it; thresholds that change lie under all others. */
+export function strokes({ lines: own, thresholds, xRange, yRange, yScale }: ChartData): Stroke[] {
+  const lines = [...thresholds.flatMap(({ line }) => line ?? []), ...own];
   const { project } = SCALES[yScale];
   const floor = yScale === "log" ? yRange[0] : null;
   const height = project(yRange[1]) - project(yRange[0]);

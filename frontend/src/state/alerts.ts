@@ -10,10 +10,20 @@ import { colour } from "../model/colours";
 import { ALERT_KINDS, alertLabel } from "../model/health";
 import { DEFAULTS } from "../model/link";
 import { gaps, nearestRow } from "../model/lines";
+import type { Range } from "../model/ranges";
 import { alertItems } from "./chart_data";
 import { colourOf, place } from "./points";
 import { cursorStep } from "./cursor";
-import { axis, cursor, focus, pinnedStep, selectedAlert, selectedRuns, theme } from "./signals";
+import {
+  axis,
+  cursor,
+  focus,
+  pinnedStep,
+  selectedAlert,
+  selectedRuns,
+  theme,
+  zoom,
+} from "./signals";
 
 export interface ListedAlert extends Alert {
   readonly run: string;
@@ -95,7 +105,7 @@ export interface ShownBlame extends BlameLine {
   readonly stands_out: boolean;
 }
 
-const shownFlight = computed<Flight | null>(() => {
+export const shownFlight = computed<Flight | null>(() => {
   const [known, alert] = [flight.value, openAlert.value];
   if (!known || !alert || "error" in known) return null;
   return known.run === alert.run && known.step === alert.step ? known : null;
@@ -129,6 +139,25 @@ export const notInTimeline = computed(() => {
   return known ? known.left_out + known.parameters.length - (blame.value?.length ?? 0) : 0;
 });
 
+/** All steps of the timeline. */
+const flightSteps = computed<Range>(() => {
+  const x = shownFlight.value?.steps;
+  const first = x?.[0] ?? 0;
+  return [first, Math.max(x?.at(-1) ?? first, first + 1)];
+});
+
+/**
+ * The steps of the timeline that the other charts show; all of it where that is less than two, as it is when they show
+ * another part of the run, and where they measure time, in which its rows have no place.
+ */
+const blameRange = computed<Range>(() => {
+  const whole = flightSteps.value;
+  if (axis.value !== "step" || !zoom.value) return whole;
+  const [from, to] = [Math.max(whole[0], zoom.value[0]), Math.min(whole[1], zoom.value[1])];
+  const all = from === whole[0] && to === whole[1];
+  return all || to - from < 2 ? whole : [from, to]; // one and the same while nothing changes
+});
+
 export const blameChart = computed<ChartData | null>(() => {
   const [known, lines, alert] = [shownFlight.value, blame.value, openAlert.value];
   if (!known || !lines || !alert) return null;
@@ -144,7 +173,7 @@ export const blameChart = computed<ChartData | null>(() => {
     opacity: line.stands_out ? 1 : 0.75,
     dotted: line.stands_out,
   }));
-  const xRange = [x[0] ?? 0, Math.max(x[x.length - 1] ?? 1, (x[0] ?? 0) + 1)] as const;
+  const xRange = blameRange.value;
   const marks = alertItems.value.filter((item) => item.run === alert.run && inRange(item, xRange));
   return {
     lines: drawn,

@@ -5,6 +5,7 @@ import type { Column, Run } from "../api";
 import {
   beyondRange,
   hasValues,
+  RAW,
   verticalRange,
   widthAmong,
   type AlertItem,
@@ -12,11 +13,13 @@ import {
   type ChartData,
   type Line,
   type Seam,
+  type Threshold,
 } from "../model/chart";
 import { bandsOf, type Envelope } from "../model/envelope";
 import { alertLabel, alertPlural, isMarked, episodeWords } from "../model/health";
 import { gaps } from "../model/lines";
 import { smooth } from "../model/smoothing";
+import { thresholdsIn } from "../model/threshold_line";
 import { drawnRanges } from "./drawn";
 import { drawnGroups } from "./group_lines";
 import { thresholds, zclipLines } from "./norm_limits";
@@ -46,11 +49,7 @@ export const lossChart = computed<ChartData>(() => {
   const log = lossIsLog.value;
   const { lines, bands } = drawnGroups("loss") ?? lossesOfRuns();
   const most = spans.value.loss === "most";
-  return {
-    ...frame("loss", lines, { log, most, note: lossNote, bands, marksGaps: true }),
-    bands,
-    thresholds: [],
-  };
+  return { ...frame("loss", lines, { log, most, note: lossNote, bands, marksGaps: true }), bands };
 });
 
 function lossesOfRuns(): Drawn {
@@ -65,16 +64,15 @@ export const normChart = computed<ChartData>(() => {
   const log = normIsLog.value;
   const drawn = drawnGroups("norm_after") ?? normsOfRuns();
   const [lines, bands] = [[...drawn.lines, ...zclipLines.value], drawn.bands];
-  const limits = thresholds();
   const style = {
     log,
     most: spans.value.norm === "most",
     note: () => NOTHING_FINITE,
     bands,
-    also: limits.map((limit) => limit.value),
+    thresholds: thresholds.value,
     marksGaps: true,
   };
-  return { ...frame("norm", lines, style), bands, thresholds: limits };
+  return { ...frame("norm", lines, style), bands };
 });
 
 function normsOfRuns(): Drawn {
@@ -85,7 +83,6 @@ function normsOfRuns(): Drawn {
     dash: [1.5, 2.5],
     opacity: 0.9,
     smoothed: true,
-    withRaw: false,
     dotted: false,
     envelopes: around,
   });
@@ -139,8 +136,7 @@ interface FrameStyle {
   readonly most?: boolean;
   readonly note: () => string;
   readonly bands?: readonly Band[];
-  /** Thresholds, ascending. */
-  readonly also?: readonly number[];
+  readonly thresholds?: readonly Threshold[];
   /** Whether values that are not finite are marked. */
   readonly marksGaps?: boolean;
 }
@@ -148,17 +144,20 @@ interface FrameStyle {
 export function frame(
   chart: ChartName,
   lines: readonly Line[],
-  { log, most = false, note, bands = [], also = [], marksGaps = false }: FrameStyle,
-): Omit<ChartData, "bands" | "thresholds"> {
+  { log, most = false, note, bands = [], thresholds = [], marksGaps = false }: FrameStyle,
+): Omit<ChartData, "bands"> {
   const [column, xRange] = [COLUMNS[chart], drawnRanges[chart].value ?? shownRange.value];
   const sides = bands.flatMap(({ x, low, high, colour }) => [
     { x, y: low, colour: colour.slice(0, 7) },
     { x, y: high, colour: colour.slice(0, 7) },
   ]);
-  const drawn = [...lines, ...sides];
+  const limits = thresholdsIn(thresholds, xRange);
+  const also = limits.map(({ value }) => value);
+  const drawn = [...lines, ...sides, ...limits.flatMap(({ line }) => line ?? [])];
   const yRange = verticalRange(drawn, xRange, log, also, most);
   return {
     lines,
+    thresholds: limits,
     gaps: marksGaps ? gapsOf(column) : [],
     beyond: beyondRange(drawn, xRange, yRange),
     alerts: alertItems.value,
@@ -176,9 +175,8 @@ export interface LineStyle {
   readonly dash?: readonly number[];
   readonly opacity?: number;
   readonly smoothed?: boolean;
-  readonly withRaw?: boolean;
   readonly dotted?: boolean;
-  /** Of reduced lines, by run: their middle is drawn, and no raw line, which is inside the band. */
+  /** Of reduced lines, by run: their middle is drawn, and the band around it stands for the raw line. */
   readonly envelopes?: ReadonlyMap<string, Envelope>;
 }
 
@@ -187,7 +185,7 @@ export function linesOf(
   style: LineStyle,
   which: (run: Run) => boolean = () => true,
 ): Line[] {
-  const { dash = [], opacity = 1, smoothed = false, withRaw = true, dotted = true } = style;
+  const { dash = [], opacity = 1, smoothed = false, dotted = true } = style;
   const width = widthAmong(selectedRuns.value.length, style.width);
   const weight = smoothed ? smoothing.value : 0;
   const raw: Line[] = [];
@@ -198,9 +196,7 @@ export function linesOf(
     const middle = style.envelopes?.get(run.name);
     const [x, y] = middle ? [middle.x, middle.middle] : [one.x, one.y];
     const common = { run: run.name, colour: colourOf(run), x };
-    if (weight > 0 && withRaw && !middle) {
-      raw.push({ ...common, y, width: 1, dash: [], opacity: 0.25, dotted: false });
-    }
+    if (weight > 0 && !middle) raw.push({ ...common, y, ...RAW });
     if (middle && middle.needles.x.length > 0) {
       main.push({ ...common, ...middle.needles, width, dash: [], opacity, dotted: false });
     }

@@ -28,7 +28,7 @@ import {
 
 /** The step under the cursor; off the step axis, that of the focused run. */
 export const cursorStep = computed<number | null>(() => {
-  return cursor.value && stepAt(cursor.value.x);
+  return cursor.value && (cursor.value.step ?? stepAt(cursor.value.x));
 });
 
 /** Where the pinned step lies on the horizontal axis. */
@@ -80,8 +80,11 @@ export function hover(chart: ChartName, share: number | null): void {
 /** Moves the cursor to a step of the focused run. */
 export function pointAtStep(chart: OwnChart, step: number | null): void {
   const x = step === null ? null : placeOfStep(step);
-  if (x === null) cursor.value = null;
-  else if (cursor.value?.x !== x || cursor.value.chart !== chart) cursor.value = { x, chart };
+  const known = cursor.value;
+  if (x === null || step === null) cursor.value = null;
+  else if (known?.step !== step || known.x !== x || known.chart !== chart) {
+    cursor.value = { x, chart, step };
+  }
 }
 
 /** Moves the cursor by pixels, but by no less than a step. */
@@ -124,7 +127,12 @@ export function showAll(): void {
 
 export function zoomAround(share: number, factor: number): void {
   const [low, high] = shownRange.value;
-  zoomTo(zoomed([low, high], low + share * (high - low), factor));
+  zoomAt(low + share * (high - low), factor);
+}
+
+/** The same around a place on the horizontal axis. */
+export function zoomAt(x: number, factor: number): void {
+  zoomTo(zoomed(shownRange.value, x, factor));
 }
 
 /** Whether there was anywhere to go. */

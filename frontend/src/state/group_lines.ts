@@ -2,7 +2,7 @@
 
 import { computed, type ReadonlySignal } from "@preact/signals";
 import type { Run } from "../api";
-import type { Band, Line } from "../model/chart";
+import { RAW, type Band, type Line } from "../model/chart";
 import { faded } from "../model/colours";
 import { envelope } from "../model/envelope";
 import { groupLine, type GroupLine, type Member } from "../model/groups";
@@ -35,11 +35,19 @@ export function drawnGroups(
   if (!groups) return null;
   const opacity = theme.value.dark ? 0.24 : 0.18;
   const style = { width: 1.8, dash: [], opacity: 1, dotted: true };
+  const raw = groups.map(({ name, colour, x, mean }) => ({
+    run: name,
+    colour,
+    x,
+    y: mean,
+    ...RAW,
+  }));
+  const smoothed = raw.map((line) => {
+    const said = { x: line.x, y: line.y };
+    return { ...line, ...style, y: smooth(line.x, line.y, smoothing.value), said };
+  });
   return {
-    lines: groups.map(({ name, colour, x, mean }) => {
-      const said = { x, y: mean };
-      return { ...style, run: name, colour, x, y: smooth(x, mean, smoothing.value), said };
-    }),
+    lines: smoothing.value > 0 ? [...raw, ...smoothed] : smoothed,
     bands: groups.map(({ colour, x, low, high }) => {
       return { colour: faded(colour, opacity), edge: faded(colour, opacity * 2), x, low, high };
     }),

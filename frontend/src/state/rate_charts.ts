@@ -26,7 +26,6 @@ export const clipRateChart = computed<ChartData>(() => {
   return {
     ...frame("clip-rate", lines, STYLE),
     bands,
-    thresholds: [],
     beyond: [],
     yRange: ALL,
     yScale: "share",
@@ -52,7 +51,6 @@ export const throttleChart = computed<ChartData>(() => {
   return {
     ...frame("throttle", lines, STYLE),
     bands,
-    thresholds: [],
     beyond: [],
     yRange: [Math.min(ALL[0], lowest(lines, bands) * (1 + ROOM)), ALL[1]],
     yScale: "share",

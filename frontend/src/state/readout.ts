@@ -121,11 +121,14 @@ const SAY: Readonly<Record<ChartName, (run: string, x: number) => Said | null>> 
     if (!before || !after) return null;
     const { value } = before;
     const [was, is] = [number(value), number(after.value)];
+    const limit = thresholdAt(run, before.line.x[before.row] as number);
+    const detail = limit === null ? "" : `threshold ${number(limit)}`;
     if (before.step !== after.step) {
-      return { value, text: `${was} before\n${is} after`, steps: [before.step, after.step] };
+      const steps = [before.step, after.step];
+      return { value, text: `${was} before\n${is} after`, detail, steps };
     }
     const changed = !Object.is(value, after.value);
-    return { value, text: changed ? `${was} → ${is}` : was, steps: [before.step] };
+    return { value, text: changed ? `${was} → ${is}` : was, detail, steps: [before.step] };
   },
   "clip-rate"(run, x) {
     const rate = find(run, "clip_rate", x);
@@ -155,6 +158,16 @@ interface Found {
   readonly row: number;
   readonly value: number;
   readonly step: number;
+}
+
+/** What a threshold of the joint norm was: of its rows the one before, as the chart draws it; null where it had none. */
+function thresholdAt(name: string, x: number): number | null {
+  const run = selectedRuns.value.find((one) => one.name === name);
+  const found = run?.rule.kind === "global_norm" ? find(name, "threshold", x) : null;
+  if (!found) return null;
+  const { line, row } = found;
+  const value = line.y[(line.x[row] as number) > x ? Math.max(row - 1, 0) : row] as number;
+  return Number.isFinite(value) ? value : null;
 }
 
 function find(run: string, column: Column, x: number): Found | null {

@@ -17,7 +17,7 @@ import { LIGHT, type Theme } from "../theme";
 
 export type ChartName = "loss" | "norm" | "clip-rate" | "throttle";
 /** Charts that say themselves what is under the cursor. */
-export type OwnChart = "parameters" | "picked" | "blame";
+export type OwnChart = "parameters" | "picked" | "blame" | "map";
 
 /** The request of lines that are not all there yet. */
 export const UNFINISHED = "";
@@ -67,6 +67,8 @@ export const cursor = signal<{
   readonly x: number;
   readonly chart: ChartName | OwnChart;
   readonly byKey?: boolean;
+  /** Of charts that measure steps, the step itself. */
+  readonly step?: number;
 } | null>(null);
 /** The marker that is pointed at or focused. */
 export const marker = signal<Marker<AlertItem> | null>(null);

@@ -1,6 +1,7 @@
 // The timeline of one alert: norms of the parameters around it, and the order in which they left their past.
 
 import { effect } from "@preact/signals";
+import { drawSoon, forget } from "../charts/frames";
 import { TimeChart } from "../charts/time_chart";
 import { leadWords, orderWords, timesWords } from "../model/blame";
 import { integer, number, plural } from "../model/format";
@@ -17,6 +18,7 @@ import {
 import { closeAlert, cursorStep } from "../state/cursor";
 import { pick } from "../state/parameters";
 import { pickedParameter, theme } from "../state/signals";
+import { ExportBlame } from "./export_norms";
 import { MountChart } from "./mount_chart";
 import { stepGestures } from "./step_gestures";
 
@@ -40,6 +42,7 @@ export function Blame() {
           <bdi>{alert.run}</bdi>
         </small>
         <span class="tools">
+          {failed === null && blameChart.value && <ExportBlame />}
           <button type="button" class="quiet" data-testid="close-alert" onClick={closeAlert}>
             back to the whole run
           </button>
@@ -67,7 +70,7 @@ function Timeline({ order }: { readonly order: string }) {
       <p data-testid="blame-order">{order}</p>
       <MountChart
         testId="chart-blame"
-        label="Norms around the alert over what they were before: arrow keys move the cursor"
+        label="Norms around the alert over what they were before: arrow keys move the cursor, Escape resets the zoom"
         focusable
         mount={mountBlame}
       />
@@ -123,24 +126,18 @@ function mountBlame(element: HTMLElement): () => void {
     height: 190,
     label: "Norms of parameters around the alert, over their median before",
     markers: true,
-    gestures: GESTURES,
+    gestures: stepGestures("blame", () => blameChart.value?.xRange ?? [0, 1]),
   });
   const stops = [
     effect(() => {
-      if (blameChart.value) chart.update(blameChart.value, theme.value);
+      const [now, colours] = [blameChart.value, theme.value];
+      if (now) drawSoon(chart, () => chart.update(now, colours));
     }),
     effect(() => chart.setCursor(cursorStep.value)),
   ];
   return () => {
     for (const stop of stops) stop();
+    forget(chart);
     chart.destroy();
   };
 }
-
-/** It has a range of its own, which the other charts were zoomed to. */
-const GESTURES = {
-  ...stepGestures("blame", () => blameChart.value?.xRange ?? [0, 1]),
-  select: () => undefined,
-  zoom: null,
-  pan: () => false,
-};

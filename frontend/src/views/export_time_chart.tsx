@@ -2,7 +2,7 @@
 
 import type { ReadonlySignal } from "@preact/signals";
 import type { Column } from "../api";
-import { chartSvg, type ChartWords } from "../charts/chart_svg";
+import { chartSvg, type ChartWords, type SvgSize } from "../charts/chart_svg";
 import { LEAST_WIDTH } from "../charts/svg_parts";
 import type { ChartData } from "../model/chart";
 import { lossChart, normChart } from "../state/chart_data";
@@ -64,13 +64,17 @@ const PANELS: Readonly<Record<ChartName, Panel>> = {
 const AXES = { step: "step", relative: "time since the start", wall_time: "time" } as const;
 const HEIGHT = 260;
 
+/** As wide as the charts on the page. */
+export function pictureSize(): SvgSize {
+  return { width: Math.max(Math.round(plotWidth.value) + 76, LEAST_WIDTH), height: HEIGHT };
+}
+
 export function ExportTimeChart({ chart }: { readonly chart: ChartName }) {
   const { label, title, data, columns, dashes } = PANELS[chart];
   const picture = (): string => {
-    const size = { width: Math.max(Math.round(plotWidth.value) + 76, LEAST_WIDTH), height: HEIGHT };
     const limit = chart === "norm" ? chosenLimit.value : null;
     const words = { title: title(), axis: AXES[axis.value], dashes: dashes(), limit };
-    return chartSvg(data.value, words, size, theme.value);
+    return chartSvg(data.value, words, pictureSize(), theme.value);
   };
   const csv = isReport ? null : (): Promise<Blob> => stepsAsCsv(columns);
   return <ExportMenu name={chart} label={label} svg={picture} csv={csv} />;

@@ -2,34 +2,43 @@
 
 import { computed, effect } from "@preact/signals";
 import { HistogramMapChart, type HistogramMapData } from "../charts/histogram_map_chart";
+import type { GestureHandlers } from "../charts/gestures";
 import { histogramMapSvg } from "../charts/histogram_map_svg";
 import { LEAST_WIDTH } from "../charts/svg_parts";
 import { integer } from "../model/format";
-import { columnAt, isShown } from "../model/histogram_map";
+import { columnAt, isShown, stepRange } from "../model/histogram_map";
 import { mapTable } from "../model/histogram_table";
 import { csvText } from "../model/table";
 import { colourOf } from "../state/points";
-import { distributionStep, takeBack } from "../state/cursor";
+import { cursorStep, distributionStep, pointAtStep } from "../state/cursor";
 import { isReport } from "../state/report";
 import { histogramMap, mapInView, stepsInView } from "../state/histogram_map";
+import { heatRange } from "../state/parameters";
 import { cursor, focus, pinnedStep, theme } from "../state/signals";
 import { ExportMenu } from "./export_menu";
+import { Help } from "./help";
 import { MountChart } from "./mount_chart";
+import { stepGestures } from "./step_gestures";
 
 const answer = computed(() => histogramMap.value?.answer ?? null);
 
 const data = computed<HistogramMapData | null>(() => {
   const map = answer.value;
   if (!map) return null;
-  const step = distributionStep.value;
-  const end = stepsInView.value?.[1] ?? null;
   return {
     map,
     colour: colourOf({ name: map.run }),
-    marked: step !== null && isShown(map, step, end) ? step : null,
+    marked: null,
     theme: theme.value,
     label: `Magnitudes of gradients of ${map.run} at ${map.steps} steps, before and after clipping`,
   };
+});
+
+/** The step whose distribution is shown beside the map, if it is on the map. */
+const shownStep = computed<number | null>(() => {
+  const [map, step] = [answer.value, distributionStep.value];
+  const end = stepsInView.value?.[1] ?? null;
+  return map && step !== null && isShown(map, step, end) ? step : null;
 });
 
 const ALL_ONLY = "A report has the map of all parameters together only.";
@@ -47,11 +56,10 @@ export function HistogramMapPanel() {
             ? `; ${integer(map.steps)} of ${integer(map.total)} recorded steps`
             : ""}
         </small>
-        {data.value && (map?.steps ?? 0) > 0 && (
-          <span class="tools">
-            <ExportMap />
-          </span>
-        )}
+        <span class="tools">
+          {data.value && (map?.steps ?? 0) > 0 && <ExportMap />}
+          <Help of="over-time" />
+        </span>
       </h2>
       {histogramMap.value && !map && (
         <p class="hint">{isReport ? ALL_ONLY : "It could not be read."}</p>
@@ -59,7 +67,7 @@ export function HistogramMapPanel() {
       {map?.steps === 0 && <p class="hint">No step in this part has a recorded distribution.</p>}
       <MountChart
         testId="chart-histogram-map"
-        label="Distributions over time: arrow keys go to the next recorded step, a click pins a step, Escape takes the pin away"
+        label="Distributions over time: arrow keys go to the next recorded step, a click pins a step, Escape takes the pin away, then the zoom"
         focusable
         mount={mount}
       />
@@ -74,7 +82,8 @@ function ExportMap() {
     const of = [map.run, map.parameter ?? "all parameters", `${integer(map.steps)} recorded steps`];
     const key = "magnitude of gradients, stronger for a larger share";
     const words = { title: "Distribution over time", lines: [of.join(", "), key] };
-    return histogramMapSvg(now, words, Math.max(chartWidth(), LEAST_WIDTH));
+    const marked = { ...now, marked: shownStep.value };
+    return histogramMapSvg(marked, words, Math.max(chartWidth(), LEAST_WIDTH));
   };
   const cells = (): Blob => {
     const map = answer.value;
@@ -88,14 +97,35 @@ function chartWidth(): number {
   return document.querySelector("[data-testid=chart-histogram-map]")?.clientWidth ?? 0;
 }
 
-function show(step: number): void {
+const ON_STEPS = stepGestures("map", () => {
+  const map = answer.value;
+  return map && map.steps > 0 ? stepRange(map) : heatRange.value;
+});
+
+/** On the map one moves from recorded step to recorded step. */
+const GESTURES: GestureHandlers = {
+  ...ON_STEPS,
+  hover: (share) => pointAtStep("map", share === null ? null : recordedAt(share)),
+  press: (share) => press(recordedAt(share)),
+  step: move,
+};
+
+function recordedAt(share: number): number | null {
+  const map = answer.value;
+  if (!map || map.steps === 0) return null;
+  const [low, high] = stepRange(map);
+  return map.step[columnAt(map, low + share * (high - low))] ?? null;
+}
+
+function show(step: number | null): void {
+  if (step === null) return;
   cursor.value = null;
   pinnedStep.value = step;
 }
 
 /** Shows what was pressed; what is pinned already is let go. */
-function press(step: number): void {
-  if (pinnedStep.value === step) pinnedStep.value = null;
+function press(step: number | null): void {
+  if (step !== null && pinnedStep.value === step) pinnedStep.value = null;
   else show(step);
 }
 
@@ -114,19 +144,24 @@ function mount(element: HTMLElement): () => void {
     mapInView.value = entries.some((entry) => entry.isIntersecting);
   });
   observer.observe(element);
-  const stop = effect(() => {
-    const now = data.value;
-    if (!now) return;
-    if (chart) chart.update(now);
-    else
-      chart = new HistogramMapChart(element, now, {
-        onPress: press,
-        onStep: move,
-        onEscape: takeBack,
-      });
-  });
+  const stops = [
+    effect(() => {
+      const now = data.value;
+      if (!now) return;
+      if (chart) chart.update(now);
+      else chart = new HistogramMapChart(element, now, { gestures: GESTURES });
+    }),
+    effect(() => {
+      void data.value; // there is no chart before the first map
+      chart?.setCursor(cursorStep.value);
+    }),
+    effect(() => {
+      void data.value;
+      chart?.setShown(shownStep.value);
+    }),
+  ];
   return () => {
-    stop();
+    for (const stop of stops) stop();
     observer.disconnect();
     mapInView.value = false;
     chart?.destroy();

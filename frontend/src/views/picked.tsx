@@ -7,6 +7,7 @@ import { amount, windowAt } from "../model/heatmap";
 import { cursorStep } from "../state/cursor";
 import { heatRange, pickedChart, table } from "../state/parameters";
 import { parameter, pickedParameter, theme } from "../state/signals";
+import { ExportPicked } from "./export_norms";
 import { MountChart } from "./mount_chart";
 import { PIN_KEYS, stepGestures } from "./step_gestures";
 
@@ -24,6 +25,7 @@ export function Picked() {
           <b>{readout()}</b>
         </small>
         <span class="tools">
+          <ExportPicked />
           <button type="button" class="quiet" onClick={() => (parameter.value = null)}>
             show all parameters
           </button>

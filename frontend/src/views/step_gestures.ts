@@ -12,7 +12,7 @@ import {
   pointAtStep,
   showAll,
   takeBack,
-  zoomAround,
+  zoomAt,
 } from "../state/cursor";
 import { zoomTo, type OwnChart } from "../state/signals";
 
@@ -39,7 +39,10 @@ export function stepGestures(chart: OwnChart, range: () => Range): GestureHandle
     },
     reset: showAll,
     escape: takeBack,
-    zoom: zoomAround,
+    zoom(share, factor) {
+      const place = placeOfStep(stepOf(share));
+      if (place !== null) zoomAt(place, factor);
+    },
     pan,
     step(pixels) {
       const [low, high] = range();

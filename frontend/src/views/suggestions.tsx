@@ -16,6 +16,7 @@ import {
 import { Choice } from "./choice";
 import { Copy } from "./copy";
 import { CopyableTable } from "./copyable_table";
+import { Help } from "./help";
 
 export function Suggestions() {
   if (suggestions.value.length === 0) return null;
@@ -23,6 +24,9 @@ export function Suggestions() {
     <section class="card suggestions" aria-label="Suggested thresholds">
       <h2>
         Suggested thresholds <small>had the run been the same</small>
+        <span class="tools">
+          <Help of="suggestions" />
+        </span>
       </h2>
       <CopyableTable label="Suggested thresholds">
         <table>

@@ -20,8 +20,8 @@ import {
   zoomAround,
 } from "../state/cursor";
 import { Drawn } from "../state/drawn";
-import { chosenLimit } from "../state/norm_limits";
-import { cursor, plotWidth, shownRange, zoomTo, type ChartName } from "../state/signals";
+import { shownLimit } from "../state/norm_limits";
+import { cursor, plotWidth, shownRange, threshold, zoomTo, type ChartName } from "../state/signals";
 import { chooseThreshold } from "../state/what_if";
 import { MountChart } from "./mount_chart";
 import { PIN_KEYS } from "./step_gestures";
@@ -49,6 +49,11 @@ export function Chart({ name, label, data, height }: ChartProps) {
   );
 }
 
+const ON_LIMIT = {
+  onLimit: chooseThreshold,
+  onLimitReset: () => (threshold.value = null),
+};
+
 function mountTimeChart(
   element: HTMLElement,
   name: ChartName,
@@ -65,14 +70,14 @@ function mountTimeChart(
       onHover: pointAtMarker,
       onPress: (pressed) => openAlerts(pressed.items),
     },
-    onLimit: chooseThreshold,
+    ...(name === "norm" ? ON_LIMIT : {}),
     onWidth: (pixels) => (plotWidth.value = pixels),
   });
   const stops = [
     keepDrawn(chart, drawn),
     effect(() => chart.setCursor(cursor.value?.x ?? null)),
     effect(() => chart.setPin(pinX.value)),
-    effect(() => chart.setLimit(name === "norm" ? chosenLimit.value : null)),
+    effect(() => chart.setLimit(name === "norm" ? shownLimit.value : null)),
     effect(() => {
       element.dataset["cursorStep"] = cursorStep.value === null ? "" : String(cursorStep.value);
     }),

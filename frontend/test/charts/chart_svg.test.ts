@@ -64,12 +64,33 @@ describe("a chart as SVG", () => {
     expect(strokes(drawn({ seams: [{ ...seam, x: 99 }] }), "#123456")).toEqual([]);
   });
 
+  it("has a threshold that changes as stairs under the lines, with its label where it ends", () => {
+    const [x, y] = [Float64Array.of(0, 10, 10, 20), Float64Array.of(8, 8, 2, 2)];
+    const stairs = line("a", [], { colour: "#ff0000", x, y });
+    const style = { colour: "#ff0000", label: "threshold", labelColour: "#ff0000" };
+    const threshold = { value: 2, ...style, line: stairs };
+    const root = drawn({ thresholds: [threshold] });
+    const placed = points(strokes(root, "#ff0000")[0]);
+    const [across, down] = [0, 1].map((i) => placed.map((point) => point[i] as number));
+    const [left = 0, turn = 0, same, right = 0] = across ?? [];
+    expect([same, down?.[1], down?.[3]]).toEqual([turn, down?.[0], down?.[2]]);
+    expect((turn - left) * 2).toBeCloseTo(right - left, 1);
+    const word = all(root, "text").find((element) => element.text === "threshold");
+    expect(Number(word?.attributes["x"])).toBeCloseTo(right, 1);
+  });
+
   it("says what the page says: title, axes, dashes, runs", () => {
     const said = texts(drawn({ lines: [line("a", [1, 2]), line("b", [3, 4]), line("a", [5, 6])] }));
     for (const word of ["Gradient norm", "step", "before", "after", "0", "10", "20", "5"]) {
       expect(said).toContain(word);
     }
     expect(said.filter((text) => text === "a" || text === "b")).toEqual(["a", "b"]);
+  });
+
+  it("has another legend where lines are not runs", () => {
+    const legend = ["rnn", "head"].map((name) => ({ name, colour: "#ff0000" }));
+    const said = texts(parseXml(chartSvg(chart(), { ...WORDS, legend }, SIZE, LIGHT)));
+    expect(said.filter((text) => ["a", "rnn", "head"].includes(text))).toEqual(["rnn", "head"]);
   });
 
   it("places values where the axes say they are", () => {

@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Alert } from "../../src/api";
 import { chips } from "../../src/model/health";
 import { DEFAULTS } from "../../src/model/link";
 import {
@@ -9,16 +8,11 @@ import {
   ALERTS_A_PAGE,
   alertsAt,
   alertsShown,
-  blame,
-  blameChart,
-  blameRow,
   flight,
   listedNow,
-  notInTimeline,
   openAlert,
   shownKind,
   wantedWithin,
-  timelineFailure,
 } from "../../src/state/alerts";
 import { alertItems } from "../../src/state/chart_data";
 import { closeAlert, openAlerts } from "../../src/state/cursor";
@@ -32,34 +26,10 @@ import {
   selectedAlert,
   series,
   setAxis,
-  theme,
   toggleRun,
   zoom,
 } from "../../src/state/signals";
-import { DARK, LIGHT } from "../../src/theme";
-import { contrast, mixed, parsed } from "../colour_arithmetic";
-import { run } from "./fixtures";
-
-function alert(step: number, changes: Partial<Alert> = {}): Alert {
-  return {
-    step,
-    wall_time: 1000 + step / 2,
-    kind: "divergence",
-    severity: "error",
-    message: "loss rose",
-    parameter: "w",
-    departures: [["w", 2]],
-    start: null,
-    peak: null,
-    peak_step: null,
-    end: null,
-    recovered: false,
-    finding: null,
-    remedy: null,
-    computed: false,
-    ...changes,
-  };
-}
+import { alert, run } from "./fixtures";
 
 const LINT = { kind: "lint", severity: "info", departures: [], finding: "never_clipped" } as const;
 const LONG = { steps: 1001, last_step: 1000, last_wall_time: 1500 };
@@ -178,71 +148,5 @@ describe("an alert that is opened", () => {
     open(500);
     toggleRun("a");
     expect(openAlert.value).toBeNull();
-  });
-});
-
-describe("the timeline", () => {
-  const FLIGHT = {
-    run: "a",
-    step: 500,
-    parameters: ["b", "w"],
-    left_out: 3,
-    steps: Float64Array.from({ length: 20 }, (_, i) => 490 + i),
-    norms: [
-      new Float32Array(20).fill(2),
-      Float32Array.from({ length: 20 }, (_, i) => (i < 8 ? 1 : 10)),
-    ],
-  };
-
-  beforeEach(() => {
-    openAlerts(alertList.value.filter((one) => one.step === 500));
-    flight.value = FLIGHT;
-  });
-
-  it("has those that departed first, over what they were", () => {
-    expect(blame.value?.map((line) => [line.name, line.lead])).toEqual([
-      ["w", 2],
-      ["b", null],
-    ]);
-    const w = blameChart.value?.lines.find((line) => line.run === "w");
-    expect([w?.y[0], w?.y[19]]).toEqual([1, 10]);
-    expect(blameChart.value?.alerts.map((one) => one.x)).toEqual([500]);
-    expect(notInTimeline.value).toBe(3);
-  });
-
-  it("tells all apart where nobody departed, else those that did", () => {
-    const colours = (): number => new Set(blame.value?.map((line) => line.colour)).size;
-    expect(blame.value?.map((line) => line.stands_out)).toEqual([true, false]);
-    runs.value = [run("a", { ...LONG, alerts: [alert(500, { departures: [] })] })];
-    expect(blame.value?.map((line) => line.stands_out)).toEqual([true, true]);
-    expect(colours()).toBe(2);
-  });
-
-  it.each([LIGHT, DARK])("has lines that are seen on a card, those for comparison too", (look) => {
-    theme.value = look;
-    const card = parsed(look.card);
-    const drawn = blameChart.value?.lines ?? [];
-    expect(new Set(drawn.map(({ opacity }) => opacity)).size).toBe(2);
-    for (const { colour, opacity } of drawn) {
-      expect(contrast(mixed(parsed(colour), opacity, card), card)).toBeGreaterThan(3);
-    }
-  });
-
-  it("reads norms at the cursor, and none where that is elsewhere", () => {
-    expect(blameRow.value).toBeNull();
-    cursor.value = { x: 495, chart: "loss" };
-    expect(blameRow.value).toBe(5);
-    cursor.value = { x: 800, chart: "loss" };
-    expect(blameRow.value).toBeNull();
-  });
-
-  it("belongs to its alert alone", () => {
-    openAlerts(alertList.value.filter((one) => one.step === 600));
-    expect(blame.value).toBeNull();
-    expect(timelineFailure.value).toBeNull(); // still to be read
-    flight.value = { run: "b", step: 600, error: "kept around the first alerts only" };
-    expect(timelineFailure.value).toContain("first alerts");
-    openAlerts(alertList.value.filter((one) => one.step === 900));
-    expect(timelineFailure.value).toContain("finding");
   });
 });

@@ -2,18 +2,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULTS } from "../../src/model/link";
 import { lossChart, normChart } from "../../src/state/chart_data";
 import { lossIsLog } from "../../src/state/points";
-import { cursorStep, hover, openAlerts, pinCursor, pinX, stepCursor } from "../../src/state/cursor";
 import { applySettings } from "../../src/state/settings";
-import {
-  cursor,
-  pinnedStep,
-  runs,
-  scales,
-  series,
-  setAxis,
-  smoothing,
-  zoom,
-} from "../../src/state/signals";
+import { cursor, runs, scales, series, setAxis, smoothing } from "../../src/state/signals";
 import { lines, run } from "./fixtures";
 
 const ALERT = {
@@ -142,6 +132,17 @@ describe("a loss that is a scalar", () => {
 });
 
 describe("norm chart", () => {
+  it("keeps both raw lines faintly behind the smoothed ones", () => {
+    smoothing.value = 0.6;
+    const faint = normChart.value.lines.filter(({ opacity }) => opacity < 0.5);
+    expect(faint.map(({ y }) => [...y])).toEqual([
+      [9, 3, 1, 1],
+      [1, 1, 1, 1],
+    ]);
+    const [before] = normChart.value.lines.filter(({ dash }) => dash.length > 0);
+    expect(before?.y[1]).toBeGreaterThan(3);
+  });
+
   it("draws one line for a threshold that runs share", () => {
     expect(normChart.value.thresholds).toMatchObject([{ value: 0.25, label: "threshold 0.25" }]);
     expect(normChart.value.yRange[0]).toBeLessThan(0.25);
@@ -185,47 +186,19 @@ describe("a reduced line", () => {
     expect([...(middle?.x ?? [])][middle?.y.findIndex(Number.isNaN) ?? 0]).toBe(110);
   });
 
+  it("has its band behind every smoothed line, in place of the raw one", () => {
+    smoothing.value = 0.9;
+    for (const { lines: drawn, bands } of [lossChart.value, normChart.value]) {
+      expect(drawn.every(({ opacity }) => opacity > 0.5)).toBe(true);
+      const smoothed = drawn.filter(({ x }) => x.length > 3); // others are needles
+      expect(bands).toHaveLength(smoothed.length);
+      smoothed.forEach((line, i) => expect(bands[i]?.x).toEqual(line.x));
+    }
+  });
+
   it("is drawn as it is when no row was left out", () => {
     series.value = new Map([["a", lines("a", { loss: zigzag })]]);
     expect(lossChart.value.bands).toEqual([]);
     expect([...(lossChart.value.lines[0]?.y ?? [])]).toEqual(zigzag);
-  });
-});
-
-describe("cursor", () => {
-  it("stands on whole steps", () => {
-    hover("loss", 0.304);
-    expect([cursor.value?.x, cursorStep.value]).toEqual([30, 30]);
-    hover("loss", null);
-    expect(cursorStep.value).toBeNull();
-  });
-
-  it("knows the step off the step axis", () => {
-    setAxis("relative");
-    hover("loss", 0.19);
-    expect(cursorStep.value).toBe(20);
-  });
-
-  it("is pinned by step, and the pin moves along when the axis changes", () => {
-    hover("loss", 0.3);
-    pinCursor();
-    expect([pinnedStep.value, pinX.value]).toEqual([30, 30]);
-    setAxis("relative");
-    expect(pinX.value).toBe(15);
-  });
-
-  it("steps with the keyboard and stops at the ends", () => {
-    hover("loss", 0.99);
-    stepCursor("loss", 10);
-    expect(cursor.value?.x).toBe(100);
-    stepCursor("loss", -1);
-    expect(cursor.value?.x).toBeLessThan(100);
-  });
-
-  it("opens alerts by zooming to them and pinning their step", () => {
-    openAlerts(lossChart.value.alerts);
-    expect(pinnedStep.value).toBe(50);
-    expect(zoom.value?.[0]).toBeLessThan(50);
-    expect(zoom.value?.[1]).toBeGreaterThan(50);
   });
 });

@@ -1,4 +1,4 @@
-import type { Column, Run, Series } from "../../src/api";
+import type { Alert, Column, Run, Series } from "../../src/api";
 import type { RunSeries } from "../../src/state/signals";
 
 export function run(name: string, changes: Partial<Run> = {}): Run {
@@ -61,4 +61,25 @@ export function lines(
     return [column as Column, series];
   });
   return { request: "", columns: new Map(all), lossRange: null };
+}
+
+export function alert(step: number, changes: Partial<Alert> = {}): Alert {
+  return {
+    step,
+    wall_time: 1000 + step / 2,
+    kind: "divergence",
+    severity: "error",
+    message: "loss rose",
+    parameter: "w",
+    departures: [["w", 2]],
+    start: null,
+    peak: null,
+    peak_step: null,
+    end: null,
+    recovered: false,
+    finding: null,
+    remedy: null,
+    computed: false,
+    ...changes,
+  };
 }

@@ -65,8 +65,22 @@ describe("grouped runs", () => {
 
   it("are smoothed after they are averaged, not across what is not finite", () => {
     smoothing.value = 0.9;
-    expect(lossChart.value.lines[0]?.y[2]).toBeNaN();
-    expect(lossChart.value.lines[0]?.y[3]).toBe(3);
+    expect(lossChart.value.lines[3]?.y[2]).toBeNaN();
+    expect(lossChart.value.lines[3]?.y[3]).toBe(3);
+  });
+
+  it("have their mean as it is faintly behind the smoothed one", () => {
+    for (const chart of [lossChart, normChart, clipRateChart, throttleChart]) {
+      const means = chart.value.lines;
+      smoothing.value = 0.9;
+      const drawn = chart.value.lines;
+      smoothing.value = 0;
+      const [raw, smoothed] = [drawn.slice(0, means.length), drawn.slice(means.length)];
+      expect(raw.map(({ run, y }) => [run, y])).toEqual(means.map(({ run, y }) => [run, y]));
+      expect(smoothed.map(({ run }) => run)).toEqual(means.map(({ run }) => run));
+      expect(raw.every(({ opacity, dotted }) => opacity < 0.5 && !dotted)).toBe(true);
+      expect(smoothed.every(({ opacity, dotted }) => opacity === 1 && dotted)).toBe(true);
+    }
   });
 
   it("share a colour, and get their own back", () => {

@@ -5,7 +5,7 @@ import { DEFAULTS } from "../../src/model/link";
 import { normChart } from "../../src/state/chart_data";
 import { applySettings, settings } from "../../src/state/settings";
 import { runs, series, setAxis, threshold, zoom } from "../../src/state/signals";
-import { chosenLimit } from "../../src/state/norm_limits";
+import { chosenLimit, shownLimit } from "../../src/state/norm_limits";
 import {
   chooseThreshold,
   codeAt,
@@ -113,4 +113,18 @@ it("code is for the framework of the run, or the one that was picked", () => {
   expect(codeAt(1.5)).toContain("global_clipnorm=1.5");
   codeChoice.value = "tensorflow";
   expect(codeAt(1.5)).toContain("clip_by_global_norm(gradients, 1.5)");
+});
+
+it("the line on the norm chart can be taken hold of before anything is chosen, and where it was chosen after", () => {
+  expect(chosenLimit.value).toBeNull();
+  expect(shownLimit.value).toMatchObject({ value: ownThreshold.value, resting: true });
+  const rule = { ...ANSWER.rule, kind: "none", threshold: null } as const;
+  whatIf.value = { answer: { ...ANSWER, rule, now: null }, request: "" };
+  expect(shownLimit.value).toMatchObject({ value: shownThreshold.value, resting: true });
+  threshold.value = 1.42;
+  expect(shownLimit.value).toMatchObject({ value: 1.42, label: "what if 1.42" });
+  expect(shownLimit.value?.resting).toBeUndefined();
+  threshold.value = null;
+  whatIf.value = null;
+  expect(shownLimit.value).toBeNull();
 });
