@@ -1,14 +1,18 @@
 """Windows of parameter statistics, against the same steps taken whole."""
 
 import doctest
+import tracemalloc
+import warnings
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tb_gradclip.core import schedule
 from tb_gradclip.core.rows import Measurements, step_rows
-from tb_gradclip.core.rules import Rule
+from tb_gradclip.core.rules import Floats, Outcome, Rule
 from tb_gradclip.core.schedule import SHORTEST_WINDOW, histogram_due, histogram_interval, window_length
 from tb_gradclip.core.windows import WindowFolder
 
@@ -61,3 +65,52 @@ def test_windows_cover_every_step_once_however_the_steps_arrive(batches: list[in
             np.testing.assert_allclose(
                 window.rows["norm_before_max"], np.where(np.isinf(filled), np.nan, filled), rtol=1e-6
             )
+
+
+def _steps(first: int, norms: Floats) -> tuple[NDArray[np.void], Outcome]:
+    steps, size = np.arange(first, first + len(norms)), np.ones(len(norms))
+    joint = np.sqrt(np.where(np.isfinite(norms), norms, 0).astype(float) ** 2 @ np.ones(norms.shape[1]))
+    return step_rows(Measurements(Rule("global_norm", 1.0), steps, steps * 1.0, None, size, joint, norms))
+
+
+@pytest.mark.parametrize("batch", [1, 50, 700])
+def test_a_long_window_says_what_its_steps_say_taken_whole(batch: int) -> None:
+    first, length = 1 << 20, window_length(1 << 20)
+    norms = np.random.default_rng(1).lognormal(-0.3, 1.0, (length, 3))
+    norms[5:9, 0], norms[:, 2] = np.inf, np.nan
+    rows, result = _steps(first, norms)
+    folder, found = WindowFolder(3), []
+    for start in range(0, length, batch):
+        part = _steps(first + start, norms[start : start + batch])
+        found += folder.add(part[0], norms[start : start + batch], part[1])
+    ((window, overall),) = found
+    assert (window.first_step, window.last_step, window.steps) == (first, first + length - 1, length)
+    finite = np.where(np.isfinite(norms), norms, np.nan)
+    after = np.where(np.isfinite(result.norms_after), result.norms_after, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of nothing but NaN
+        expected = np.nanmean(finite, axis=0), np.nanmax(finite, axis=0), np.nanmean(after, axis=0)
+    for name, values in zip(("norm_before_mean", "norm_before_max", "norm_after_mean"), expected, strict=True):
+        np.testing.assert_allclose(window.rows[name], values, rtol=1e-6)
+    assert window.rows["nonfinite"].tolist() == [4, 0, length]
+    assert window.rows["clipped"].tolist() == result.parameters_clipped.sum(axis=0).tolist()
+    means = rows["clipped"].mean(), rows["norm_before"].mean(), rows["norm_after"].mean()
+    assert (overall.clip_rate, overall.norm_before, overall.norm_after) == pytest.approx(means)
+
+
+@pytest.mark.parametrize("batch", [1, 128])
+def test_an_open_window_takes_no_more_memory_the_longer_it_is(batch: int) -> None:
+    """A window at step 2^30 has four million steps; held, 20 matrices of each would take a kilobyte."""
+    folder, norms = WindowFolder(20), np.ones((batch, 20))
+    firsts = range(1 << 30, (1 << 30) + 6000, batch)
+    taken = np.zeros(len(firsts))
+    tracemalloc.start()
+    try:
+        for i, first in enumerate(firsts):
+            rows, result = _steps(first, norms.copy())
+            assert not list(folder.add(rows, norms.copy(), result))
+            taken[i] = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    half = len(taken) // 2
+    assert taken[half:].max() - taken[:half].max() < 50_000
