@@ -134,6 +134,10 @@ def test_a_marker_is_read_and_opened_with_the_keyboard(dashboard: Dashboard, add
     dashboard.page.keyboard.press("ArrowRight")
     dashboard.page.wait_for_timeout(100)
     assert dashboard.cursor("chart-norm") > first
+    dashboard.until(lambda: "p.gradclip.step=" in dashboard.page.url)  # the marker's, which is taken back first
+    dashboard.page.keyboard.press("Escape")
+    dashboard.until(lambda: "p.gradclip.step=" not in dashboard.page.url)
+    assert dashboard.frame.get_by_test_id("reset-zoom").is_visible()
     dashboard.page.keyboard.press("Escape")
     dashboard.frame.get_by_test_id("reset-zoom").wait_for(state="detached")
 

@@ -285,4 +285,5 @@ def test_steps_of_a_training_that_goes_on_appear_by_themselves(dashboard: Dashbo
         dashboard.page.wait_for_timeout(12_000)
         dashboard.hover("chart-norm", 0.97)
         assert dashboard.cursor("chart-norm") > 800
+        dashboard.leave()
     book.close()

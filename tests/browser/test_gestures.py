@@ -271,11 +271,13 @@ def test_a_column_of_the_map_is_let_go_where_it_is_pressed_again(dashboard: Dash
     canvas.scroll_into_view_if_needed()
     canvas.wait_for()
     dashboard.page.wait_for_timeout(800)
-    place = {"x": 150, "y": 100}
-    canvas.click(position=place)
+    box = canvas.bounding_box()
+    assert box is not None
+    place = box["x"] + 150, box["y"] + 100
+    dashboard.page.mouse.click(*place)
     assert pinned(dashboard) is not None
     dashboard.page.wait_for_timeout(500)  # not a double-click
-    canvas.click(position=place)
+    dashboard.page.mouse.click(*place)
     assert pinned(dashboard) is None
 
 
