@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "tensorflow": {"core", "actions", "collector", "recorder", "storage.write", "harmless", "telling", "tensorflow"},
     "keras": {
-        *("core", "actions", "collector", "recorder", "storage.write", "observation", "telling"),
+        *("core", "actions", "collector", "recorder", "storage.write", "harmless", "observation", "telling"),
         *("keras", "tensorflow.ops", "tensorflow.replicas"),
     },
     "lightning": {"core", "actions", "recorder", "torch"},
