@@ -83,8 +83,9 @@ def test_arrow_keys_go_through_a_table_of_which_only_a_part_is_there(page: Page,
     at = "row => document.activeElement.closest('tr')?.ariaRowIndex === String(row)"
     for key, rows in (("ArrowDown", range(2, 62)), ("ArrowUp", [*range(60, 1, -1), *[2] * 10])):
         for row in rows:
+            page.locator(f"[data-testid=parameter-row][aria-rowindex='{row}']").wait_for(state="attached")
             page.keyboard.press(key)
-            page.wait_for_function(at, arg=row)  # for a frame at least, in which rows come after it
+            page.wait_for_function(at, arg=row)
     assert (
         page.locator(".parameter-table .copyable").evaluate("place => place.scrollTop") == 0
     )  # not under the headings
