@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Locator
 
 from tb_gradclip.core.rules import Rule
 from tests import logs
@@ -93,12 +94,18 @@ def test_on_the_wall_axis_runs_lie_where_they_were_trained(
         dashboard.leave()
 
 
-def test_after_an_error_another_try_shows_the_runs(dashboard: Dashboard, board: str) -> None:
-    refused = re.compile(r"/plugin/gradclip/runs(\?|$)")
+def open_refused(dashboard: Dashboard, board: str, refused: re.Pattern[str]) -> Locator:
+    """Open the tab while requests like these fail; gives where it says so."""
     dashboard.page.route(refused, lambda route: route.fulfill(status=500, body="the disk is asleep"))
     dashboard.page.goto(f"{board}#gradclip")
     error = dashboard.frame.get_by_test_id("error")
     error.get_by_text("the disk is asleep").wait_for()
+    return error
+
+
+def test_after_an_error_another_try_shows_the_runs(dashboard: Dashboard, board: str) -> None:
+    refused = re.compile(r"/plugin/gradclip/runs(\?|$)")
+    error = open_refused(dashboard, board, refused)
     assert dashboard.frame.get_by_test_id("run").count() == 0
     error.get_by_role("button").click()
     dashboard.page.wait_for_timeout(500)
@@ -115,10 +122,7 @@ def test_after_an_error_another_try_shows_the_runs(dashboard: Dashboard, board: 
 
 def test_after_lines_that_could_not_be_read_another_try_draws_them(dashboard: Dashboard, board: str) -> None:
     refused = re.compile(r"/plugin/gradclip/series\?")
-    dashboard.page.route(refused, lambda route: route.fulfill(status=500, body="the disk is asleep"))
-    dashboard.page.goto(f"{board}#gradclip")
-    error = dashboard.frame.get_by_test_id("error")
-    error.get_by_text("the disk is asleep").wait_for()
+    error = open_refused(dashboard, board, refused)
     dashboard.page.unroute(refused)
     error.get_by_role("button").click()
     error.wait_for(state="detached")

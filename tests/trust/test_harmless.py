@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import io
 import pickle
@@ -18,22 +17,13 @@ import torch
 import tb_gradclip
 from tb_gradclip import Checkpoint, DivergenceError
 from tests.trust.disks import TROUBLES
+from tests.trust.told import assert_recording_stopped, caught
 from tests.trust.trained import STEPS, WAYS, Training, outcome
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),  # that is what is tested
 ]
-
-
-@contextlib.contextmanager
-def caught() -> Iterator[list[str]]:
-    """What users are warned of, on any thread."""
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always")
-        told: list[str] = []
-        yield told
-    told += [str(warning.message) for warning in found if issubclass(warning.category, UserWarning)]
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +45,7 @@ def test_a_disk_that_fails_is_told_once(
         got = outcome(training, before=lambda step: happen() if step == STEPS // 2 else None)
         training.recorder.close()
     assert got == bare
-    assert len(told) == 1, told
-    assert told[0].startswith("gradclip stopped recording: ")
-    assert told[0].endswith("Training is not affected.")
+    assert_recording_stopped(told)
 
 
 @pytest.fixture

@@ -4,17 +4,10 @@
 
 import type { Limit } from "../model/chart";
 import { clamp, type Range } from "../model/ranges";
+import { PRESSES } from "./slider";
 
 /** Parts of the area's height. */
 const KEY_STEP = 0.01;
-const PRESSES: Readonly<Record<string, number>> = {
-  ArrowLeft: -1,
-  ArrowDown: -1,
-  ArrowRight: 1,
-  ArrowUp: 1,
-  PageDown: -10,
-  PageUp: 10,
-};
 
 export class LimitLine {
   private readonly line = document.createElement("div");

@@ -16,16 +16,17 @@ export interface Spoken {
   readonly text: string;
 }
 
-const PRESSES: Readonly<Record<string, number>> = {
+/** How far keys move what slides. */
+export const PRESSES: Readonly<Record<string, number>> = {
   ArrowLeft: -1,
   ArrowDown: -1,
   ArrowRight: 1,
   ArrowUp: 1,
   PageDown: -10,
   PageUp: 10,
-  Home: -Infinity,
-  End: Infinity,
 };
+
+const TO_ENDS: Readonly<Record<string, number>> = { Home: -Infinity, End: Infinity };
 
 export class Slider {
   private readonly handle = document.createElement("div");
@@ -89,7 +90,7 @@ export class Slider {
   }
 
   private key(event: KeyboardEvent): void {
-    const presses = PRESSES[event.key];
+    const presses = PRESSES[event.key] ?? TO_ENDS[event.key];
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (presses !== undefined) this.handlers.onStep(presses * (event.shiftKey ? 10 : 1));
     else if (event.key === "Escape") this.handlers.onReset();

@@ -1,14 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { chips } from "../../src/model/health";
-import { DEFAULTS } from "../../src/model/link";
 import {
   alertKind,
   alertKinds,
   alertList,
-  ALERTS_A_PAGE,
   alertsAt,
   alertsShown,
-  flight,
   listedNow,
   openAlert,
   shownKind,
@@ -16,7 +13,7 @@ import {
 } from "../../src/state/alerts";
 import { alertItems } from "../../src/state/chart_data";
 import { closeAlert, openAlerts } from "../../src/state/cursor";
-import { applySettings, settings } from "../../src/state/settings";
+import { settings } from "../../src/state/settings";
 import {
   cursor,
   focus,
@@ -24,28 +21,13 @@ import {
   pinnedStep,
   runs,
   selectedAlert,
-  series,
   setAxis,
   toggleRun,
   zoom,
 } from "../../src/state/signals";
-import { alert, run } from "./fixtures";
+import { alert, LINT, LONG, run, showAlerts } from "./fixtures";
 
-const LINT = { kind: "lint", severity: "info", departures: [], finding: "never_clipped" } as const;
-const LONG = { steps: 1001, last_step: 1000, last_wall_time: 1500 };
-
-beforeEach(() => {
-  applySettings(DEFAULTS);
-  cursor.value = null;
-  flight.value = null;
-  alertKind.value = null;
-  alertsShown.value = ALERTS_A_PAGE;
-  series.value = new Map();
-  runs.value = [
-    run("a", { ...LONG, alerts: [alert(500), alert(900, LINT)] }),
-    run("b", { ...LONG, alerts: [alert(600, { kind: "spike" })], histogram_steps: 0 }),
-  ];
-});
+beforeEach(showAlerts);
 
 describe("the list", () => {
   it("has the alerts of all selected runs", () => {

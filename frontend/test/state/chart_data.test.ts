@@ -4,25 +4,9 @@ import { lossChart, normChart } from "../../src/state/chart_data";
 import { lossIsLog } from "../../src/state/points";
 import { applySettings } from "../../src/state/settings";
 import { cursor, runs, scales, series, setAxis, smoothing } from "../../src/state/signals";
-import { lines, run } from "./fixtures";
+import { alert, lines, run } from "./fixtures";
 
-const ALERT = {
-  step: 50,
-  wall_time: 1025,
-  kind: "divergence",
-  severity: "error",
-  message: "loss rose",
-  parameter: "w",
-  departures: [["w", 2]],
-  start: 5,
-  peak: 9,
-  peak_step: 12,
-  end: null,
-  recovered: false,
-  finding: null,
-  remedy: null,
-  computed: false,
-} as const;
+const ALERT = alert(50, { start: 5, peak: 9, peak_step: 12 });
 
 const FINDING = {
   ...ALERT,

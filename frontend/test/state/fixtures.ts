@@ -1,5 +1,8 @@
 import type { Alert, Column, Run, Series } from "../../src/api";
-import type { RunSeries } from "../../src/state/signals";
+import { DEFAULTS } from "../../src/model/link";
+import { ALERTS_A_PAGE, alertsShown, flight } from "../../src/state/alerts";
+import { applySettings } from "../../src/state/settings";
+import { cursor, runs, series, type RunSeries } from "../../src/state/signals";
 
 export function run(name: string, changes: Partial<Run> = {}): Run {
   return {
@@ -82,4 +85,25 @@ export function alert(step: number, changes: Partial<Alert> = {}): Alert {
     computed: false,
     ...changes,
   };
+}
+
+export const LINT = {
+  kind: "lint",
+  severity: "info",
+  departures: [],
+  finding: "never_clipped",
+} as const;
+export const LONG = { steps: 1001, last_step: 1000, last_wall_time: 1500 };
+
+/** Two long runs that have alerts; what is known is theirs alone. */
+export function showAlerts(): void {
+  applySettings(DEFAULTS);
+  cursor.value = null;
+  flight.value = null;
+  alertsShown.value = ALERTS_A_PAGE;
+  series.value = new Map();
+  runs.value = [
+    run("a", { ...LONG, alerts: [alert(500), alert(900, LINT)] }),
+    run("b", { ...LONG, alerts: [alert(600, { kind: "spike" })], histogram_steps: 0 }),
+  ];
 }

@@ -1,10 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { DEFAULTS } from "../../src/model/link";
 import {
-  alertKind,
   alertList,
-  ALERTS_A_PAGE,
-  alertsShown,
   blame,
   blameChart,
   blameRow,
@@ -13,27 +9,12 @@ import {
   timelineFailure,
 } from "../../src/state/alerts";
 import { openAlerts } from "../../src/state/cursor";
-import { applySettings } from "../../src/state/settings";
-import { cursor, runs, series, setAxis, theme, zoomTo } from "../../src/state/signals";
+import { cursor, runs, setAxis, theme, zoomTo } from "../../src/state/signals";
 import { DARK, LIGHT } from "../../src/theme";
 import { contrast, mixed, parsed } from "../colour_arithmetic";
-import { alert, run } from "./fixtures";
+import { alert, LONG, run, showAlerts } from "./fixtures";
 
-const LINT = { kind: "lint", severity: "info", departures: [], finding: "never_clipped" } as const;
-const LONG = { steps: 1001, last_step: 1000, last_wall_time: 1500 };
-
-beforeEach(() => {
-  applySettings(DEFAULTS);
-  cursor.value = null;
-  flight.value = null;
-  alertKind.value = null;
-  alertsShown.value = ALERTS_A_PAGE;
-  series.value = new Map();
-  runs.value = [
-    run("a", { ...LONG, alerts: [alert(500), alert(900, LINT)] }),
-    run("b", { ...LONG, alerts: [alert(600, { kind: "spike" })], histogram_steps: 0 }),
-  ];
-});
+beforeEach(showAlerts);
 
 describe("the timeline", () => {
   const FLIGHT = {
