@@ -51,31 +51,43 @@ export function readLink(): Link {
   return result;
 }
 
-/** Replaces our settings in the link and leaves everybody else's as they are. */
+/**
+ * Replaces our settings in the link and leaves everybody else's as they are. Those that somebody else put there in the
+ * meantime are taken instead: the browser tells of them later than it shows them.
+ */
 export function writeLink(settings: Link): void {
-  write([...settings].map(([key, value]) => `${PREFIX}${key}=${encodeURIComponent(value)}`));
+  if (parts().some(isOurs) && isChanged()) tellOfChange();
+  else write([...settings].map(([key, value]) => `${PREFIX}${key}=${encodeURIComponent(value)}`));
 }
+
+/** What is done about it when somebody else changed the link. */
+let changed: () => void = () => undefined;
 
 /**
  * Calls back when the page that is open got another link, pasted or gone back to; writing it does not call. A link to
  * the tab that has no settings says nothing of them, and gets those that there are.
  */
-export function onLinkChanged(changed: () => void): void {
-  const compare = (): void => {
-    const found = parts().filter(isOurs);
-    if (found.join("&") === known.join("&")) return;
-    if (found.length > 0) changed();
-    else if (["", TAB].includes(parts()[0] ?? "")) write(known);
-  };
+export function onLinkChanged(call: () => void): void {
+  changed = call;
   try {
     const { parent } = window;
-    parent.addEventListener("hashchange", compare);
+    parent.addEventListener("hashchange", tellOfChange);
     window.addEventListener("pagehide", ({ persisted }) => {
-      if (!persisted) parent.removeEventListener("hashchange", compare);
+      if (!persisted) parent.removeEventListener("hashchange", tellOfChange);
     });
   } catch {
     // Another origin: its link is not ours to read.
   }
+}
+
+function tellOfChange(): void {
+  if (!isChanged()) return;
+  if (parts().some(isOurs)) changed();
+  else if (["", TAB].includes(parts()[0] ?? "")) write(known);
+}
+
+function isChanged(): boolean {
+  return parts().filter(isOurs).join("&") !== known.join("&");
 }
 
 /** False in a tab that is not shown: TensorBoard keeps its frame alive with no height. */

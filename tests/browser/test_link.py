@@ -52,3 +52,24 @@ def test_a_choice_made_just_before_another_tab_is_looked_at_is_kept(dashboard: D
     dashboard.page.wait_for_timeout(500)
     assert smoothing(dashboard) == "0.75"
     assert dashboard.page.url.endswith("#gradclip&p.gradclip.smoothing=0.75")
+
+
+# The browser shows a link that was gone back to before it tells of it; what was just chosen is yet to be written.
+CHOOSE_AND_GO_BACK = """
+link => {
+  const slider = document.querySelector("input[type=range]");
+  slider.value = "0.75";
+  slider.dispatchEvent(new Event("input", {bubbles: true}));
+  window.parent.history.replaceState(window.parent.history.state, "", link);
+}
+"""
+
+
+def test_a_setting_that_is_yet_to_be_written_does_not_replace_a_link_that_was_gone_back_to(
+    dashboard: Dashboard, board: str
+) -> None:
+    dashboard.open(board)
+    dashboard.frame.evaluate(CHOOSE_AND_GO_BACK, "#gradclip&p.gradclip.smoothing=0.25")
+    dashboard.page.wait_for_timeout(1000)
+    assert smoothing(dashboard) == "0.25"
+    assert "smoothing=0.25" in dashboard.page.url
