@@ -20,7 +20,7 @@ import { pick } from "../state/parameters";
 import { pickedParameter, theme } from "../state/signals";
 import { ExportBlame } from "./export_norms";
 import { MountChart } from "./mount_chart";
-import { stepGestures } from "./step_gestures";
+import { PIN_KEYS, stepGestures } from "./step_gestures";
 
 export function Blame() {
   const alert = openAlert.value;
@@ -70,7 +70,7 @@ function Timeline({ order }: { readonly order: string }) {
       <p data-testid="blame-order">{order}</p>
       <MountChart
         testId="chart-blame"
-        label="Norms around the alert over what they were before: arrow keys move the cursor, Escape resets the zoom"
+        label={`Norms around the alert over what they were before: arrow keys move the cursor, ${PIN_KEYS}`}
         focusable
         mount={mountBlame}
       />
