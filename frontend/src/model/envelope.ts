@@ -63,7 +63,7 @@ export function envelope(
   logarithmic: boolean,
 ): Envelope {
   const points = stretches(x, y).flatMap((stretch) => pointsOf(x, y, stretch, logarithmic));
-  const column = (key: keyof Point): Float64Array => Float64Array.from(points, (p) => p[key]);
+  const column = (key: keyof Point): Float64Array => new Float64Array(points.map((p) => p[key]));
   return {
     x: column("x"),
     low: column("low"),
@@ -82,19 +82,41 @@ function pointsOf(
   const result: Point[] = [];
   for (let i = from, end = from; i < to; i = end) {
     end = to - i < 2 * GROUP ? to : i + GROUP; // too few for a group by themselves join the last one
-    const rows = Array.from({ length: end - i }, (_, j) => i + j);
-    const sorted = rows.sort((a, b) => (y[a] as number) - (y[b] as number));
-    const values = sorted.map((row) => y[row] as number);
-    const summary = {
-      low: values[0] as number,
-      middle: to - from === 1 ? (values[0] as number) : middleOf(values, logarithmic),
-      high: values.at(-1) as number,
-      lowAt: x[sorted[0] as number] as number,
-      highAt: x[sorted.at(-1) as number] as number,
-    };
-    for (const place of places(x, [i, end], [from, to])) result.push({ ...summary, x: place });
+    const { low, middle, high, lowAt, highAt } = summaryOf(x, y, [i, end], logarithmic);
+    for (const place of places(x, [i, end], [from, to])) {
+      result.push({ x: place, low, middle, high, lowAt, highAt });
+    }
   }
   return result;
+}
+
+/** Extremes of a group, the first smallest and the last largest, and their middle; of one row, its value. */
+function summaryOf(
+  x: ArrayLike<number>,
+  y: ArrayLike<number>,
+  [from, to]: readonly [number, number],
+  logarithmic: boolean,
+): Omit<Point, "x"> {
+  const first = y[from] as number;
+  let [low, high, lowRow, highRow] = [first, first, from, from];
+  let [nextLow, nextHigh] = [Infinity, -Infinity];
+  for (let row = from + 1; row < to; row++) {
+    const value = y[row] as number;
+    if (value < low) {
+      [nextLow, low, lowRow] = [low, value, row];
+    } else if (value < nextLow) {
+      nextLow = value;
+    }
+    if (value >= high) {
+      [nextHigh, high, highRow] = [high, value, row];
+    } else if (value > nextHigh) {
+      nextHigh = value;
+    }
+  }
+  const spikesCount = to - from < GROUP;
+  const [below, above] = spikesCount ? [low, high] : [nextLow, nextHigh];
+  const middle = to - from === 1 ? first : halfway(below, above, logarithmic);
+  return { low, middle, high, lowAt: x[lowRow] as number, highAt: x[highRow] as number };
 }
 
 function needlesOf(points: readonly Point[], logarithmic: boolean): Needles {
@@ -153,10 +175,7 @@ function places(
   return [end === to ? last : (first + last) / 2];
 }
 
-/** Halfway between the second smallest and the second largest, so that one spike does not lift it. */
-function middleOf(sorted: readonly number[], logarithmic: boolean): number {
-  const inner = sorted.length < GROUP ? 0 : 1;
-  const [below, above] = [sorted[inner] as number, sorted[sorted.length - 1 - inner] as number];
+function halfway(below: number, above: number, logarithmic: boolean): number {
   return logarithmic && below > 0 ? Math.sqrt(below * above) : (below + above) / 2;
 }
 

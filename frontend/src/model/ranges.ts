@@ -68,14 +68,16 @@ export function mostExtent(
 }
 
 function sortedValues(arrays: Iterable<ArrayLike<number>>, positiveOnly: boolean): Float64Array {
-  const values: number[] = [];
-  for (const array of arrays) {
+  const all = [...arrays];
+  const values = new Float64Array(all.reduce((sum, array) => sum + array.length, 0));
+  let count = 0;
+  for (const array of all) {
     for (let i = 0; i < array.length; i++) {
       const value = array[i] as number;
-      if (Number.isFinite(value) && (!positiveOnly || value > 0)) values.push(value);
+      if (Number.isFinite(value) && (!positiveOnly || value > 0)) values[count++] = value;
     }
   }
-  return Float64Array.from(values).sort();
+  return values.subarray(0, count).sort();
 }
 
 /** The range with room above and below, so that no line runs along the frame. One value gets room around it. */

@@ -4,7 +4,7 @@ import { batch, signal, type ReadonlySignal, type Signal } from "@preact/signals
 import type { ChartData } from "../model/chart";
 import type { Range } from "../model/ranges";
 import type { Theme } from "../theme";
-import { shownRange, theme, type ChartName } from "./signals";
+import { series, shownRange, theme, type ChartName, type RunSeries } from "./signals";
 
 /**
  * Ranges of the charts that are on the page, null of others: each takes over `shownRange` in its turn to be drawn, so
@@ -23,6 +23,7 @@ export class Drawn {
   theme!: Theme;
 
   private readonly range: Signal<Range | null>;
+  private readonly lines = signal<ReadonlyMap<string, RunSeries>>(series.peek());
 
   constructor(
     chart: ChartName,
@@ -35,6 +36,7 @@ export class Drawn {
   refresh(): void {
     batch(() => {
       this.range.value = shownRange.peek();
+      this.lines.value = series.peek();
       this.data = this.source.peek();
       this.theme = theme.peek();
     });
@@ -42,7 +44,8 @@ export class Drawn {
 
   /** Whether there is anything else to show by now; for effects. */
   isOutdated(): boolean {
-    if (shownRange.value !== this.range.value) return true; // of another range the data is not worked out yet
+    // Of other lines and of another range the data is not worked out yet.
+    if (series.value !== this.lines.value || shownRange.value !== this.range.value) return true;
     return this.source.value !== this.data || theme.value !== this.theme;
   }
 

@@ -38,6 +38,23 @@ describe("envelope", () => {
     }
   });
 
+  it("of six rows at a time has what sorting them gives, however many are equal", () => {
+    for (let n = 6; n < 60; n++) {
+      const y = Float64Array.from({ length: n }, () => Math.floor(5 * random()));
+      const groups: number[][] = [];
+      for (let i = 0; n - i >= 6; i += 6) {
+        groups.push([...y.subarray(i, n - i < 12 ? n : i + 6)].sort((a, b) => a - b));
+      }
+      const { low, middle, high } = envelope(steps(n), y, false);
+      const isOnlyGroup = groups.length === 1; // a point at either end
+      const expected = isOnlyGroup ? [groups[0], groups[0]] : groups;
+      expect([...low]).toEqual(expected.map((group) => group?.[0]));
+      expect([...high]).toEqual(expected.map((group) => group?.at(-1)));
+      const halfway = expected.map((group) => ((group?.[1] ?? NaN) + (group?.at(-2) ?? NaN)) / 2);
+      expect([...middle]).toEqual(halfway);
+    }
+  });
+
   it("of noise around a constant is a wide band around an almost straight line", () => {
     const noise = Array.from({ length: 20_000 }, () => 1 + 0.1 * (random() - 0.5));
     const { low, middle, high } = envelope(...reduced(noise, 400), false);

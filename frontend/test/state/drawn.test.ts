@@ -5,7 +5,7 @@ import { DEFAULTS } from "../../src/model/link";
 import { lossChart } from "../../src/state/chart_data";
 import { Drawn } from "../../src/state/drawn";
 import { applySettings } from "../../src/state/settings";
-import { runs, series, zoom } from "../../src/state/signals";
+import { runs, series, theme, zoom } from "../../src/state/signals";
 import { lines, run } from "./fixtures";
 
 let worked = 0;
@@ -38,6 +38,22 @@ it("works out a range when its turn comes, and once however often it changed bef
   drawn.refresh();
   expect([drawn.isOutdated(), worked]).toEqual([false, 1]);
   expect(drawn.data.xRange).toEqual([1, 2]);
+});
+
+it("works out other lines when its turn comes, and once however often they changed before", () => {
+  for (const last of [5, 6, 7]) losses(1, 2, 3, last);
+  expect([asked > 0, worked]).toEqual([true, 0]);
+  drawn.refresh();
+  expect([drawn.isOutdated(), worked]).toEqual([false, 1]);
+  expect([...(drawn.data.lines[0]?.y ?? [])]).toEqual([1, 2, 3, 7]);
+});
+
+it("asks for a turn when the theme changes, also after one for other lines", () => {
+  losses(4, 3, 2, 1);
+  drawn.refresh();
+  asked = 0;
+  theme.value = { ...theme.value };
+  expect(asked).toBe(1);
 });
 
 function losses(...values: number[]): void {
