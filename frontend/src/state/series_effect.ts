@@ -1,9 +1,9 @@
 // Fetches the lines of the selected runs, in as many points as the charts are wide.
 
 import { untracked } from "@preact/signals";
-import { fetchSeries, type Column, type Run } from "../api";
+import { fetchSeries, type Column, type Run, type Series } from "../api";
 import { batches } from "../model/batches";
-import { extent } from "../model/ranges";
+import { extent, type Range } from "../model/ranges";
 import { explain } from "./explain";
 import { clips } from "./rate_charts";
 import { isReport } from "./report";
@@ -84,7 +84,8 @@ export function keepSeries(): (() => void) | undefined {
 
 /**
  * Runs that have no lines yet get that of the loss before all others: it is on top, a sixth of the work, and is painted
- * while nothing else is asked for.
+ * while nothing else is asked for. They show up as they come. Lines that are replaced are replaced together: to draw all
+ * charts takes longer than to read some runs more.
  */
 async function load(
   missing: readonly Wanted[],
@@ -96,14 +97,33 @@ async function load(
   try {
     for (const columns of asked) {
       const isLast = columns === asked[asked.length - 1];
-      for (const batch of batches(missing)) {
-        await loadLines(batch, columns, isLast, signal);
-        if (signal.aborted) return;
-      }
+      await readAndShow(missing, columns, { oneByOne: isFirst, isLast }, signal);
+      if (signal.aborted) return;
       if (!isLast) await painted();
     }
   } catch (error) {
     if (!signal.aborted) failure.value = explain(error);
+  }
+}
+
+async function readAndShow(
+  missing: readonly Wanted[],
+  columns: readonly Column[],
+  how: { readonly oneByOne: boolean; readonly isLast: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const waiting: Found[] = [];
+  const showThose = (): void => {
+    if (!signal.aborted && waiting.length > 0) show(waiting.splice(0), how.isLast);
+  };
+  try {
+    for (const batch of batches(missing)) {
+      waiting.push(...(await read(batch, columns, signal)));
+      if (how.oneByOne) showThose();
+      if (signal.aborted) return;
+    }
+  } finally {
+    showThose(); // also where the rest cannot be read
   }
 }
 
@@ -115,15 +135,20 @@ function painted(): Promise<void> {
   });
 }
 
-async function loadLines(
+/** Lines of a run; the range of its whole loss, undefined if it was not asked for. */
+interface Found extends Wanted {
+  readonly lines: readonly Series[];
+  readonly lossRange: Range | null | undefined;
+}
+
+async function read(
   missing: readonly Wanted[],
   columns: readonly Column[],
-  isLast: boolean,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Found[]> {
   const range = zoom.peek();
   const query = {
-    runs: missing.map(({ run }) => run.name),
+    runs: missing.map(({ name }) => name),
     columns,
     points: untracked(pointCount),
     axis: axis.peek(),
@@ -137,18 +162,25 @@ async function loadLines(
     fetchSeries(query, signal),
     zoomed ? fetchSeries({ ...query, ...WHOLE_LOSS, runs: news }, signal) : [],
   ]);
-  if (signal.aborted) return;
+  return missing.map((wanted) => {
+    const lines = answer.filter((one) => one.run === wanted.name);
+    const losses = (range ? whole : lines).find(
+      (one) => one.run === wanted.name && one.column === "loss",
+    );
+    return { ...wanted, lines, lossRange: losses && extent([losses.value]) };
+  });
+}
+
+function show(found: readonly Found[], isLast: boolean): void {
   const next = new Map(series.peek());
-  for (const { name, request } of missing) {
+  for (const { name, request, lines, lossRange } of found) {
     const previous = next.get(name);
-    const lines = answer.filter((one) => one.run === name);
-    const loss = (range ? whole : lines).find((one) => one.run === name && one.column === "loss");
     next.set(name, {
       columns: new Map([
         ...(previous?.columns ?? []),
         ...lines.map((one) => [one.column, one] as const),
       ]),
-      lossRange: loss ? extent([loss.value]) : (previous?.lossRange ?? null),
+      lossRange: lossRange === undefined ? (previous?.lossRange ?? null) : lossRange,
       // Lines that there were are as good as before until all of the new ones are there.
       request: isLast ? request : (previous?.request ?? UNFINISHED),
     });
