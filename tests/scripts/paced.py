@@ -77,16 +77,15 @@ def train_keras(numbers: Iterator[int], start: int, logdir: str) -> None:
     def loss(y: Any, predicted: Any) -> Any:  # the number of the step, whose gradient is that of the prediction
         return y + (predicted - keras.ops.stop_gradient(predicted))
 
-    def batches() -> Iterator[tuple[Any, Any]]:
-        number = start
-        while True:
-            yield np.ones((1, 3), np.float32), np.full((1, 1), number, np.float32)
-            number += 1
+    # Not from a generator: TensorFlow can wait for it for ever while the interpreter ends.
+    data = tf.data.Dataset.range(start, tf.int64.max).map(
+        lambda number: (tf.ones([1, 3]), tf.reshape(tf.cast(number, tf.float32), [1, 1]))
+    )
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.01, clipnorm=0.5), loss=loss, jit_compile=False)
     callbacks = [Paced(), ClipCallback(logdir, start_step=start)]
-    model.fit(batches(), steps_per_epoch=10**6, shuffle=False, verbose=0, callbacks=callbacks)
+    model.fit(data, steps_per_epoch=10**6, shuffle=False, verbose=0, callbacks=callbacks)
 
 
 if __name__ == "__main__":
