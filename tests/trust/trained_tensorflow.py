@@ -87,10 +87,11 @@ def clipped(writer: Any, call: str, gradients: list[Any]) -> list[Any]:
 def train(settings: dict[str, Any], logdir: Path | None, begun: Callable[[], object], on_thread: bool) -> list[bytes]:
     """A training as `bugs.Train` has it."""
     chosen: dict[str, Any] = {"histogram_every": 2} if on_thread else {"on_alert": [].append}
+    chosen["capacity"] = 2 * STEPS if settings.get("compiled") else 8  # what XLA compiles does not wait for the ring
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tf, "numpy_function", functools.partial(_traced_too, tf.numpy_function))
         return trained(
-            lambda weights: ClipWriter(logdir, weights, capacity=8, **chosen) if logdir else None,
+            lambda weights: ClipWriter(logdir, weights, **chosen) if logdir else None,
             lambda _: time.sleep(0.002 * on_thread),
             calls=EVERY_CALL,
             begun=begun,
