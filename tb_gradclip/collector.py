@@ -157,9 +157,10 @@ class Collector:
 
     def close(self) -> None:
         """Record what is left, stop the thread and close the recorder; closing twice is fine."""
-        if not self._is_ours() or self.closed:
-            _open.discard(self)
-            return
+        with self._warning():
+            if self.closed or not self._is_ours():
+                _open.discard(self)
+                return
         with self._warning():
             self._drain()
         with self._warning():

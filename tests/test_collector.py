@@ -87,6 +87,27 @@ def test_a_failing_fetch_warns_once_and_the_next_one_counts(tmp_path: Path) -> N
     assert steps(tmp_path) >= 3
 
 
+def test_a_bug_at_the_start_of_close_is_told_and_the_run_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = Collector(recorder(tmp_path), outbox(5))
+    whole, calls = Collector._is_ours, 0
+
+    def fails_once(self: Collector) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise RuntimeError("a bug")
+        return whole(self)
+
+    monkeypatch.setattr(Collector, "_is_ours", fails_once)
+    with pytest.warns(UserWarning, match="gradclip missed some steps: .*a bug.*not affected"):
+        collector.close()
+    run = tb_gradclip.read(tmp_path)["."]
+    assert len(run.steps) == 5
+    assert run.complete
+
+
 def test_a_forked_child_writes_nothing(tmp_path: Path) -> None:
     collector = Collector(recorder(tmp_path), outbox(5, 6))
     collector.collect()

@@ -122,6 +122,8 @@ async function readAndShow(
       if (how.oneByOne) showThose();
       if (signal.aborted) return;
     }
+    // To read the last answer and to draw a chart takes a good part of a frame each.
+    if (!how.oneByOne) await painted();
   } finally {
     showThose(); // also where the rest cannot be read
   }
