@@ -20,8 +20,10 @@ from tests.viewers import COLUMNS, Answer, hurry, stay, view
 STEPS = 20_000
 MOST_SECONDS = 1.0
 """That 99 of 100 requests of fifty pages may take."""
+MINUTES = 4
 GROWTH = 64 << 20
-"""Bytes that a minute of fifty pages may add once everything was looked at: from one to the next it was 7 MB."""
+"""Bytes that fifty pages may take more in the second half of these minutes than in the first. From one minute to the
+next it is up to 190 MB more or less: what the C library gives back depends on what was asked for last."""
 ROUTES = {"index.js", "runs", "series", "histogram", "histograms", "parameters", "what_if"}
 
 
@@ -96,20 +98,23 @@ def test_viewers_ask_what_a_page_asks(browser: Browser, served: tuple[str, int])
 
 @needs_proc
 @pytest.mark.long  # it needs a machine for itself
-def test_fifty_pages_on_long_runs_for_a_minute(tmp_path: Path) -> None:
+def test_fifty_pages_on_long_runs_for_minutes(tmp_path: Path) -> None:
     from tests.benchmarks.dashboard import wait_until_read, write_logs
 
     logs = tmp_path / "logs"
     write_logs(logs, 20, 1_000_000)
     with board(logs, "--reload_interval=3600") as (address, pid):
         wait_until_read(address, 20, 1_000_000)
-        assert failed(view(address, 50, stay(60, 10, 10, 60))) == []
-        before = usage(pid)
-        answers = view(address, 50, stay(60, 10, 10, 60))
-        after = usage(pid)
-    p99, growth = float(np.percentile([answer.seconds for answer in answers], 99)), after.own - before.own
-    print(f"p99 {p99:.2f} s of {len(answers)} requests, {growth / 2**20:.1f} MB more")
-    assert failed(answers) == []
+        minutes, memory = [], []
+        for _ in range(MINUTES):
+            minutes.append(view(address, 50, stay(60, 10, 10, 60)))
+            memory.append(usage(pid).own)
+    answers = [answer for minute in minutes[1:] for answer in minute]
+    p99 = float(np.percentile([answer.seconds for answer in answers], 99))
+    growth = max(memory[MINUTES // 2 :]) - max(memory[: MINUTES // 2])
+    levels = ", ".join(f"{level / 1e6:.0f}" for level in memory)
+    print(f"p99 {p99:.2f} s of {len(answers)} requests, {levels} MB after each minute")
+    assert [failed(minute) for minute in minutes] == MINUTES * [[]]
     assert {answer.route for answer in answers} == ROUTES
     assert p99 < MOST_SECONDS
     assert growth < GROWTH
