@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ from tests.tensorboard import LOADERS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# What a shell runs in its background ignores Ctrl-C, and so would the programs whose end by it is tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("machines differ", deadline=None)  # how long an example takes says nothing about the code
 settings.load_profile("machines differ")
