@@ -1,30 +1,44 @@
 """Trainings at a given pace, each in a process of its own, that note in shared memory when they made each step.
 
 Its argument is the framework. Reads lines of `WAY PACE START STEPS LOGDIR TIMES`, forks for each with the framework
-loaded already, and prints its process id; a line `wait PID` waits for one. TIMES is a file of float64: the time of step
-START, of the one after it, and so on.
+loaded already, and prints its process id; a line `wait PID` waits for one. TIMES is a file of float64, two a step: when
+step START began and when it ended, then the one after it, and so on. TIMES.beats is another: the times when a thread
+that does nothing else could run, `BEAT` seconds apart unless the process is held up; the newest overwrite the oldest.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+BEAT = 0.02
+
 
 def paced(pace: float, steps: int, times: str) -> Iterator[int]:
-    """So many numbers a second, each noted when it comes."""
-    made = np.memmap(times, np.float64, "r+")
+    """So many numbers a second, each noted when it comes and when another is asked for."""
+    made = np.memmap(times, np.float64, "r+").reshape(-1, 2)
     beginning = time.monotonic()
     for number in range(steps):
         time.sleep(max(0.0, beginning + number / pace - time.monotonic()))
-        made[number] = time.time()
+        made[number, 0] = time.time()
         yield number
+        made[number, 1] = time.time()
+
+
+def beat(file: str) -> None:
+    """Note again and again that a thread of this process could run."""
+    beats = np.memmap(file, np.float64, "r+")
+    for number in itertools.count():
+        beats[number % len(beats)] = time.time()
+        time.sleep(BEAT)
 
 
 def train_torch(way: str, numbers: Iterator[int], start: int, logdir: str) -> Any:
@@ -117,4 +131,5 @@ if __name__ == "__main__":
         print(child, flush=True)
     else:
         sys.exit()
+    threading.Thread(target=beat, args=[f"{times}.beats"], daemon=True).start()
     left_open = train(way, paced(float(pace), int(steps), times), int(start), logdir)
