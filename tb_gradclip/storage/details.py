@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tb_gradclip.core import schema
+from tb_gradclip.core.charts.room import DETAILS
 from tb_gradclip.core.flight import NORM_DTYPE, Flight
 from tb_gradclip.core.schema import Tag, Window
 from tb_gradclip.storage.problems import Problems
@@ -24,7 +25,7 @@ Read = Callable[[Collection[Tag]], Mapping[Tag, list[bytes]]]
 """Reads tags of the run: frames of their records."""
 
 MOST_KEPT = 64 << 20
-"""Bytes of windows that stay once they were read; what is beyond is read anew each time."""
+"""Bytes of a run's windows that stay while other runs leave room; what is beyond is read anew each time."""
 
 TAGS_AT_ONCE = 64
 """So that a run of ten thousand parameters is never in memory as a whole."""
@@ -49,7 +50,7 @@ class Details:
         self._read, self._problems = read, problems
         self._lock = threading.Lock()
         self._state: tuple[Mapping[Tag, Listed], Mapping[str, int]] = {}, {}
-        self._kept: dict[Tag, tuple[Listed, list[Window]]] = {}
+        self._own = object()
         self._edition = Edition({}, {})
 
     def update(self, listed: Mapping[Tag, Listed], spans: Mapping[str, int]) -> None:
@@ -105,15 +106,21 @@ class Details:
 
     def _windows_of(self, tags: Sequence[Tag], listed: Mapping[Tag, Listed]) -> list[Window]:
         with self._lock:
-            known = {tag: self._kept[tag][1] for tag in tags if tag in self._kept and self._kept[tag][0] == listed[tag]}
+            kept: dict[Tag, tuple[Listed, list[Window]]] = DETAILS.get(self._own) or {}
+            known = {tag: kept[tag][1] for tag in tags if tag in kept and kept[tag][0] == listed[tag]}
             missing = [tag for tag in tags if tag not in known]
-            room = MOST_KEPT - sum(w.rows.nbytes for _, kept in self._kept.values() for w in kept) if missing else 0
             for tag, frames in (self._read(missing) if missing else {}).items():
                 known[tag] = list(self._problems.decoded(tag, schema.decode_window, frames))
-                room -= sum(window.rows.nbytes for window in known[tag])
-                if room >= 0:
-                    self._kept[tag] = listed[tag], known[tag]
+                also = {**kept, tag: (listed[tag], known[tag])}
+                if _nbytes(also) <= MOST_KEPT:
+                    kept = also
+            if missing:
+                DETAILS.put(self._own, kept, _nbytes(kept))
         return [window for tag in tags for window in known.get(tag, ())]
+
+
+def _nbytes(kept: Mapping[Tag, tuple[Listed, list[Window]]]) -> int:
+    return sum(window.rows.nbytes for _, windows in kept.values() for window in windows)
 
 
 def _shards(listed: Mapping[Tag, Listed], kind: str, attempt: str) -> list[tuple[Tag, int]]:

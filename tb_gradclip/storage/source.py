@@ -17,7 +17,7 @@ from tb_gradclip.core import histogram_record, schema
 from tb_gradclip.core.charts.lines import Lines
 from tb_gradclip.core.charts.outline import Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
-from tb_gradclip.core.charts.room import SHARED
+from tb_gradclip.core.charts.room import DETAILS, SHARED
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.schema import StepsRecord, Tag
 from tb_gradclip.storage.details import Details, Read, reaching
@@ -148,7 +148,7 @@ class OutlinedSource(Source):
         self._whole: OutlinedLines | None = None
         self._known: tuple[Run, Recorded] | None = None
         self._own = object()
-        self._frames: dict[int, bytes] = {}
+        self._by_kind: tuple[Mapping[Tag, Listed], Mapping[str, list[tuple[Tag, int]]]] = {}, {}
 
     def _wants(self, tag: Tag, state: Listed) -> bool:
         if tag.kind == "outlines":
@@ -220,18 +220,37 @@ class OutlinedSource(Source):
 
     def _frame(self, step: int) -> bytes:
         """Frame of the histogram of a step. `KeyError` if the loader left it out."""
-        if step not in self._frames:
-            shards = [tag for tag, max_step in self._of_kind("histograms") if max_step >= step]
-            for tag, frames in self._read(shards[:1]).items():
-                steps = self.problems.decoded(tag, lambda frame: (histogram_record.step_of(frame), frame), frames)
-                self._frames.update(dict(steps))
-        if step not in self._frames:
+        shard = next((tag for tag, max_step in self._of_kind("histograms") if max_step >= step), None)
+        frames = {} if shard is None else self._frames(shard)
+        if step not in frames:
             raise KeyError(f"TensorBoard did not load the histogram of step {step}; see its --samples_per_plugin")
-        return self._frames[step]
+        return frames[step]
+
+    def _frames(self, tag: Tag) -> Mapping[int, bytes]:
+        """Frames of a shard of histograms by step."""
+        state, frames = DETAILS.get((self._own, tag)) or (None, {})
+        listed = self._listed.get(tag)
+        if state != listed:
+            read = self._read([tag]).get(tag)
+            frames = dict(self.problems.decoded(tag, _placed, read or ()))
+            if read is not None:
+                DETAILS.put((self._own, tag), (listed, frames), sum(map(len, frames.values())))
+        return frames
 
     def _of_kind(self, kind: str) -> list[tuple[Tag, int]]:
         """Tags of a kind in the order in which they were written, with the step of their last record."""
-        return sorted((tag, state.max_step) for tag, state in self._listed.items() if tag.kind == kind)
+        listed, by_kind = self._by_kind
+        if listed is not self._listed:
+            listed, by_kind = self._listed, {}
+            for tag in sorted(listed):
+                by_kind.setdefault(tag.kind, []).append((tag, listed[tag].max_step))
+            self._by_kind = listed, by_kind
+        return by_kind.get(kind, [])
+
+
+def _placed(frame: bytes) -> tuple[int, bytes]:
+    """The step of a histogram, and its frame."""
+    return histogram_record.step_of(frame), frame
 
 
 def joined(records: Iterable[StepsRecord]) -> NDArray[np.void]:

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.log_size [--full] [--parameters 200]
 
 Noisy made-up measurements go through the real recorder; the file is read back and its bytes are told apart by kind of
-record. A `steps` record is written when it is full, or four seconds old: training that makes more than
-some 200 steps a second fills it, slower training does not and pays for more records. All are shown, and of one step a
+record. A `steps` record is written when it is full, or 3.5 seconds old: training that makes more than
+some 300 steps a second fills it, slower training does not and pays for more records. All are shown, and of one step a
 second, whose records hold four rows, what a step takes in the step table.
 
 For `SummaryWriter`, events of 2000 calls are measured and multiplied: loss and norm of every step with `add_scalar`,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED, View
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, WINDOWS, Outline, Outliner
 from tb_gradclip.core.charts.outlined import OutlinedLines
+from tb_gradclip.core.charts.room import Room
 from tb_gradclip.core.totals import Totals
 from tests.core.tables import table
 from tests.core.test_lines import WHOLE, check, numbers, position
@@ -103,6 +106,20 @@ def test_a_spike_is_drawn_at_its_step_however_far_one_looks_from() -> None:
         line = known.lines.line(known.newest, "loss", View("step", bounds, 10), window=1)
         assert 4_567 in line.places
     assert known.fetched == 1
+
+
+def test_what_is_kept_of_many_close_looks_takes_no_more_than_it_is_counted_as() -> None:
+    """Not the records that were fetched for it, which are many times as long."""
+    rows, room = table(ROWS), Room()
+    lines = OutlinedLines(outlines_of(rows, [10_000]), lambda first, last: rows[:10_000].copy(), room)
+    tracemalloc.start()
+    for start in range(0, 8_000, 200):
+        bounds = float(rows["step"][start]), float(rows["step"][start + 50])
+        lines.line(rows[8_000:], "loss", View("step", bounds, 200), window=1)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(room._kept) > 30
+    assert taken < room._taken + (1 << 20)
 
 
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.integers(1, LOOKBACK), max_size=5))

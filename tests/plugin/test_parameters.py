@@ -13,6 +13,7 @@ from tensorboard.context import RequestContext
 from werkzeug.test import Client
 
 import tb_gradclip
+from tb_gradclip.core.charts.room import Room
 from tb_gradclip.core.flight import AFTER, BEFORE
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rules import Rule
@@ -178,6 +179,27 @@ def test_what_is_too_large_to_keep_is_read_again(tmp_path: Path, monkeypatch: py
         reads.append(again.read().count("parameters"))
     assert reads[0] > reads[1] == reads[2] > 0
     run.recorder.close()
+
+
+def test_what_is_kept_of_many_runs_is_that_of_those_looked_at_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "run"):
+        run = GrowingRun(tmp_path / name)
+        run.grow(2000)
+        run.recorder.close()
+    reader = Reader(tmp_path, monkeypatch)
+    reader.recorded()
+    runs, room = reader.runs.runs(RequestContext(), ""), Room()
+    monkeypatch.setattr(details, "DETAILS", room)
+    windows(runs["one"])
+    room = Room(room._taken * 3 // 2)
+    monkeypatch.setattr(details, "DETAILS", room)
+    for name, is_read in (("one", True), ("one", False), ("run", True), ("run", False), ("one", True)):
+        reader.read()
+        windows(runs[name])
+        assert (reader.read().count("parameters") > 0) == is_read, name
+    assert len(room._kept) == 1
 
 
 def test_a_long_run_read_in_outline_has_the_same_windows_and_flights(

@@ -12,6 +12,7 @@ import pytest
 from tensorboard.context import RequestContext
 
 from tb_gradclip.core.charts.lines import View
+from tb_gradclip.core.charts.room import Room
 from tb_gradclip.core.schema import Tag
 from tb_gradclip.plugin.answers import KINDS, run_json, series, series_body
 from tb_gradclip.storage import provider as provider_module
@@ -126,6 +127,26 @@ def test_a_histogram_is_read_when_it_is_looked_at(run: GrowingRun, tmp_path: Pat
         np.testing.assert_array_equal(one.counts, other.counts)
     assert few.read() == {"histograms": 4}
     outlined.histograms.at(7_000)
+    assert few.read() == {}
+
+
+def test_of_histograms_that_were_looked_at_those_looked_at_last_are_kept(
+    run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(20_000)
+    monkeypatch.setattr(source_module, "DETAILS", room)
+    few = Reader(tmp_path)
+    histograms, whole = few.recorded().run.histograms, Reader(tmp_path, outlined=False).recorded().run.histograms
+    few.read()
+    for one, other in zip(histograms, whole, strict=True):
+        np.testing.assert_array_equal(one.counts, other.counts)
+    sizes = [size for _, size in room._kept.values()]
+    assert 0 < sum(sizes) <= 20_000
+    assert few.read()["histograms"] > 3 * len(sizes)
+    assert histograms.at(7_000).step == whole.at(7_000).step
+    histograms.at(0)
+    assert few.read()["histograms"] == 2
+    histograms.at(0)
     assert few.read() == {}
 
 

@@ -132,7 +132,7 @@ class OutlinedLines:
         key = _Piece(int(before["step"][-1]), int(last["step"]), len(rows), whole)
         near: tuple[Rows, Lines] | None = self._room.get((self._own, key))
         if near is None:
-            piece = self._between(rows, key.first, key.last)
+            piece = self._between(rows, key.first, key.last).copy()  # what it is cut from may be many times as long
             near = piece, _lines_of_piece(piece, before, whole=whole) if len(piece) else Lines()
             if len(piece) == last["row"] - before["row"][-1] + 1:
                 self._room.put((self._own, key), near, 2 * piece.nbytes)  # lines take as much again at most

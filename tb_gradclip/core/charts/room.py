@@ -42,4 +42,7 @@ class Room:
 
 
 SHARED = Room()
-"""That of this process, which serves all runs of all experiments."""
+"""Lines and their rows, of all runs of all experiments that this process serves."""
+
+DETAILS = Room(128 << 20)
+"""Windows and histograms, of all of them."""
