@@ -45,8 +45,8 @@ from tb_gradclip.telling import tell
 
 ROWS_PER_RECORD = 1024
 SECONDS_PER_RECORD = 3.5
-"""A `steps` record is written when it is full or this old, so that a killed process loses less than 5 seconds: steps are
-collected every half second, and looked at as often. Of a step a second, four share a record."""
+"""A `steps` record is written when it is full or this old, so that a killed process loses less than 5 seconds: steps
+are collected every half second, and looked at as often. Of a step a second, four share a record."""
 
 Method = TypeVar("Method", bound=Callable[..., None])
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 GROWTH = 2.0
-"""How much larger a new buffer is than what it must hold; pages nobody wrote to take no memory."""
+"""How much larger a new buffer is than what it must hold, but for the first: much never grows."""
 
 
 class Growing:
@@ -20,7 +20,7 @@ class Growing:
     """
 
     def __init__(self, dtype: DTypeLike, room: int = 0) -> None:
-        self._buffer: NDArray[Any] = np.empty(int(room * GROWTH), dtype)
+        self._buffer: NDArray[Any] = np.empty(room, dtype)
         self._length = 0
 
     def __len__(self) -> int:
@@ -35,7 +35,8 @@ class Growing:
         """Add values at the end."""
         end = self._length + len(values)
         if end > len(self._buffer):
-            buffer = np.empty(int(end * GROWTH), self._buffer.dtype)
+            room = int(end * GROWTH) if self._length else end
+            buffer = np.empty(room, self._buffer.dtype)
             _copy(buffer[: self._length], self.values)
             self._buffer = buffer
         _copy(self._buffer[self._length : end], np.asarray(values, self._buffer.dtype))

@@ -189,6 +189,8 @@ class OutlinedSource(Source):
         self._details.update(self._listed, self._builder.spans)
         if self._whole is None:
             self._whole = OutlinedLines(self._ordered, self._rows_between)
+            last_only = {row: replace(each, rows=each.rows[-1:].copy()) for row, each in self._outlines.items()}
+            self._outlines = last_only  # the lines have the others
         if self._known is None or self._known[0] is not run:
             elapsed = sum(outline.elapsed_seconds for outline in self._ordered)
             overhead = sum(outline.own_seconds for outline in self._ordered) / elapsed if elapsed > 0 else None

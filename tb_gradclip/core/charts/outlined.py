@@ -32,6 +32,8 @@ from tb_gradclip.core.totals import Totals
 Fetch = Callable[[int, int], Rows]
 """Rows of the table from one step to another, both included, in order; more on either side do no harm."""
 
+PLACE = ("step", "wall_time", "latest_time", "row")
+"""Where a row is, on any axis and in the table."""
 
 WIDEST_STRETCH = 2
 """Pixels that a stretch of an outline may take where it is drawn instead of its rows."""
@@ -158,22 +160,29 @@ class OutlinedLines:
 
 
 class _StandingOut:
-    """Rows that stand out in one line, and lines of them.
+    """Rows that stand out in one line, with no more than it takes to draw it, and lines of them.
 
     Args:
       name: one of `LINES`.
     """
 
     def __init__(self, name: str) -> None:
+        column = name.partition("/")[0]
+        own = ("window_counted", "window_clipped") if column == "clip_rate" else (column,)
         self._bit = 1 << LINES.index(name)
         self._seen = 0
-        self._rows = Growing(OUTLINE_DTYPE)
+        self._dtype = np.dtype([(field, OUTLINE_DTYPE[field]) for field in (*PLACE, *own)])
+        self._rows = Growing(self._dtype)
         self._lines = _KeptLines()
 
     def extend(self, known: Rows) -> None:
         """Take those of the known rows that are new."""
         new = known[self._seen :]
-        self._rows.append(new[new["stands_out"] & self._bit > 0])
+        places = np.flatnonzero(new["stands_out"] & self._bit)
+        rows = np.empty(len(places), self._dtype)
+        for field in self._dtype.names or ():
+            rows[field] = new[field][places]
+        self._rows.append(rows)
         self._seen += len(new)
 
     def line(self, column: str, view: View, *, window: int, clips: bool) -> Line:
