@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +27,24 @@ def usage(pid: int) -> Usage:
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     seconds = sum(_seconds(each) for each in (pid, *children))
     return Usage(_resident(pid), sum(map(_resident, children)), seconds)
+
+
+@contextlib.contextmanager
+def sampled(pid: int) -> Iterator[list[int]]:
+    """Bytes of memory of a process itself, ten times a second while this lasts."""
+    samples, over = [_resident(pid)], threading.Event()
+
+    def sample() -> None:
+        while not over.wait(0.1):
+            samples.append(_resident(pid))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        over.set()
+        thread.join()
 
 
 def _resident(pid: int) -> int:
