@@ -113,8 +113,8 @@ function summaryOf(
       nextHigh = value;
     }
   }
-  const spikesCount = to - from < GROUP;
-  const [below, above] = spikesCount ? [low, high] : [nextLow, nextHigh];
+  const few = to - from < GROUP; // no spike among them is told from the others
+  const [below, above] = few ? [low, high] : [nextLow, nextHigh];
   const middle = to - from === 1 ? first : halfway(below, above, logarithmic);
   return { low, middle, high, lowAt: x[lowRow] as number, highAt: x[highRow] as number };
 }
