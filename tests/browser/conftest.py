@@ -66,7 +66,7 @@ class Dashboard:
         )
         for name in CHARTS:
             self.chart(name).wait_for()
-        self.page.wait_for_timeout(800)
+        self.settle(800)
         return self
 
     def leave(self) -> None:
@@ -79,7 +79,11 @@ class Dashboard:
         box = self.chart(name).bounding_box()
         assert box is not None
         self.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2, steps=3)
-        self.page.wait_for_timeout(150)
+        self.settle(150)
+
+    def settle(self, milliseconds: int) -> None:
+        """Let so much time pass for our page, however little time the browser has: timers set before are over then."""
+        self.frame.evaluate("milliseconds => new Promise(done => setTimeout(done, milliseconds))", milliseconds)
 
     def until(self, what: Callable[[], object]) -> None:
         """Wait until something is true, half a minute at most."""

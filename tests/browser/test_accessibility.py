@@ -39,7 +39,7 @@ def address(logdir: Path) -> Iterator[str]:
 
 def darken(dashboard: Dashboard) -> None:
     dashboard.page.evaluate("() => document.body.classList.add('dark-mode')")
-    dashboard.page.wait_for_timeout(200)
+    dashboard.settle(200)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -132,7 +132,7 @@ def test_a_marker_is_read_and_opened_with_the_keyboard(dashboard: Dashboard, add
     dashboard.frame.get_by_test_id("tooltip").wait_for()
     first = dashboard.cursor("chart-norm")
     dashboard.page.keyboard.press("ArrowRight")
-    dashboard.page.wait_for_timeout(100)
+    dashboard.settle(100)
     assert dashboard.cursor("chart-norm") > first
     dashboard.until(lambda: "p.gradclip.step=" in dashboard.page.url)  # the marker's, which is taken back first
     dashboard.page.keyboard.press("Escape")

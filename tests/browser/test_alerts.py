@@ -44,7 +44,7 @@ def test_alerts_of_all_runs_are_listed_and_can_be_filtered(dashboard: Dashboard,
     dashboard.frame.get_by_test_id("alerts").get_by_text("worst", exact=True).click()
     assert alerts(dashboard)[0] == ("nonfinite", BREAK)
     dashboard.frame.locator("[data-testid=run][data-run=broken] input").uncheck()
-    dashboard.page.wait_for_timeout(300)
+    dashboard.settle(300)
     assert "nonfinite" not in {kind for kind, _ in alerts(dashboard)}
 
 
@@ -52,7 +52,7 @@ def test_a_selected_alert_zooms_every_chart_and_opens_its_timeline(dashboard: Da
     dashboard.open(board)
     entry(dashboard, "spike").click()
     dashboard.chart("chart-blame").wait_for()
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     assert f"{SPIKE // 50 * 50:,}" in dashboard.frame.get_by_test_id("distribution-step").inner_text()
     distance = dashboard.frame.get_by_test_id("distribution-distance").inner_text()
     assert distance == f"{SPIKE % 50} steps before the selected alert began"
@@ -64,7 +64,7 @@ def test_a_selected_alert_zooms_every_chart_and_opens_its_timeline(dashboard: Da
     assert set(names) == {"embedding.weight", "rnn.weight", "head.weight"}
     assert f"p.gradclip.alert={SPIKE}%3Aspike%3Aclipped" in dashboard.page.url
     dashboard.frame.get_by_test_id("close-alert").click()
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     left, right = shown(dashboard)
     assert right - left > 4000
 
@@ -73,7 +73,7 @@ def test_the_timeline_reads_norms_at_the_shared_cursor(dashboard: Dashboard, boa
     dashboard.open(board)
     entry(dashboard, "spike").click()
     dashboard.chart("chart-blame").wait_for()
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     first = dashboard.frame.get_by_test_id("departure").first
     assert "up to ×" in first.inner_text()
     chart = dashboard.chart("chart-blame")
@@ -88,7 +88,7 @@ def test_dragging_on_the_timeline_zooms_it_and_every_chart(dashboard: Dashboard,
     entry(dashboard, "spike").click()
     chart = dashboard.chart("chart-blame")
     chart.wait_for()
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     chart.scroll_into_view_if_needed()
     places = []
     for share in (0.3, 0.6):
@@ -97,7 +97,7 @@ def test_dragging_on_the_timeline_zooms_it_and_every_chart(dashboard: Dashboard,
         if share == 0.3:
             dashboard.page.mouse.down()
     dashboard.page.mouse.up()
-    dashboard.page.wait_for_timeout(1200)
+    dashboard.settle(1200)
     left, right = shown(dashboard)
     assert places[0] <= left < right <= places[1]
     chart.scroll_into_view_if_needed()
@@ -106,7 +106,7 @@ def test_dragging_on_the_timeline_zooms_it_and_every_chart(dashboard: Dashboard,
     box = chart.locator(".plot-area").bounding_box()
     assert box is not None
     dashboard.page.mouse.dblclick(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     left, right = shown(dashboard)
     assert right - left > 4000
 
@@ -116,7 +116,7 @@ def test_a_marker_of_the_loss_chart_selects_its_alert(dashboard: Dashboard, boar
     markers = dashboard.chart("chart-loss").get_by_test_id("marker").all()
     broken = next(marker for marker in markers if "NaN" in (marker.get_attribute("aria-label") or ""))
     broken.click()
-    dashboard.page.wait_for_timeout(1200)
+    dashboard.settle(1200)
     assert entry(dashboard, "nonfinite").get_attribute("aria-pressed") == "true"
     assert dashboard.frame.get_by_test_id("blame").get_attribute("data-step") == str(BREAK)
     left, right = shown(dashboard)
@@ -136,7 +136,7 @@ def test_the_focus_stays_with_the_alert_whose_marker_was_pressed_and_else_in_the
     dashboard.frame.get_by_test_id("tooltip").wait_for()
     dashboard.page.keyboard.press("Enter")
     dashboard.chart("chart-blame").wait_for()
-    dashboard.page.wait_for_timeout(800)
+    dashboard.settle(800)
     assert dashboard.chart("chart-loss").get_by_test_id("marker").count() == 1
     name, label = dashboard.frame.evaluate(FOCUSED)
     assert (name, label[:4]) == ("marker", "NaN.")
@@ -175,7 +175,7 @@ def test_a_chip_of_the_health_table_opens_its_alert_though_charts_do_not_mark_it
         chip = dashboard.frame.get_by_test_id("health-row").get_by_role("button", name="clip rate changed")
         chip.click()
         dashboard.chart("blame").wait_for()
-        dashboard.page.wait_for_timeout(800)
+        dashboard.settle(800)
         assert entry(dashboard, "regime").get_attribute("aria-pressed") == "true"
         left, right = shown(dashboard)
         assert right - left < 100
@@ -188,7 +188,7 @@ def test_alerts_are_reached_and_selected_with_the_keyboard(dashboard: Dashboard,
     dashboard.frame.get_by_test_id("alert").first.focus()
     dashboard.page.keyboard.press("ArrowDown")
     dashboard.page.keyboard.press("Enter")
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     pressed = dashboard.frame.locator("[data-testid=alert][aria-pressed=true]")
     assert (pressed.get_attribute("data-kind"), int(pressed.get_attribute("data-step") or -1)) == everything[1]
 
@@ -211,7 +211,7 @@ def test_a_departed_parameter_is_picked_from_the_timeline(dashboard: Dashboard, 
     entry(dashboard, "spike").click()
     first = dashboard.frame.get_by_test_id("departure").first
     first.get_by_role("button").click()
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     assert dashboard.frame.get_by_test_id("picked").get_attribute("data-parameter") == "rnn.weight"
 
 
@@ -263,6 +263,6 @@ def test_a_distribution_that_was_counted_after_the_alert_is_shown_and_says_how_f
         dashboard.frame.get_by_text("10 steps before the selected alert began", exact=True).wait_for()
         assert step.inner_text() == "step 500"
         dashboard.frame.get_by_test_id("close-alert").click()
-        dashboard.page.wait_for_timeout(300)
+        dashboard.settle(300)
         assert distance.inner_text() == ""
         dashboard.leave()

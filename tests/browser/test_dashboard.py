@@ -136,7 +136,7 @@ def test_the_distribution_follows_the_cursor(dashboard: Dashboard, board: str) -
     seen = []
     for share in (0.3, 0.8):
         dashboard.hover("chart-loss", share)
-        dashboard.page.wait_for_timeout(700)
+        dashboard.settle(700)
         step = int("".join(filter(str.isdigit, dashboard.frame.get_by_test_id("distribution-step").inner_text())))
         assert 0 <= dashboard.cursor("chart-loss") - step <= 100
         seen.append(step)
@@ -186,10 +186,10 @@ def test_dragging_zooms_every_chart_and_a_double_click_shows_all_again(dashboard
     dashboard.page.mouse.down()
     dashboard.page.mouse.move(box["x"] + box["width"] * 0.5, middle, steps=5)
     dashboard.page.mouse.up()
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     assert visible_steps(dashboard) < whole / 5
     dashboard.page.mouse.dblclick(box["x"] + box["width"] * 0.5, middle)
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     assert visible_steps(dashboard) == pytest.approx(whole, rel=0.02)
 
 
@@ -198,7 +198,7 @@ def test_clicking_a_marker_zooms_to_what_happened(dashboard: Dashboard, board: s
     markers = dashboard.chart("chart-loss").get_by_test_id("marker").all()
     spike = next(marker for marker in markers if "spike" in (marker.get_attribute("aria-label") or "").lower())
     spike.click()
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     dashboard.hover("chart-norm", 0.1)
     left = dashboard.cursor("chart-norm")
     dashboard.hover("chart-norm", 0.95)
@@ -220,7 +220,7 @@ def test_dark_mode_follows_tensorboards_switch(dashboard: Dashboard, board: str)
     assert background(dashboard) > 200
     dashboard.page.get_by_label("Menu for changing light or dark theme").click()
     dashboard.page.get_by_role("menuitem", name="dark").click()
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     assert background(dashboard) < 80
 
 
@@ -238,12 +238,12 @@ def test_the_page_is_of_one_colour_up_to_its_right_edge(dashboard: Dashboard, bo
 def test_runs_can_be_searched_and_switched_off(dashboard: Dashboard, board: str) -> None:
     dashboard.open(board)
     dashboard.frame.get_by_test_id("search").fill("clip")
-    dashboard.page.wait_for_timeout(300)
+    dashboard.settle(300)
     runs = dashboard.frame.get_by_test_id("run")
     assert [run.get_attribute("data-run") for run in runs.all() if run.is_visible()] == ["clipped"]
     dashboard.frame.get_by_test_id("search").fill("")
     dashboard.frame.locator("[data-testid=run][data-run=broken] input").uncheck()
-    dashboard.page.wait_for_timeout(800)
+    dashboard.settle(800)
     rows = [row.get_attribute("data-run") for row in dashboard.frame.get_by_test_id("health-row").all()]
     assert rows == ["by_value", "clipped"]
 
@@ -282,7 +282,7 @@ def test_steps_of_a_training_that_goes_on_appear_by_themselves(dashboard: Dashbo
         assert dashboard.cursor("chart-norm") < 400
         book.add_steps(measured(100, [2.0] * 900))
         book.flush()
-        dashboard.page.wait_for_timeout(12_000)
+        dashboard.settle(12_000)
         dashboard.hover("chart-norm", 0.97)
         assert dashboard.cursor("chart-norm") > 800
         dashboard.leave()

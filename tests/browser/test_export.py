@@ -161,7 +161,7 @@ def test_a_file_that_is_ready_late_leaves_the_focus_where_it_went(dashboard: Das
     dashboard.frame.get_by_test_id("log-loss").focus()
     with dashboard.page.expect_download():
         waiting[0].continue_()
-    dashboard.page.wait_for_timeout(200)
+    dashboard.settle(200)
     assert dashboard.frame.evaluate("() => document.activeElement.dataset.testid") == "log-loss"
 
 

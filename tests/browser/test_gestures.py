@@ -49,7 +49,7 @@ def map_box(dashboard: Dashboard, side: int = 0) -> FloatRect:
 def point_at_map(dashboard: Dashboard, share: float, side: int = 0) -> None:
     box = map_box(dashboard, side)
     dashboard.page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.4, steps=3)
-    dashboard.page.wait_for_timeout(200)
+    dashboard.settle(200)
 
 
 def test_the_map_of_distributions_shares_the_cursor(dashboard: Dashboard, board: str) -> None:
@@ -83,7 +83,7 @@ def test_the_map_of_distributions_shares_the_zoom(dashboard: Dashboard, board: s
     point_at_map(dashboard, 0.6, 1)
     assert chart.locator(".selection").nth(1).is_visible()
     page.mouse.up()
-    page.wait_for_timeout(1500)
+    dashboard.settle(1500)
     assert visible_steps(dashboard) == pytest.approx(0.4 * whole, rel=0.05)
     point_at_map(dashboard, 0.5)
     middle = dashboard.cursor("chart-loss")
@@ -91,20 +91,20 @@ def test_the_map_of_distributions_shares_the_zoom(dashboard: Dashboard, board: s
     page.keyboard.down("Control")
     page.mouse.wheel(0, -300)
     page.keyboard.up("Control")
-    page.wait_for_timeout(1500)
+    dashboard.settle(1500)
     assert visible_steps(dashboard) < 0.2 * whole
     dashboard.hover("chart-norm", 0.52)
     assert dashboard.cursor("chart-norm") == pytest.approx(middle, abs=60)
     box = map_box(dashboard)
     page.mouse.dblclick(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
-    page.wait_for_timeout(800)
+    dashboard.settle(800)
     assert visible_steps(dashboard) == whole
     chart.focus()
     page.keyboard.down("Control")
     page.mouse.wheel(0, -300)
     page.keyboard.up("Control")
     page.keyboard.press("Escape")
-    page.wait_for_timeout(800)
+    dashboard.settle(800)
     assert visible_steps(dashboard) == whole
 
 
@@ -123,7 +123,7 @@ def test_arrow_keys_and_buttons_go_through_recorded_distributions(dashboard: Das
     dashboard.until(lambda: shown_step(dashboard) == 4400)
     for _ in range(2):
         dashboard.page.keyboard.press("Shift+ArrowRight")
-        dashboard.page.wait_for_timeout(600)
+        dashboard.settle(600)
     assert shown_step(dashboard) == 4950  # the last one
 
 
@@ -135,7 +135,7 @@ def test_control_and_the_wheel_zoom_around_the_pointer_and_a_plain_wheel_scrolls
     dashboard.hover("chart-loss", 0.6)
     at = dashboard.cursor("chart-loss")
     dashboard.page.mouse.wheel(0, 200)
-    dashboard.page.wait_for_timeout(400)
+    dashboard.settle(400)
     assert "p.gradclip.zoom" not in dashboard.page.url
     dashboard.frame.evaluate("() => window.scrollTo(0, 0)")
     dashboard.hover("chart-loss", 0.6)
@@ -143,13 +143,13 @@ def test_control_and_the_wheel_zoom_around_the_pointer_and_a_plain_wheel_scrolls
     for _ in range(5):
         dashboard.page.mouse.wheel(0, -100)
     dashboard.page.keyboard.up("Control")
-    dashboard.page.wait_for_timeout(800)
+    dashboard.settle(800)
     dashboard.hover("chart-loss", 0.6)
     assert dashboard.cursor("chart-loss") == pytest.approx(at, abs=whole / 200)
     assert visible_steps(dashboard) < whole / 3
     dashboard.chart("chart-loss").focus()
     dashboard.page.keyboard.press("Escape")
-    dashboard.page.wait_for_timeout(400)
+    dashboard.settle(400)
     assert visible_steps(dashboard) == pytest.approx(whole, rel=0.02)
 
 
@@ -195,7 +195,7 @@ def test_who_points_at_a_chart_and_turns_the_wheel_is_told_once_which_key_zooms(
     for share in (0.5, 0.52):
         dashboard.hover("chart-norm", share)
     dashboard.page.mouse.wheel(0, 40)
-    dashboard.page.wait_for_timeout(300)
+    dashboard.settle(300)
     assert hint.count() == 0
 
 
@@ -205,7 +205,7 @@ def test_a_page_that_is_scrolled_past_charts_says_nothing(dashboard: Dashboard, 
     dashboard.page.mouse.move(900, 470)  # over the table of runs, or what is above the charts
     for _ in range(20):
         dashboard.page.mouse.wheel(0, 120)
-        dashboard.page.wait_for_timeout(60)
+        dashboard.settle(60)
         assert dashboard.frame.get_by_test_id("wheel-hint").count() == 0
 
 

@@ -33,7 +33,7 @@ def test_new_steps_and_new_runs_leave_zoom_selection_and_colours_as_they_are(
             dashboard.page.keyboard.down("Control")
             dashboard.page.mouse.wheel(0, -100)
             dashboard.page.keyboard.up("Control")
-        dashboard.page.wait_for_timeout(800)
+        dashboard.settle(800)
         shown = visible_steps(dashboard)
         left = dashboard.cursor("chart-norm")
         book.add_steps(measured(100, [2.0] * 900))
@@ -43,7 +43,7 @@ def test_new_steps_and_new_runs_leave_zoom_selection_and_colours_as_they_are(
         dashboard.frame.wait_for_function(
             "() => document.querySelectorAll('[data-testid=run]').length === 5", timeout=30_000
         )
-        dashboard.page.wait_for_timeout(1000)
+        dashboard.settle(1000)
         assert visible_steps(dashboard) == shown
         assert dashboard.cursor("chart-norm") == left
         checked = [run.get_attribute("data-run") for run in runs.all() if run.locator("input").is_checked()]
@@ -75,7 +75,7 @@ def test_the_panels_below_stay_when_a_run_grows_and_another_begins(dashboard: Da
         with dashboard.page.expect_response(lambda response: "norm_before" in response.url):
             dashboard.page.unroute("**/gradclip/runs*")  # which lets the held ones go
         dashboard.until(lambda: dashboard.frame.get_by_test_id("run").count() == 2)
-        dashboard.page.wait_for_timeout(500)
+        dashboard.settle(500)
         assert parameters.get_attribute("data-seen") == "before"
         dashboard.leave()
     live.recorder.close()
@@ -92,7 +92,7 @@ def test_a_link_into_a_part_shows_the_loss_on_the_axis_that_the_whole_has(dashbo
         for link in ("", "&p.gradclip.zoom=200_202"):
             with dashboard.page.expect_response(lambda response: "norm_before" in response.url):
                 dashboard.page.goto(f"{address}#gradclip{link}")
-            dashboard.page.wait_for_timeout(500)
+            dashboard.settle(500)
             is_log.append(dashboard.frame.get_by_test_id("log-loss").get_attribute("aria-pressed"))
             dashboard.leave()
     assert is_log == ["true", "true"]

@@ -49,7 +49,7 @@ def test_a_choice_made_just_before_another_tab_is_looked_at_is_kept(dashboard: D
     dashboard.until(lambda: dashboard.page.url.endswith("#timeseries&p.gradclip.smoothing=0.75"))
     dashboard.page.evaluate("location.hash = location.hash.replace('timeseries', 'gradclip')")
     dashboard.chart("chart-loss").wait_for()
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     assert smoothing(dashboard) == "0.75"
     assert dashboard.page.url.endswith("#gradclip&p.gradclip.smoothing=0.75")
 
@@ -70,6 +70,6 @@ def test_a_setting_that_is_yet_to_be_written_does_not_replace_a_link_that_was_go
 ) -> None:
     dashboard.open(board)
     dashboard.frame.evaluate(CHOOSE_AND_GO_BACK, "#gradclip&p.gradclip.smoothing=0.25")
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     assert smoothing(dashboard) == "0.25"
     assert "smoothing=0.25" in dashboard.page.url

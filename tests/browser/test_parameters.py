@@ -31,7 +31,7 @@ chart => {
 
 def focus(dashboard: Dashboard, run: str) -> None:
     dashboard.frame.get_by_test_id("distribution-run").select_option(run)
-    dashboard.page.wait_for_timeout(800)
+    dashboard.settle(800)
 
 
 def rows(dashboard: Dashboard) -> list[str]:
@@ -45,7 +45,7 @@ def point(dashboard: Dashboard, across: float, row: int, tall: float = 24) -> No
     box = chart.bounding_box()
     assert box is not None
     dashboard.page.mouse.move(box["x"] + box["width"] * across, box["y"] + (row + 0.5) * tall, steps=3)
-    dashboard.page.wait_for_timeout(150)
+    dashboard.settle(150)
 
 
 def row(dashboard: Dashboard, parameter: str) -> Locator:
@@ -91,7 +91,7 @@ def test_hovering_the_heatmap_moves_every_cursor_and_says_what_is_there(dashboar
     )
     assert first <= step <= last
     dashboard.page.mouse.move(5, 5)
-    dashboard.page.wait_for_timeout(150)
+    dashboard.settle(150)
     assert tooltip.count() == 0
 
 
@@ -100,7 +100,7 @@ def test_the_cursor_of_other_charts_shows_in_the_heatmap_on_every_axis(dashboard
     focus(dashboard, "clipped")
     for axis in ("Step", "Relative"):
         dashboard.frame.get_by_text(axis, exact=True).click()
-        dashboard.page.wait_for_timeout(800)
+        dashboard.settle(800)
         dashboard.hover("chart-norm", 0.5)
         assert 2200 < dashboard.cursor("chart-parameters") < 2700
         assert dashboard.chart("chart-parameters").locator(".cursor-line").is_visible()
@@ -128,13 +128,13 @@ def test_a_picked_parameter_is_shown_alone_everywhere_until_picked_again(dashboa
     dashboard.open(board)
     focus(dashboard, "clipped")
     row(dashboard, "head.weight").click()
-    dashboard.page.wait_for_timeout(700)
+    dashboard.settle(700)
     assert dashboard.frame.get_by_test_id("distribution-parameter").input_value() == "head.weight"
     assert "40 gradients" in dashboard.frame.get_by_test_id("tally").inner_text()
     assert dashboard.chart("chart-picked").locator("canvas").is_visible()
     assert "p.gradclip.parameter=head.weight" in dashboard.page.url
     row(dashboard, "head.weight").get_by_role("button").click()
-    dashboard.page.wait_for_timeout(700)
+    dashboard.settle(700)
     assert dashboard.frame.get_by_test_id("distribution-parameter").input_value() == ""
     assert dashboard.frame.get_by_test_id("picked").count() == 0
 
@@ -165,10 +165,10 @@ def test_every_quantity_has_its_picture_and_its_legend(dashboard: Dashboard, boa
     legends = set()
     for name in ("share", "norm", "clip rate", "non-finite"):
         dashboard.frame.get_by_test_id("parameters").get_by_text(name, exact=True).click()
-        dashboard.page.wait_for_timeout(200)
+        dashboard.settle(200)
         legends.add(dashboard.frame.get_by_test_id("legend").inner_text())
     assert len(legends) == 3  # both rates go from 0 to 100 %
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     assert "p.gradclip.quantity=nonfinite" in dashboard.page.url
 
 
@@ -181,7 +181,7 @@ def test_zooming_reads_finer_windows_for_the_heatmap(dashboard: Dashboard, board
     point(dashboard, 0.6, 1)
     right = dashboard.cursor("chart-loss")
     dashboard.page.mouse.up()
-    dashboard.page.wait_for_timeout(1200)
+    dashboard.settle(1200)
     dashboard.hover("chart-norm", 0.1)
     assert left <= dashboard.cursor("chart-norm") < right
     assert dashboard.frame.get_by_test_id("reset-zoom").is_visible()
@@ -224,10 +224,10 @@ def test_of_five_hundred_parameters_only_those_in_view_exist(dashboard: Dashboar
         assert len(rows(dashboard)) < 40
         assert dashboard.frame.get_by_test_id("parameter-count").inner_text() == "500"
         table.evaluate("table => table.scrollTop = table.scrollHeight / 2")
-        dashboard.page.wait_for_timeout(200)
+        dashboard.settle(200)
         assert any("layers.24" in name for name in rows(dashboard))
         table.evaluate("table => table.scrollTop = table.scrollHeight")
-        dashboard.page.wait_for_timeout(200)
+        dashboard.settle(200)
         assert rows(dashboard)[-1] == "layers.499.weight"
         chart = dashboard.chart("chart-parameters")
         box = chart.bounding_box()

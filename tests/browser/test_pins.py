@@ -16,7 +16,7 @@ def pinned(dashboard: Dashboard) -> int | None:
 
 def until_pinned(dashboard: Dashboard, step: int | None) -> None:
     """Wait until this step is pinned, or none, long enough for another to have come and gone."""
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     dashboard.until(lambda: pinned(dashboard) == step)
 
 
@@ -73,10 +73,10 @@ def test_a_column_of_the_map_is_let_go_where_it_is_pressed_again(dashboard: Dash
     dashboard.open(board)
     dashboard.chart("chart-histogram-map").scroll_into_view_if_needed()
     dashboard.chart("chart-histogram-map").locator("canvas").wait_for()
-    dashboard.page.wait_for_timeout(800)
+    dashboard.settle(800)
     press_map(dashboard)
     some_pinned(dashboard)
-    dashboard.page.wait_for_timeout(1000)  # not a double-click
+    dashboard.settle(1000)  # not a double-click
     press_map(dashboard)
     until_pinned(dashboard, None)
 

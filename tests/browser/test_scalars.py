@@ -45,7 +45,7 @@ def open_scalars(dashboard: Dashboard, address: str, link: str = "", runs: int =
     dashboard.frame.wait_for_function(
         "runs => document.querySelectorAll('[data-testid=run]').length === runs", arg=runs, timeout=60_000
     )
-    dashboard.page.wait_for_timeout(1500)
+    dashboard.settle(1500)
 
 
 def markers(dashboard: Dashboard) -> list[Locator]:
@@ -99,7 +99,7 @@ def test_another_scalar_changes_curve_and_markers_and_a_link_keeps_it(dashboard:
     assert choice.locator("option").all_inner_texts() == ["automatic", "train/loss", "val/loss"]
     before = dashboard.chart("chart-loss").screenshot()
     choice.select_option("val/loss")
-    dashboard.page.wait_for_timeout(1500)
+    dashboard.settle(1500)
     assert markers(dashboard) == []
     assert dashboard.chart("chart-loss").screenshot() != before
     link = dashboard.page.evaluate("location.hash").removeprefix("#gradclip")
@@ -108,7 +108,7 @@ def test_another_scalar_changes_curve_and_markers_and_a_link_keeps_it(dashboard:
     assert dashboard.frame.get_by_test_id("loss-scalar").input_value() == "val/loss"
     assert markers(dashboard) == []
     dashboard.frame.get_by_test_id("loss-scalar").select_option("")
-    dashboard.page.wait_for_timeout(1500)
+    dashboard.settle(1500)
     assert len(markers(dashboard)) == 1
     assert "val" not in dashboard.page.evaluate("location.hash")
 
@@ -140,7 +140,7 @@ def test_recorded_runs_and_others_are_side_by_side(dashboard: Dashboard, tmp_pat
         assert ", diverges. Divergence: " in label(marker)
         dashboard.frame.locator("[data-testid=run][data-run=clipped] input").check()
         dashboard.chart("chart-norm").wait_for()
-        dashboard.page.wait_for_timeout(800)
+        dashboard.settle(800)
         assert dashboard.chart("chart-norm").evaluate(INK) > 1000
         dashboard.leave()
 

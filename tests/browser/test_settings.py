@@ -17,7 +17,7 @@ from tests.tensorboard import tensorboard, wait_for_steps
 def picture(dashboard: Dashboard, chart: str) -> bytes:
     """The canvas of a chart, with the pointer elsewhere and nothing left to read or draw."""
     dashboard.page.mouse.move(5, 5)
-    dashboard.page.wait_for_timeout(800)
+    dashboard.settle(800)
     return dashboard.chart(chart).locator("canvas").screenshot()
 
 
@@ -85,7 +85,7 @@ def test_on_the_wall_axis_runs_lie_where_they_were_trained(
         assert shown(0.2)[1] == shown(0.9)[1] == {"early", "late"}
         choose(dashboard, "Horizontal axis", "Wall")
         dashboard.until(lambda: "p.gradclip.axis=wall_time" in dashboard.page.url)
-        dashboard.page.wait_for_timeout(800)
+        dashboard.settle(800)
         (first, of_first), (last, of_last) = shown(0.2), shown(0.9)
         assert (of_first, of_last) == ({"early"}, {"late"})
         moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
@@ -108,7 +108,7 @@ def test_after_an_error_another_try_shows_the_runs(dashboard: Dashboard, board: 
     error = open_refused(dashboard, board, refused)
     assert dashboard.frame.get_by_test_id("run").count() == 0
     error.get_by_role("button").click()
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     assert error.is_visible()
     dashboard.page.unroute(refused)
     error.get_by_role("button").click()

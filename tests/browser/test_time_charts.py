@@ -34,7 +34,7 @@ def select(dashboard: Dashboard, *names: str) -> None:
     """Have exactly these runs checked."""
     for run in dashboard.frame.get_by_test_id("run").all():
         run.locator("input").set_checked(run.get_attribute("data-run") in names)
-    dashboard.page.wait_for_timeout(800)
+    dashboard.settle(800)
 
 
 def test_throttle_is_drawn_of_runs_that_clip_and_is_away_without_any(dashboard: Dashboard, board: str) -> None:
@@ -90,7 +90,7 @@ def test_most_of_the_range_and_log_axes_are_kept_in_the_link(dashboard: Dashboar
     before = dashboard.chart("chart-loss").locator("canvas").screenshot()
     for button in ("most-loss", "log-norm"):
         dashboard.frame.get_by_test_id(button).click()
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     assert dashboard.chart("chart-loss").locator("canvas").screenshot() != before
     assert "p.gradclip.loss_range=most" in dashboard.page.url
     assert "p.gradclip.norm_scale=linear" in dashboard.page.url
@@ -123,13 +123,13 @@ def test_a_threshold_that_changes_is_drawn_and_told_as_it_was_at_each_step(
         wait_for_steps(address, 1000, runs=1)
         dashboard.page.goto(f"{address}#gradclip")
         dashboard.chart("chart-norm").locator("canvas").wait_for()
-        dashboard.page.wait_for_timeout(1000)
+        dashboard.settle(1000)
         chart = dashboard.chart("chart-norm")
         for share, limit in ((0.3, 4), (0.8, 1)):
             dashboard.hover("chart-norm", share)
             assert f"threshold {limit}" in dashboard.frame.get_by_test_id("tooltip").inner_text()
         dashboard.page.mouse.move(0, 0)
-        dashboard.page.wait_for_timeout(200)
+        dashboard.settle(200)
         heights = [chart.evaluate(HEIGHT_OF, [share, [180, 83, 9]]) for share in (0.2, 0.4, 0.6, 0.85)]
         assert heights[0] == heights[1] < heights[2] == heights[3]
         dashboard.frame.get_by_test_id("export-norm").click()
@@ -169,7 +169,7 @@ def test_the_tooltip_of_fifty_runs_stays_on_the_screen_and_says_how_many_are_lef
     dashboard.page.set_viewport_size({"width": width, "height": height})
     dashboard.open(fifty, runs=50)
     dashboard.frame.get_by_role("button", name="all", exact=True).click()
-    dashboard.page.wait_for_timeout(1500)
+    dashboard.settle(1500)
     for chart in (*TIME_CHARTS, "chart-throttle"):
         dashboard.chart(chart).scroll_into_view_if_needed()
         for share in (0.15, 0.5, 0.97):
@@ -193,17 +193,17 @@ def test_runs_are_selected_by_regex_alone_and_keep_their_colours(dashboard: Dash
     dashboard.frame.get_by_role("button", name="all", exact=True).click()
     dashboard.frame.get_by_role("button", name="none", exact=True).click()
     dashboard.frame.get_by_test_id("search").fill(r"lr[13]/seed0$")
-    dashboard.page.wait_for_timeout(300)
+    dashboard.settle(300)
     dashboard.frame.get_by_role("button", name="all", exact=True).click()
-    dashboard.page.wait_for_timeout(800)
+    dashboard.settle(800)
     rows = [row.get_attribute("data-run") for row in dashboard.frame.get_by_test_id("health-row").all()]
     assert rows == ["lr1/seed0", "lr3/seed0"]
     dashboard.frame.get_by_label("Show only lr3/seed0").click()
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     rows = [row.get_attribute("data-run") for row in dashboard.frame.get_by_test_id("health-row").all()]
     assert rows == ["lr3/seed0"]
     dashboard.frame.get_by_test_id("search").fill("")
-    dashboard.page.wait_for_timeout(300)
+    dashboard.settle(300)
     assert colours(dashboard) == before
 
 
@@ -211,7 +211,7 @@ def test_runs_of_a_sweep_are_grouped_by_a_regular_expression(dashboard: Dashboar
     dashboard.open(fifty, runs=50)
     dashboard.frame.get_by_role("button", name="all", exact=True).click()
     dashboard.frame.get_by_test_id("grouping").fill(r"seed\d+")
-    dashboard.page.wait_for_timeout(1500)
+    dashboard.settle(1500)
     groups = dashboard.frame.get_by_test_id("group")
     assert [group.inner_text().split() for group in groups.all()] == [[f"lr{i}", "10", "runs"] for i in range(5)]
     assert len(set(colours(dashboard).values())) == 5

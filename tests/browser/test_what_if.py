@@ -33,7 +33,7 @@ def open_run(dashboard: Dashboard, address: str, run: str = "clipped") -> Locato
     """The handle of the panel, for one of the three runs."""
     dashboard.open(address)
     dashboard.frame.get_by_test_id("what-if-run").select_option(run)
-    dashboard.page.wait_for_timeout(700)
+    dashboard.settle(700)
     return dashboard.frame.get_by_test_id("threshold-handle")
 
 
@@ -54,7 +54,7 @@ def drag(dashboard: Dashboard, handle: Locator, pixels: float) -> None:
     dashboard.page.mouse.down()
     dashboard.page.mouse.move(x + pixels, y + 5, steps=6)
     dashboard.page.mouse.up()
-    dashboard.page.wait_for_timeout(600)
+    dashboard.settle(600)
 
 
 def test_dragging_the_handle_tells_what_the_threshold_there_would_have_done(
@@ -74,7 +74,7 @@ def test_dragging_the_handle_tells_what_the_threshold_there_would_have_done(
     assert line.is_visible()
     assert line.inner_text() == f"what if {after:g}"
     dashboard.frame.get_by_test_id("clear-threshold").click()
-    dashboard.page.wait_for_timeout(400)
+    dashboard.settle(400)
     assert chosen(handle) == before
     assert not line.is_visible()
 
@@ -103,14 +103,14 @@ def test_the_present_threshold_is_taken_hold_of_on_the_norm_chart(dashboard: Das
     assert "p.gradclip.threshold" not in dashboard.page.url
     dashboard.page.mouse.move(x, y - 20, steps=5)
     dashboard.page.mouse.up()
-    dashboard.page.wait_for_timeout(600)
+    dashboard.settle(600)
     assert line.is_visible()
     assert chosen(handle) == chosen(grip) > 1.1
     assert line.inner_text() == f"what if {chosen(handle):g}"
     assert dashboard.frame.get_by_test_id("reset-zoom").count() == 0, "dragging zoomed"
     assert words(dashboard) == (grip.get_attribute("aria-valuetext") or "").replace("\u202f", " ")
     dashboard.frame.get_by_test_id("clear-threshold").click()
-    dashboard.page.wait_for_timeout(400)
+    dashboard.settle(400)
     assert chosen(grip) == 1
     assert not line.is_visible()
 
@@ -124,16 +124,16 @@ def test_the_line_on_the_norm_chart_moves_with_the_keyboard(dashboard: Dashboard
     assert grip.evaluate("grip => grip === document.activeElement")
     for key in ("ArrowUp", "ArrowUp", "PageUp", "Shift+ArrowUp"):
         dashboard.page.keyboard.press(key)
-        dashboard.page.wait_for_timeout(100)
+        dashboard.settle(100)
         places.append(chosen(grip))
     assert places == sorted(set(places))
     assert chosen(handle) == places[-1]
     dashboard.page.keyboard.press("ArrowDown")
-    dashboard.page.wait_for_timeout(100)
+    dashboard.settle(100)
     assert places[-2] < chosen(grip) < places[-1]
     assert grip.evaluate("grip => grip === document.activeElement")
     dashboard.page.keyboard.press("Escape")
-    dashboard.page.wait_for_timeout(400)
+    dashboard.settle(400)
     assert chosen(grip) == places[0]
     assert not dashboard.chart("chart-norm").get_by_test_id("limit-line").is_visible()
 
@@ -156,7 +156,7 @@ def test_the_handle_moves_with_the_keyboard(dashboard: Dashboard, board: str) ->
     assert "clips 0 % of steps" in words(dashboard)
     dashboard.page.keyboard.press("Home")
     assert "clips 100 % of steps" in words(dashboard)
-    dashboard.page.wait_for_timeout(500)
+    dashboard.settle(500)
     assert handle.evaluate("handle => handle === document.activeElement")
     dashboard.page.keyboard.press("Escape")
     assert chosen(handle) == places[0]
@@ -175,7 +175,7 @@ def test_the_handle_moves_under_a_finger(browser: Browser, board: str) -> None:
         kind = "touchMove" if i else "touchStart"
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [touch]})
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    dashboard.page.wait_for_timeout(300)
+    dashboard.settle(300)
     assert chosen(handle) < before * 0.9
     context.close()
 
@@ -186,7 +186,7 @@ def test_a_suggestion_is_copied_as_code_and_sets_the_handle(dashboard: Dashboard
     row = dashboard.frame.locator("[data-testid=suggestion][data-key='share-0.01']")
     assert "spikes only" in row.inner_text()
     row.get_by_role("button").click()
-    dashboard.page.wait_for_timeout(400)
+    dashboard.settle(400)
     copied = dashboard.frame.evaluate("() => navigator.clipboard.readText()")
     assert copied == f"writer.clip_grad_norm_(model.parameters(), max_norm={chosen(handle):g})"
     assert f"{chosen(handle):g}" in row.inner_text()
@@ -194,7 +194,7 @@ def test_a_suggestion_is_copied_as_code_and_sets_the_handle(dashboard: Dashboard
     assert "clips 1.0 % of steps" in words(dashboard)
     dashboard.frame.get_by_text("Keras", exact=True).click()
     dashboard.frame.get_by_test_id("copy-code").click()
-    dashboard.page.wait_for_timeout(200)
+    dashboard.settle(200)
     copied = dashboard.frame.evaluate("() => navigator.clipboard.readText()")
     assert copied == f"keras.optimizers.Adam(global_clipnorm={chosen(handle):g})"
     assert "treat this as a starting point" in dashboard.frame.get_by_test_id("caveat").inner_text()
@@ -206,7 +206,7 @@ def test_where_copying_is_not_allowed_the_code_is_selected(dashboard: Dashboard,
     open_run(dashboard, board)
     button = dashboard.frame.get_by_test_id("copy-code")
     button.click()
-    dashboard.page.wait_for_timeout(200)
+    dashboard.settle(200)
     selected = dashboard.frame.evaluate("() => document.getSelection().toString().trim()")
     assert selected == dashboard.frame.get_by_test_id("code").inner_text().strip()
     assert button.inner_text() == "press Ctrl+C"
@@ -233,7 +233,7 @@ def test_a_link_brings_back_what_was_chosen_in_every_panel(dashboard: Dashboard,
     dashboard.frame.get_by_test_id("sort-norm").click()
     dashboard.frame.get_by_test_id("alert-kind").select_option("spike")
     dashboard.frame.get_by_text("worst", exact=True).click()
-    dashboard.page.wait_for_timeout(600)
+    dashboard.settle(600)
 
     def chosen() -> list[str | None]:
         frame = dashboard.frame
@@ -269,7 +269,7 @@ def test_the_answer_is_about_the_steps_in_view(dashboard: Dashboard, board: str)
     dashboard.page.mouse.down()
     dashboard.page.mouse.move(box["x"] + box["width"] * 0.6, y, steps=4)
     dashboard.page.mouse.up()
-    dashboard.page.wait_for_timeout(1000)
+    dashboard.settle(1000)
     first, last = (int(step.replace(",", "")) for step in re.findall(r"[\d,]+", steps.inner_text()))
     assert 2000 < first < last < 3200
     answer = json.loads(fetch(board, f"what_if?run=clipped&from={first}&to={last}"))
@@ -284,11 +284,11 @@ def test_zclip_is_drawn_over_the_norms_when_asked_for(dashboard: Dashboard, boar
     ink = (31, 36, 48)
     before = chart.evaluate(INK_OF, ink)
     toggle.click()
-    dashboard.page.wait_for_timeout(400)
+    dashboard.settle(400)
     assert chart.evaluate(INK_OF, ink) > before + 300
     assert "would have clipped" in dashboard.frame.get_by_test_id("zclip-words").inner_text()
     toggle.click()
-    dashboard.page.wait_for_timeout(400)
+    dashboard.settle(400)
     assert chart.evaluate(INK_OF, ink) == before
 
 
@@ -313,11 +313,11 @@ def test_a_run_without_norms_says_so(dashboard: Dashboard, tmp_path: Path, norm:
     with tensorboard(tmp_path / "logs") as address:
         dashboard.open(address, runs=2)
         dashboard.frame.get_by_test_id("what-if-run").select_option("without")
-        dashboard.page.wait_for_timeout(600)
+        dashboard.settle(600)
         assert said in dashboard.frame.get_by_test_id("what-if-empty").inner_text()
         assert dashboard.frame.get_by_test_id("suggestion").count() == 0
         dashboard.frame.get_by_test_id("what-if-run").select_option("clipped")
-        dashboard.page.wait_for_timeout(600)
+        dashboard.settle(600)
         assert dashboard.frame.get_by_test_id("what-if-empty").count() == 0
         dashboard.page.goto("about:blank")  # so that it asks nothing of a TensorBoard that is gone
 
