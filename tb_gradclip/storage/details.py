@@ -27,6 +27,9 @@ Read = Callable[[Collection[Tag]], Mapping[Tag, list[bytes]]]
 MOST_KEPT = 64 << 20
 """Bytes of a run's windows that stay while other runs leave room; what is beyond is read anew each time."""
 
+BYTES_A_WINDOW = 320
+"""Beside its rows, for the objects it is made of: most of what the windows of a small model take."""
+
 TAGS_AT_ONCE = 64
 """So that a run of ten thousand parameters is never in memory as a whole."""
 
@@ -106,21 +109,24 @@ class Details:
 
     def _windows_of(self, tags: Sequence[Tag], listed: Mapping[Tag, Listed]) -> list[Window]:
         with self._lock:
-            kept: dict[Tag, tuple[Listed, list[Window]]] = DETAILS.get(self._own) or {}
+            kept: dict[Tag, tuple[Listed, list[Window]]] = dict(DETAILS.get(self._own) or {})
+            size = sum(_nbytes(windows) for _, windows in kept.values())
             known = {tag: kept[tag][1] for tag in tags if tag in kept and kept[tag][0] == listed[tag]}
             missing = [tag for tag in tags if tag not in known]
             for tag, frames in (self._read(missing) if missing else {}).items():
                 known[tag] = list(self._problems.decoded(tag, schema.decode_window, frames))
-                also = {**kept, tag: (listed[tag], known[tag])}
-                if _nbytes(also) <= MOST_KEPT:
-                    kept = also
+                before = _nbytes(kept[tag][1]) if tag in kept else 0
+                grown = size - before + _nbytes(known[tag])
+                if grown <= MOST_KEPT:
+                    kept[tag], size = (listed[tag], known[tag]), grown
             if missing:
-                DETAILS.put(self._own, kept, _nbytes(kept))
+                DETAILS.put(self._own, kept, size)
         return [window for tag in tags for window in known.get(tag, ())]
 
 
-def _nbytes(kept: Mapping[Tag, tuple[Listed, list[Window]]]) -> int:
-    return sum(window.rows.nbytes for _, windows in kept.values() for window in windows)
+def _nbytes(windows: Sequence[Window]) -> int:
+    """What windows take in memory."""
+    return sum(window.rows.nbytes + BYTES_A_WINDOW for window in windows)
 
 
 def _shards(listed: Mapping[Tag, Listed], kind: str, attempt: str) -> list[tuple[Tag, int]]:

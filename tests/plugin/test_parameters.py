@@ -170,7 +170,7 @@ def test_what_is_too_large_to_keep_is_read_again(tmp_path: Path, monkeypatch: py
     run.grow(2000)
     reader = Reader(tmp_path, monkeypatch)
     kept = windows(reader.recorded())
-    monkeypatch.setattr(details, "MOST_KEPT", 2000)
+    monkeypatch.setattr(details, "MOST_KEPT", 10_000)
     monkeypatch.setattr(details, "TAGS_AT_ONCE", 3)
     again = Reader(tmp_path, monkeypatch)
     reads = []
