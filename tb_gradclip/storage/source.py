@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core import histogram_record, schema
 from tb_gradclip.core.charts.lines import Lines
-from tb_gradclip.core.charts.outline import Outline
+from tb_gradclip.core.charts.outline import STRETCH, Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
 from tb_gradclip.core.charts.room import DETAILS, SHARED
 from tb_gradclip.core.rows import STEP_DTYPE
@@ -31,6 +31,9 @@ anybody notices."""
 
 MOST_ROWS = 1 << 19
 """Rows at hand from which on it is better to take to the outlines, or to newer ones."""
+
+MOST_STRETCHES = 1 << 14
+"""Of a run's outlines that are held, some 1.5 kB each: in longer ones, beyond four million steps."""
 
 NOTHING_FETCHED: tuple[set[Tag], NDArray[np.void]] = set(), np.empty(0, STEP_DTYPE)
 """Tags that were fetched last, and their rows: a chart has several lines, and is looked at again."""
@@ -145,6 +148,7 @@ class OutlinedSource(Source):
         super().__init__(name, {*kinds, "outlines"}, read)
         self._since = _newest_outline(listed)
         self._outlines: dict[int, Outline] = {}
+        self._stretch = STRETCH
         self._whole: OutlinedLines | None = None
         self._known: tuple[Run, Recorded] | None = None
         self._own = object()
@@ -159,8 +163,19 @@ class OutlinedSource(Source):
         """Take what was read of a tag, as it was listed."""
         if tag.kind == "outlines":
             found = self.problems.decoded(tag, schema.decode_outline, frames)
-            self._outlines.update({outline.first_row: outline for outline in found})
+            self._outlines.update({outline.first_row: outline for outline in map(self._held, found)})
+            self._shorten()
         super().take(tag, frames, state)
+
+    def _held(self, outline: Outline) -> Outline:
+        return outline.coarser(self._stretch) if self._stretch > STRETCH else outline
+
+    def _shorten(self) -> None:
+        """Hold outlines in stretches that are not too many."""
+        rows = sum(outline.totals.rows for outline in self._outlines.values())
+        while rows > MOST_STRETCHES * self._stretch:
+            self._stretch *= 2
+            self._outlines = {row: self._held(outline) for row, outline in self._outlines.items()}
 
     def is_outdated(self, listed: Mapping[Tag, Listed]) -> bool:
         """Whether a new source should take its place: also when a second attempt began."""
@@ -188,7 +203,7 @@ class OutlinedSource(Source):
             return None
         self._details.update(self._listed, self._builder.spans)
         if self._whole is None:
-            self._whole = OutlinedLines(self._ordered, self._rows_between)
+            self._whole = OutlinedLines(self._ordered, self._rows_between, stretch=self._stretch)
             last_only = {row: replace(each, rows=each.rows[-1:].copy()) for row, each in self._outlines.items()}
             self._outlines = last_only  # the lines have the others
         if self._known is None or self._known[0] is not run:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED, View
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, WINDOWS, Outline, Outliner
-from tb_gradclip.core.charts.outlined import OutlinedLines
+from tb_gradclip.core.charts.outlined import WIDEST_STRETCH, OutlinedLines
 from tb_gradclip.core.charts.room import Room
 from tb_gradclip.core.totals import Totals
 from tests.core.tables import table
@@ -21,6 +21,7 @@ from tests.core.test_lines import WHOLE, check, numbers, position
 ROWS = 12_000
 LOOKBACK = 2_000
 KEPT_WINDOWS = (*WINDOWS, 10**9)
+STRETCHES = st.sampled_from([STRETCH, 2 * STRETCH, 8 * STRETCH])
 
 
 def outlines_of(rows: NDArray[np.void], ends: list[int]) -> list[Outline]:
@@ -35,11 +36,14 @@ def outlines_of(rows: NDArray[np.void], ends: list[int]) -> list[Outline]:
 class Table:
     """A table of which outlines up to row `end` and rows from a little before it are at hand."""
 
-    def __init__(self, seed: int, end: int = 10_000, rows: NDArray[np.void] | None = None) -> None:
+    def __init__(
+        self, seed: int, end: int = 10_000, rows: NDArray[np.void] | None = None, stretch: int = STRETCH
+    ) -> None:
         self.rows = table(ROWS, seed) if rows is None else rows
         self.end, self.fetched = end, 0
         self.newest = self.rows[end - LOOKBACK :]
-        self.lines = OutlinedLines(outlines_of(self.rows, [end // 3, end // 3 + 1, end]), self.fetch)
+        outlines = [each.coarser(stretch) for each in outlines_of(self.rows, [end // 3, end // 3 + 1, end])]
+        self.lines = OutlinedLines(outlines, self.fetch, stretch=stretch)
 
     def fetch(self, first: int, last: int) -> NDArray[np.void]:
         self.fetched += 1
@@ -50,11 +54,11 @@ class Table:
 
 
 @pytest.mark.parametrize("column", [*RECORDED, *DERIVED])
-@given(seed=st.integers(0, 1000), axis=st.sampled_from(AXES), window=st.sampled_from(KEPT_WINDOWS))
+@given(seed=st.integers(0, 1000), axis=st.sampled_from(AXES), window=st.sampled_from(KEPT_WINDOWS), stretch=STRETCHES)
 def test_the_whole_run_is_drawn_with_all_that_stands_out_and_nothing_fetched(
-    column: str, seed: int, axis: str, window: int
+    column: str, seed: int, axis: str, window: int, stretch: int
 ) -> None:
-    known, points = Table(seed), 30
+    known, points = Table(seed, stretch=stretch), min(30, 4 * ROWS // stretch)
     window = 100 if column == "throttle" else window
     line = known.lines.line(known.newest, column, View(axis, WHOLE, points), window=window)
     expected = numbers(known.rows, column, window)
@@ -73,11 +77,12 @@ def test_the_whole_run_is_drawn_with_all_that_stands_out_and_nothing_fetched(
     window=st.sampled_from([1, 7, 500, *KEPT_WINDOWS]),
     points=st.sampled_from([20, 500, 30_000]),
     ends=st.tuples(st.integers(0, ROWS - 1), st.integers(0, ROWS - 1)),
+    stretch=STRETCHES,
 )
 def test_any_part_looked_at_closely_is_that_of_the_whole_table(
-    column: str, seed: int, axis: str, window: int, points: int, ends: tuple[int, int]
+    column: str, seed: int, axis: str, window: int, points: int, ends: tuple[int, int], stretch: int
 ) -> None:
-    known = Table(seed)
+    known = Table(seed, stretch=stretch)
     place = position(known.rows, axis)
     low, high = place[min(ends)], place[max(ends)]
     line = known.lines.line(known.newest, column, View(axis, (low, high), points), window=window)
@@ -86,12 +91,13 @@ def test_any_part_looked_at_closely_is_that_of_the_whole_table(
         np.testing.assert_allclose(got, column_of[line.places], rtol=1e-9, atol=1e-12)
     start = max(int(np.searchsorted(place, low, "left")) - 1, 0)
     stop = min(int(np.searchsorted(place, high, "right")) + 1, ROWS)
-    if known.fetched or start >= known.end:
+    closely = WIDEST_STRETCH * (stop - start + 2 * (stretch + 1)) < stretch * (points // 2)
+    if known.fetched or closely:
         finite = np.isfinite(expected[0])  # of sums in another order an extreme may be another by the last bit
         rounded = np.where(finite, np.round(expected[0], 9), expected[0]) if column == "throttle" else expected[0]
         check(line, rounded, start, stop, points)
     else:
-        assert abs(line.total - (stop - start)) <= 2 * (STRETCH + 1)  # the row outside either bound comes too
+        assert abs(line.total - (stop - start)) <= 2 * (stretch + 1)  # the row outside either bound comes too
         assert (line.places[0], line.places[-1]) == (min(start, line.places[0]), max(stop - 1, line.places[-1]))
         assert len(line.places) <= points
 
@@ -111,7 +117,7 @@ def test_a_spike_is_drawn_at_its_step_however_far_one_looks_from() -> None:
 def test_what_is_kept_of_many_close_looks_takes_no_more_than_it_is_counted_as() -> None:
     """Not the records that were fetched for it, which are many times as long."""
     rows, room = table(ROWS), Room()
-    lines = OutlinedLines(outlines_of(rows, [10_000]), lambda first, last: rows[:10_000].copy(), room)
+    lines = OutlinedLines(outlines_of(rows, [10_000]), lambda first, last: rows[:10_000].copy(), room=room)
     tracemalloc.start()
     for start in range(0, 8_000, 200):
         bounds = float(rows["step"][start]), float(rows["step"][start + 50])
@@ -155,10 +161,16 @@ def test_a_run_that_does_not_clip_has_derived_lines_of_nan() -> None:
     assert known.fetched == 0
 
 
-@given(seed=st.integers(0, 1000), ends=st.lists(st.integers(1, 2_999), max_size=4, unique=True))
-def test_outlines_join_to_what_stands_out_in_every_stretch(seed: int, ends: list[int]) -> None:
-    rows = table(3_000, seed)
+@given(
+    seed=st.integers(0, 1000),
+    ends=st.lists(st.integers(1, 2_999), max_size=4, unique=True),
+    longer=st.sampled_from([(1,), (2,), (8,), (2, 4, 8)]),
+)
+def test_outlines_join_to_what_stands_out_in_every_stretch(seed: int, ends: list[int], longer: tuple[int]) -> None:
+    rows, stretch = table(3_000, seed), longer[-1] * STRETCH
     found = outlines_of(rows, [*sorted(ends), 3_000])
+    for times in longer:
+        found = [each.coarser(times * STRETCH) for each in found]
     assert [each.first_row for each in found] == [0, *sorted(ends)]
     assert [each.end_row for each in found] == [*sorted(ends), 3_000]
     totals = Totals()
@@ -168,10 +180,10 @@ def test_outlines_join_to_what_stands_out_in_every_stretch(seed: int, ends: list
         assert (each.own_seconds, each.elapsed_seconds) == (1.5, 6.0)
         totals = totals.joined(each.totals)
         losses = rows["loss"][each.first_row : each.end_row]
-        for start in range(0, len(losses), STRETCH):
-            part = losses[start : start + STRETCH]
+        for start in range(0, len(losses), stretch):
+            part = losses[start : start + stretch]
             finite, first_broken = part[np.isfinite(part)], part[~np.isfinite(part)][:1]
-            kept = each.rows["loss"][(each.rows["row"] - each.first_row) // STRETCH == start // STRETCH]
+            kept = each.rows["loss"][(each.rows["row"] - each.first_row) // stretch == start // stretch]
             for value in (*first_broken, *([finite.min(), finite.max()] if len(finite) else [])):
                 assert any(np.array_equal(value, one, equal_nan=True) for one in kept)
     assert totals == Totals().plus(rows)
@@ -184,6 +196,16 @@ def test_few_rows_stand_out() -> None:
     rows["threshold"], rows["nonfinite"], rows["wall_time"] = 1.0, 0, np.arange(len(rows)) / 20
     (outline,) = outlines_of(rows, [len(rows)])
     assert len(outline.rows) < len(rows) * 20 / STRETCH
+    assert len(outline.coarser(8 * STRETCH).rows) < len(outline.rows) / 5
+
+
+def test_of_newest_rows_no_more_is_held_than_stands_out() -> None:
+    known = Table(0)
+    for end in range(LOOKBACK, len(known.newest) + 1, 500):
+        known.lines.totals(known.newest[:end])
+    outlined = len(outlines_of(known.rows[known.end :], [ROWS - known.end])[0].rows)
+    before = OutlinedLines(outlines_of(known.rows, [known.end // 3, known.end // 3 + 1, known.end]), known.fetch)
+    assert len(known.lines._known) - len(before._known) < 2 * outlined
 
 
 def test_rows_that_could_not_be_fetched_are_fetched_another_time() -> None:

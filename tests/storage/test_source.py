@@ -116,6 +116,26 @@ def test_a_closer_look_reads_what_is_there_and_sees_what_the_whole_run_shows(
     assert few.read().get("steps", 0) <= read.get("steps", 0)
 
 
+def test_a_very_long_run_is_held_in_longer_stretches_and_looks_the_same(
+    run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlined, whole = Reader(tmp_path).recorded(), Reader(tmp_path, outlined=False).recorded()
+    monkeypatch.setattr(source_module, "MOST_STRETCHES", 40)
+    few = Reader(tmp_path)
+    held = few.recorded()
+    assert few.is_outlined()
+    assert len(held.lines._known) < 0.7 * len(outlined.lines._known)
+    assert run_json(held) == run_json(outlined)
+    for mine, theirs in zip(chart(held), chart(outlined), strict=True):
+        assert mine.total == theirs.total == STEPS
+        for numbers, expected in zip(mine.numbers[2:], theirs.numbers[2:], strict=True):
+            assert (np.nanmin(numbers), np.nanmax(numbers)) == (np.nanmin(expected), np.nanmax(expected))
+    for bounds in ((100, 160), (9_000, 15_000), (19_400, 30_000)):
+        for mine, theirs in zip(*(chart(each, bounds, points=10_000) for each in (held, whole)), strict=True):
+            for numbers, expected in zip(mine.numbers, theirs.numbers, strict=True):
+                np.testing.assert_allclose(numbers, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_a_histogram_is_read_when_it_is_looked_at(run: GrowingRun, tmp_path: Path) -> None:
     few = Reader(tmp_path)
     outlined, whole = few.recorded().run, Reader(tmp_path, outlined=False).recorded().run

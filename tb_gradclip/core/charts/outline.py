@@ -9,7 +9,7 @@ where somebody looks closer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from tb_gradclip.core.rules import Floats
 from tb_gradclip.core.totals import Totals
 
 STRETCH = 256
-"""Rows of the table of which only those that stand out are kept."""
+"""Rows of the table of which only those that stand out are recorded."""
 
 ROWS_PER_OUTLINE = 64 * STRETCH
 
@@ -91,6 +91,10 @@ class Outline:
         row: np.void = self.rows[max(int(place), 0)]
         return row
 
+    def coarser(self, stretch: int) -> Outline:
+        """With what stands out in longer stretches, of so many rows of the table: `STRETCH` times a power of two."""
+        return replace(self, rows=standing_out(self.rows, stretch))
+
 
 class Outliner:
     """Makes outlines of an attempt's rows as they are recorded."""
@@ -127,12 +131,11 @@ class Outliner:
         """Outline of all rows that are waiting, one or more."""
         table = np.concatenate((self._earlier, *self._rows))
         rows = described(table, len(self._earlier), self._before, self._latest)
-        _mark(rows)
         totals = Totals().plus(table[len(self._earlier) :])
         outline = Outline(
             self._before.rows,
             totals,
-            rows[rows["stands_out"] > 0],
+            standing_out(rows),
             tuple(self._histogram_steps),
             self._own_seconds,
             self._elapsed_seconds,
@@ -183,14 +186,22 @@ def described(table: NDArray[np.void], earlier: int, before: Totals, latest: flo
     return rows
 
 
-def _mark(rows: NDArray[np.void]) -> None:
-    """Set `stands_out`. The first row and the last are the ends of every line."""
-    starts = np.arange(0, len(rows), STRETCH)
-    rows["stands_out"][[0, -1]] = EVERYWHERE
+def standing_out(rows: NDArray[np.void], stretch: int = STRETCH) -> NDArray[np.void]:
+    """Those of one or more rows of `OUTLINE_DTYPE` that stand out, marked so.
+
+    That is in a stretch of so many rows of the table, from the first of these on, of which all may be there, or those
+    that stand out in shorter stretches. The first row and the last are the ends of every line.
+    """
+    bits = np.zeros(len(rows), OUTLINE_DTYPE["stands_out"])
+    bits[[0, -1]] = EVERYWHERE
+    starts = np.flatnonzero(np.diff((rows["row"] - rows["row"][0]) // stretch, prepend=-1))
     for bit, values in enumerate(_lines(rows)):
-        found = of_rows(values).joined(starts)
-        for places in (found.low, found.high, found.broken[found.broken != NONE]):
-            rows["stands_out"][places] |= 1 << bit
+        extremes = of_rows(values).joined(starts)
+        for places in (extremes.low, extremes.high, extremes.broken[extremes.broken != NONE]):
+            bits[places] |= 1 << bit
+    found = rows[bits > 0]
+    found["stands_out"] = bits[bits > 0]
+    return found
 
 
 def _lines(rows: NDArray[np.void]) -> Iterator[Floats]:

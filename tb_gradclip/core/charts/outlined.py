@@ -13,7 +13,6 @@ from tb_gradclip.core import rates
 from tb_gradclip.core.charts.columns import Column, Recorded, Rows
 from tb_gradclip.core.charts.lines import DERIVED, Before, Line, Lines, View
 from tb_gradclip.core.charts.outline import (
-    EVERYWHERE,
     LINES,
     OUTLINE_DTYPE,
     STRETCH,
@@ -23,6 +22,7 @@ from tb_gradclip.core.charts.outline import (
     clip_rate,
     described,
     lookback,
+    standing_out,
 )
 from tb_gradclip.core.charts.room import SHARED, Room
 from tb_gradclip.core.growing import Growing
@@ -54,14 +54,17 @@ class OutlinedLines:
     Args:
       outlines: one or more, consecutive, from the attempt's first row on.
       fetch: gets rows that are not here.
+      stretch: how many rows of the table a stretch of the outlines has.
       room: keeps those looked at last.
 
     Methods take the newest rows as `Lines` takes a whole table: they may grow between calls but keep what they had.
     They reach back before the end of the last outline by as many rows as `WINDOWS` look back on.
     """
 
-    def __init__(self, outlines: Sequence[Outline], fetch: Fetch, room: Room = SHARED) -> None:
-        self._fetch = fetch
+    def __init__(
+        self, outlines: Sequence[Outline], fetch: Fetch, *, stretch: int = STRETCH, room: Room = SHARED
+    ) -> None:
+        self._fetch, self._stretch = fetch, stretch
         self._lock = threading.Lock()
         self._known = Growing(OUTLINE_DTYPE, room=sum(len(outline.rows) for outline in outlines))
         self._standing_out: dict[str, _StandingOut] = {}
@@ -112,13 +115,13 @@ class OutlinedLines:
         line = standing_out.line(column, view, window=kept or 0, clips=clips and kept is not None)
         first, last = line.rows[0], line.rows[-1]
         total = int(last["row"] - first["row"]) + 1
-        fine = total == line.total or WIDEST_STRETCH * total >= STRETCH * (view.points // 2)
+        fine = total == line.total or WIDEST_STRETCH * total >= self._stretch * (view.points // 2)
         if not fine or (kept is None and clips):
             whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
             back = window - 1 if column in DERIVED and not whole else 0
-            start = (int(first["row"]) - back) // STRETCH * STRETCH
+            start = (int(first["row"]) - back) // self._stretch * self._stretch
             before = known[: max(int(np.searchsorted(known["row"], start, side="right")), 1)]
-            end = int(np.searchsorted(known["row"], -(-int(last["row"]) // STRETCH) * STRETCH))
+            end = int(np.searchsorted(known["row"], -(-int(last["row"]) // self._stretch) * self._stretch))
             piece, lines = self._near_lines(rows, before, known[: end + 1][-1], whole=whole)
             if len(piece):  # else the loader sampled these rows away
                 line = lines.line(piece, column, view, window=window, clips=clips)
@@ -141,13 +144,12 @@ class OutlinedLines:
         return near
 
     def _extend(self, rows: Rows) -> None:
-        """Take the rows that are new."""
+        """Take what stands out in the rows that are new."""
         start = int(np.searchsorted(rows["step"], self._known.values["step"][-1], side="right"))
         if start < len(rows):
             earlier, latest = min(lookback(self._totals.rows), start), float(self._known.values["latest_time"][-1])
             new = described(rows[start - earlier :], earlier, self._totals, latest)
-            new["stands_out"] = EVERYWHERE
-            self._known.append(new)
+            self._known.append(standing_out(new))
             self._totals = self._totals.plus(rows[start:])
 
     def _between(self, rows: Rows, first: int, last: int) -> Rows:
