@@ -89,7 +89,9 @@ def break_some(
     Threads meet otherwise each time: a function that was called once may not be called again. Where no bug struck, it
     is the turn of the functions after these.
     """
-    found = on(backend, functions_of, training, str(folder / "all"), on_thread)
+    found: dict[Function, int] = {}
+    for name in ("all", "again"):  # what one thread left to do for the other may be less than it ever is
+        found |= on(backend, functions_of, training, str(folder / name), on_thread)
     broken, first = Broken(), 0
     while not broken.raised and first < share:
         chosen = [each for number, each in enumerate(found) if number % share == first and not each.is_guard]
