@@ -99,7 +99,7 @@ class OutlinedLines:
         return self._between(rows, first, last)[-most:] if first <= last else rows[:0]
 
     def line(self, rows: Rows, column: str, view: View, *, window: int, clips: bool = True) -> Line:
-        """As `Lines.line`, of the outline where that is fine enough, else of the rows themselves.
+        """As `Lines.line`, of the rows where they are at hand or an outline is not fine enough, else of the outline.
 
         It is where a stretch is no wider than two buckets, which are a pixel each: to unpack twice as many rows takes
         twice as long, and shows no more than that. Every point is at its true place; what may be missing from a pixel
@@ -116,7 +116,8 @@ class OutlinedLines:
         first, last = line.rows[0], line.rows[-1]
         total = int(last["row"] - first["row"]) + 1
         fine = total == line.total or WIDEST_STRETCH * total >= self._stretch * (view.points // 2)
-        if not fine or (kept is None and clips):
+        at_hand = first["step"] >= rows["step"][0]
+        if not fine or at_hand or (kept is None and clips):
             whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
             back = window - 1 if column in DERIVED and not whole else 0
             start = (int(first["row"]) - back) // self._stretch * self._stretch
