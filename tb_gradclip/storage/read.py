@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,6 +31,25 @@ from tb_gradclip.storage.problems import Problems
 
 class UnreadableHistogramError(ValueError):
     """A histogram whose record is not as the format has it."""
+
+
+class FetchedFrames(Mapping[int, bytes]):
+    """Frames of histograms by step, fetched one by one."""
+
+    def __init__(self, steps: list[int], fetch: Callable[[int], bytes]) -> None:
+        self._steps = dict.fromkeys(steps)
+        self._fetch = fetch
+
+    def __getitem__(self, step: int) -> bytes:
+        """The frame of one of the steps."""
+        return self._fetch(step)
+
+    def __iter__(self) -> Iterator[int]:
+        """All steps."""
+        return iter(self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)
 
 
 class Histograms(Sequence[GradientHistogram]):

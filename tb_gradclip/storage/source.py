@@ -6,7 +6,7 @@ out it reads when somebody looks there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from tb_gradclip.core.schema import StepsRecord, Tag
 from tb_gradclip.storage.details import Details, Read, reaching
 from tb_gradclip.storage.events import Shard
 from tb_gradclip.storage.problems import Problems
-from tb_gradclip.storage.read import Histograms, Run, RunBuilder
+from tb_gradclip.storage.read import FetchedFrames, Histograms, Run, RunBuilder
 
 LEAST_SHARDS = 3
 """Shards of outlines that make a run long: more than a quarter of a million steps. What is shorter is read faster than
@@ -168,6 +168,7 @@ class OutlinedSource(Source):
         super().take(tag, frames, state)
 
     def _held(self, outline: Outline) -> Outline:
+        """An outline in stretches as long as those of the others."""
         return outline.coarser(self._stretch) if self._stretch > STRETCH else outline
 
     def _shorten(self) -> None:
@@ -210,7 +211,7 @@ class OutlinedSource(Source):
             elapsed = sum(outline.elapsed_seconds for outline in self._ordered)
             overhead = sum(outline.own_seconds for outline in self._ordered) / elapsed if elapsed > 0 else None
             steps = [step for outline in self._ordered for step in outline.histogram_steps]
-            frames = _Frames([*steps, *run.histograms.steps.tolist()], self._frame)
+            frames = FetchedFrames([*steps, *run.histograms.steps.tolist()], self._frame)
             histograms = Histograms(frames, tuple(parameter.name for parameter in run.parameters))
             run_shown = replace(
                 run,
@@ -285,22 +286,3 @@ def joined(records: Iterable[StepsRecord]) -> NDArray[np.void]:
 def _newest_outline(listed: Mapping[Tag, Listed]) -> int:
     """The step from which on the newest outline needs the table."""
     return max(state.max_step for tag, state in listed.items() if tag.kind == "outlines")
-
-
-class _Frames(Mapping[int, bytes]):
-    """Frames of histograms by step, fetched one by one."""
-
-    def __init__(self, steps: list[int], fetch: Callable[[int], bytes]) -> None:
-        self._steps = dict.fromkeys(steps)
-        self._fetch = fetch
-
-    def __getitem__(self, step: int) -> bytes:
-        """The frame of one of the steps."""
-        return self._fetch(step)
-
-    def __iter__(self) -> Iterator[int]:
-        """All steps."""
-        return iter(self._steps)
-
-    def __len__(self) -> int:
-        return len(self._steps)
