@@ -18,8 +18,9 @@ from tensorboard import errors
 from tensorboard.data.provider import DataProvider
 
 from tb_gradclip.core.schema import PLUGIN_NAME, Tag
+from tb_gradclip.storage.outlined_source import OutlinedSource
 from tb_gradclip.storage.problems import MOST_WHY
-from tb_gradclip.storage.source import Listed, OutlinedSource, Recorded, Source, is_long
+from tb_gradclip.storage.source import Listed, Recorded, Source, is_long
 from tb_gradclip.storage.tags import Found, Key, ReadTags, TagReader
 
 logger = logging.getLogger(__name__)

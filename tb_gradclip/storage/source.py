@@ -1,4 +1,4 @@
-"""What is read of one run, and when: all of it, or of a long run its outlines and its newest steps.
+"""What is read of one run, and when: all of it, or of a long run what `outlined_source` says.
 
 A source is told what TensorBoard's provider lists of its run, says which tags it wants, and is given them. What it left
 out it reads when somebody looks there.
@@ -6,24 +6,17 @@ out it reads when somebody looks there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tb_gradclip.core import histogram_record, schema
+from tb_gradclip.core import schema
 from tb_gradclip.core.charts.lines import Lines
-from tb_gradclip.core.charts.outline import STRETCH, Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
-from tb_gradclip.core.charts.room import DETAILS, SHARED
-from tb_gradclip.core.rows import STEP_DTYPE
-from tb_gradclip.core.schema import StepsRecord, Tag
-from tb_gradclip.storage.details import Details, Read, reaching
+from tb_gradclip.core.schema import Tag
+from tb_gradclip.storage.details import Details, Read
 from tb_gradclip.storage.events import Shard
 from tb_gradclip.storage.problems import Problems
-from tb_gradclip.storage.read import FetchedFrames, Histograms, Run, RunBuilder
+from tb_gradclip.storage.read import Run, RunBuilder
 
 LEAST_SHARDS = 3
 """Shards of outlines that make a run long: more than a quarter of a million steps. What is shorter is read faster than
@@ -31,12 +24,6 @@ anybody notices."""
 
 MOST_ROWS = 1 << 19
 """Rows at hand from which on it is better to take to the outlines, or to newer ones."""
-
-MOST_STRETCHES = 1 << 14
-"""Of a run's outlines that are held, some 1.5 kB each: in longer ones, beyond four million steps."""
-
-NOTHING_FETCHED: tuple[set[Tag], NDArray[np.void]] = set(), np.empty(0, STEP_DTYPE)
-"""Tags that were fetched last, and their rows: a chart has several lines, and is looked at again."""
 
 
 class Recorded(NamedTuple):
@@ -132,157 +119,3 @@ def is_long(listed: Mapping[Tag, Listed]) -> bool:
     if len(outlines) < LEAST_SHARDS or len({tag.attempt for tag in listed}) > 1:
         return False
     return all(schema.content_version(listed[tag].content) <= schema.SCHEMA for tag in outlines)
-
-
-class OutlinedSource(Source):
-    """A long run of one attempt: its outlines, and from the newest outline's `lookback_row` on everything.
-
-    Args:
-      name: of the run.
-      kinds: the kinds of record that are wanted, "outlines" always among them.
-      listed: what the provider lists now.
-      read: reads what was left out.
-    """
-
-    def __init__(self, name: str, kinds: Collection[str], listed: Mapping[Tag, Listed], read: Read) -> None:
-        super().__init__(name, {*kinds, "outlines"}, read)
-        self._since = _newest_outline(listed)
-        self._outlines: dict[int, Outline] = {}
-        self._stretch = STRETCH
-        self._whole: OutlinedLines | None = None
-        self._known: tuple[Run, Recorded] | None = None
-        self._own = object()
-        self._by_kind: tuple[Mapping[Tag, Listed], Mapping[str, list[tuple[Tag, int]]]] = {}, {}
-
-    def _wants(self, tag: Tag, state: Listed) -> bool:
-        if tag.kind == "outlines":
-            return self._whole is None
-        return super()._wants(tag, state) and (tag.kind not in ("steps", "histograms") or state.max_step >= self._since)
-
-    def take(self, tag: Tag, frames: list[bytes], state: Listed) -> None:
-        """Take what was read of a tag, as it was listed."""
-        if tag.kind == "outlines":
-            found = self.problems.decoded(tag, schema.decode_outline, frames)
-            self._outlines.update({outline.first_row: outline for outline in map(self._held, found)})
-            self._shorten()
-        super().take(tag, frames, state)
-
-    def _held(self, outline: Outline) -> Outline:
-        """An outline in stretches as long as those of the others."""
-        return outline.coarser(self._stretch) if self._stretch > STRETCH else outline
-
-    def _shorten(self) -> None:
-        """Hold outlines in stretches that are not too many."""
-        rows = sum(outline.totals.rows for outline in self._outlines.values())
-        while rows > MOST_STRETCHES * self._stretch:
-            self._stretch *= 2
-            self._outlines = {row: self._held(outline) for row, outline in self._outlines.items()}
-
-    def is_outdated(self, listed: Mapping[Tag, Listed]) -> bool:
-        """Whether a new source should take its place: also when a second attempt began."""
-        return not is_long(listed) or super().is_outdated(listed)
-
-    def _has_shorter_way(self, listed: Mapping[Tag, Listed]) -> bool:
-        return _newest_outline(listed) > self._since
-
-    def usable(self) -> bool:
-        """Whether outlines and newest steps, once read, make up the whole run: a loader may have left some out."""
-        ends = [0, *(outline.end_row for outline in self._ordered)]
-        run = self._builder.build()
-        if run is None or len(ends) == 1 or ends[:-1] != [outline.first_row for outline in self._ordered]:
-            return False
-        return self._builder.gapless and bool(run.steps["step"][0] <= self._ordered[-1].rows["step"][-1])
-
-    @property
-    def _ordered(self) -> list[Outline]:
-        return [self._outlines[row] for row in sorted(self._outlines)]
-
-    def recorded(self) -> Recorded | None:
-        """The run; its overhead is that of the steps in outline."""
-        run = self._builder.build()
-        if run is None:
-            return None
-        self._details.update(self._listed, self._builder.spans)
-        if self._whole is None:
-            self._whole = OutlinedLines(self._ordered, self._rows_between, stretch=self._stretch)
-            last_only = {row: replace(each, rows=each.rows[-1:].copy()) for row, each in self._outlines.items()}
-            self._outlines = last_only  # the lines have the others
-        if self._known is None or self._known[0] is not run:
-            elapsed = sum(outline.elapsed_seconds for outline in self._ordered)
-            overhead = sum(outline.own_seconds for outline in self._ordered) / elapsed if elapsed > 0 else None
-            steps = [step for outline in self._ordered for step in outline.histogram_steps]
-            frames = FetchedFrames([*steps, *run.histograms.steps.tolist()], self._frame)
-            histograms = Histograms(frames, tuple(parameter.name for parameter in run.parameters))
-            run_shown = replace(
-                run,
-                histograms=histograms,
-                complete=self._builder.gapless and not self.problems.holds("`steps` record"),
-                overhead=overhead,
-            )
-            self._known = run, Recorded(run_shown, self._whole, self._details)
-        return self._known[1]
-
-    def _rows_between(self, first: int, last: int) -> NDArray[np.void]:
-        """Rows from one step to another, and more on either side: those of whole shards."""
-        tags = set(reaching(self._of_kind("steps"), first, last))
-        known, rows = SHARED.get(self._own) or NOTHING_FETCHED
-        if not tags <= known:
-            read = self._read(tags)
-            records = [
-                r for tag, frames in read.items() for r in self.problems.decoded(tag, schema.decode_steps, frames)
-            ]
-            rows = joined(records)
-            if read.keys() >= tags:
-                SHARED.put(self._own, (tags, rows), rows.nbytes)
-        return rows
-
-    def _frame(self, step: int) -> bytes:
-        """Frame of the histogram of a step. `KeyError` if the loader left it out."""
-        shard = next((tag for tag, max_step in self._of_kind("histograms") if max_step >= step), None)
-        frames = {} if shard is None else self._frames(shard)
-        if step not in frames:
-            raise KeyError(f"TensorBoard did not load the histogram of step {step}; see its --samples_per_plugin")
-        return frames[step]
-
-    def _frames(self, tag: Tag) -> Mapping[int, bytes]:
-        """Frames of a shard of histograms by step."""
-        state, frames = DETAILS.get((self._own, tag)) or (None, {})
-        listed = self._listed.get(tag)
-        if state != listed:
-            read = self._read([tag]).get(tag)
-            frames = dict(self.problems.decoded(tag, _placed, read or ()))
-            if read is not None:
-                DETAILS.put((self._own, tag), (listed, frames), sum(map(len, frames.values())))
-        return frames
-
-    def _of_kind(self, kind: str) -> list[tuple[Tag, int]]:
-        """Tags of a kind in the order in which they were written, with the step of their last record."""
-        listed, by_kind = self._by_kind
-        if listed is not self._listed:
-            listed, by_kind = self._listed, {}
-            for tag in sorted(listed):
-                by_kind.setdefault(tag.kind, []).append((tag, listed[tag].max_step))
-            self._by_kind = listed, by_kind
-        return by_kind.get(kind, [])
-
-
-def _placed(frame: bytes) -> tuple[int, bytes]:
-    """The step of a histogram, and its frame."""
-    return histogram_record.step_of(frame), frame
-
-
-def joined(records: Iterable[StepsRecord]) -> NDArray[np.void]:
-    """Rows of records of one attempt, in order. Steps ascend: of records that overlap, the later one holds."""
-    pieces: list[NDArray[np.void]] = []
-    for record in sorted(records, key=lambda record: record.first_row, reverse=True):
-        rows = record.rows
-        if pieces and len(rows) and rows["step"][-1] >= pieces[-1]["step"][0]:
-            rows = rows[rows["step"] < pieces[-1]["step"][0]]
-        if len(rows):
-            pieces.append(rows)
-    return np.concatenate([np.empty(0, STEP_DTYPE), *reversed(pieces)])
-
-
-def _newest_outline(listed: Mapping[Tag, Listed]) -> int:
-    """The step from which on the newest outline needs the table."""
-    return max(state.max_step for tag, state in listed.items() if tag.kind == "outlines")

@@ -34,16 +34,26 @@ def outlines_of(rows: NDArray[np.void], ends: list[int]) -> list[Outline]:
 
 
 class Table:
-    """A table of which outlines up to row `end` and rows from a little before it are at hand."""
+    """A table of which outlines up to row `end` and rows from a little before it are at hand.
+
+    `again` of its outlines can be fetched, the first ones: for want of any, rows are.
+    """
 
     def __init__(
-        self, seed: int, end: int = 10_000, rows: NDArray[np.void] | None = None, stretch: int = STRETCH
+        self,
+        seed: int,
+        end: int = 10_000,
+        rows: NDArray[np.void] | None = None,
+        stretch: int = STRETCH,
+        again: int = 0,
     ) -> None:
         self.rows = table(ROWS, seed) if rows is None else rows
-        self.end, self.fetched = end, 0
+        self.end, self.fetched, self.fetched_outlines = end, 0, 0
         self.newest = self.rows[end - LOOKBACK :]
-        outlines = [each.coarser(stretch) for each in outlines_of(self.rows, [end // 3, end // 3 + 1, end])]
-        self.lines = OutlinedLines(outlines, self.fetch, stretch=stretch)
+        self.outlines = outlines_of(self.rows, [end // 3, end // 3 + 1, end])
+        self.again = self.outlines[:again]
+        held = [outline.coarser(stretch) for outline in self.outlines]
+        self.lines = OutlinedLines(held, self.fetch, stretch=stretch, fetch_outlines=self.fetch_outlines)
 
     def fetch(self, first: int, last: int) -> NDArray[np.void]:
         self.fetched += 1
@@ -51,6 +61,11 @@ class Table:
         steps = self.rows["step"]
         start, stop = np.searchsorted(steps, first), np.searchsorted(steps, last, side="right")
         return self.rows[max(start - 30, 0) : stop + 30]  # whole records come, not just what is asked for
+
+    def fetch_outlines(self, first: int, last: int, stretch: int) -> NDArray[np.void]:
+        wanted = [o for o in self.again if o.rows["step"][0] <= last and o.rows["step"][-1] >= first]
+        self.fetched_outlines += len(wanted)
+        return np.concatenate([np.empty(0, OUTLINE_DTYPE), *(outline.coarser(stretch).rows for outline in wanted)])
 
 
 @pytest.mark.parametrize("column", [*RECORDED, *DERIVED])
@@ -102,6 +117,60 @@ def test_any_part_looked_at_closely_is_that_of_the_whole_table(
         assert len(line.places) <= points
 
 
+@pytest.mark.parametrize("column", ["loss", "norm_before", *DERIVED])
+@given(
+    seed=st.integers(0, 1000),
+    axis=st.sampled_from(AXES),
+    window=st.sampled_from(KEPT_WINDOWS),
+    first=st.integers(0, 1_999),
+    width=st.floats(1.5, 5.5),
+    stretch=st.sampled_from([2 * STRETCH, 4 * STRETCH, 8 * STRETCH]),
+)
+def test_a_part_that_longer_stretches_do_not_show_is_drawn_from_outlines_read_again(
+    column: str, seed: int, axis: str, window: int, first: int, width: float, stretch: int
+) -> None:
+    known, points = Table(seed, stretch=stretch, again=3), 20
+    window = 100 if column == "throttle" else window
+    place = position(known.rows, axis)
+    low, high = place[first], place[min(first + int(width * stretch), ROWS - 1)]
+    line = known.lines.line(known.newest, column, View(axis, (low, high), points), window=window)
+    expected = numbers(known.rows, column, window)
+    for got, column_of in zip(line.numbers, expected, strict=True):
+        np.testing.assert_array_equal(got, column_of[line.places])
+    start = max(int(np.searchsorted(place, low, "left")) - 1, 0)
+    stop = min(int(np.searchsorted(place, high, "right")) + 1, ROWS)
+    if known.fetched:  # not wide enough for the shortest stretches
+        assert WIDEST_STRETCH * (stop - start - 2 * stretch) < STRETCH * (points // 2)
+        return
+    assert len(line.places) <= points
+    assert line.places[0] <= start
+    assert line.places[-1] >= stop - 1
+    assert abs(line.total - (stop - start)) <= 2 * (stretch + 1)
+    edge = WIDEST_STRETCH * line.total // (points // 2)  # of a stretch that reaches out, all may lie outside
+    inner, drawn = expected[0][start + edge : stop - edge], line.numbers[0]
+    if np.isfinite(inner).any():
+        assert drawn[np.isfinite(drawn)].min() <= inner[np.isfinite(inner)].min()
+        assert drawn[np.isfinite(drawn)].max() >= inner[np.isfinite(inner)].max()
+    assert np.isfinite(inner).all() or not np.isfinite(drawn).all()
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_where_an_outline_cannot_be_read_again_rows_are(again: int) -> None:
+    known = Table(0, stretch=8 * STRETCH, again=again)
+    bounds = float(known.rows["step"][500]), float(known.rows["step"][7_000])
+    line = known.lines.line(known.newest, "loss", View("step", bounds, 20), window=100)
+    check(line, numbers(known.rows, "loss", 100)[0], 499, 7_002, 20)
+    assert known.fetched == 1
+
+
+def test_outlines_are_read_again_once_for_all_columns_of_a_view() -> None:
+    known = Table(0, stretch=8 * STRETCH, again=3)
+    bounds = float(known.rows["step"][500]), float(known.rows["step"][7_000])
+    for column in ("loss", "norm_before", *DERIVED):
+        known.lines.line(known.newest, column, View("step", bounds, 20), window=100)
+    assert (known.fetched, known.fetched_outlines) == (0, 3)
+
+
 def test_a_spike_is_drawn_at_its_step_however_far_one_looks_from() -> None:
     rows = table(ROWS)
     rows["loss"] = 1.0
@@ -117,7 +186,10 @@ def test_a_spike_is_drawn_at_its_step_however_far_one_looks_from() -> None:
 def test_what_is_kept_of_many_close_looks_takes_no_more_than_it_is_counted_as() -> None:
     """Not the records that were fetched for it, which are many times as long."""
     rows, room = table(ROWS), Room()
-    lines = OutlinedLines(outlines_of(rows, [10_000]), lambda first, last: rows[:10_000].copy(), room=room)
+    outlines = outlines_of(rows, [10_000])
+    lines = OutlinedLines(
+        outlines, lambda first, last: rows[:10_000].copy(), fetch_outlines=lambda *_: outlines[0].rows, room=room
+    )
     tracemalloc.start()
     for start in range(0, 8_000, 200):
         bounds = float(rows["step"][start]), float(rows["step"][start + 50])
@@ -144,7 +216,8 @@ def test_newest_rows_may_grow(seed: int, cuts: list[int]) -> None:
 
 def test_rows_that_cannot_be_fetched_leave_the_outline() -> None:
     known = Table(0)
-    known.lines = OutlinedLines(outlines_of(known.rows, [known.end]), lambda first, last: known.rows[:0])
+    outlines = outlines_of(known.rows, [known.end])
+    known.lines = OutlinedLines(outlines, lambda *_: known.rows[:0], fetch_outlines=known.fetch_outlines)
     line = known.lines.line(known.newest, "loss", View("step", (100, 300), 1000), window=1)
     assert 1 < len(line.places) < 200
     line = known.lines.line(known.newest, "clip_rate", View("step", (100, 300), 1000), window=7)
@@ -204,7 +277,7 @@ def test_of_newest_rows_no_more_is_held_than_stands_out() -> None:
     for end in range(LOOKBACK, len(known.newest) + 1, 500):
         known.lines.totals(known.newest[:end])
     outlined = len(outlines_of(known.rows[known.end :], [ROWS - known.end])[0].rows)
-    before = OutlinedLines(outlines_of(known.rows, [known.end // 3, known.end // 3 + 1, known.end]), known.fetch)
+    before = OutlinedLines(known.outlines, known.fetch, fetch_outlines=known.fetch_outlines)
     assert len(known.lines._known) - len(before._known) < 2 * outlined
 
 

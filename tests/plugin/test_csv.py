@@ -19,8 +19,9 @@ from tb_gradclip.plugin.answers import KINDS
 from tb_gradclip.plugin.shown import Shown
 from tb_gradclip.storage import provider as provider_module
 from tb_gradclip.storage import source as source_module
+from tb_gradclip.storage.outlined_source import OutlinedSource
 from tb_gradclip.storage.provider import ProviderRuns
-from tb_gradclip.storage.source import OutlinedSource, Recorded
+from tb_gradclip.storage.source import Recorded
 from tests.logs import BREAK, START, GrowingRun, write_run, write_runs, write_small_records
 from tests.plugin.server import serve
 from tests.scalars import points, write_scalars

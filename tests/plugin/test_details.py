@@ -19,8 +19,9 @@ from tb_gradclip.plugin import parameters
 from tb_gradclip.plugin.answers import KINDS
 from tb_gradclip.storage import details
 from tb_gradclip.storage import provider as provider_module
+from tb_gradclip.storage.outlined_source import OutlinedSource
 from tb_gradclip.storage.provider import ProviderRuns
-from tb_gradclip.storage.source import OutlinedSource, Recorded
+from tb_gradclip.storage.source import Recorded
 from tests.logs import GrowingRun, write_small_records
 from tests.plugin.wire import decode_flight, decode_windows
 from tests.storage.test_provider import Watched

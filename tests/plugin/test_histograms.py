@@ -13,7 +13,7 @@ import tb_gradclip
 from tb_gradclip.core.histogram import GradientHistogram, count
 from tb_gradclip.core.histogram_map import MOST_BINS, histogram_map, thinned
 from tb_gradclip.core.rules import Rule
-from tb_gradclip.storage.source import OutlinedSource
+from tb_gradclip.storage.outlined_source import OutlinedSource
 from tests.logs import BREAK, GrowingRun, write_runs, write_small_records
 from tests.plugin.server import serve
 from tests.plugin.wire import decode_histograms

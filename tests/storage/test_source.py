@@ -12,13 +12,16 @@ import pytest
 from tensorboard.context import RequestContext
 
 from tb_gradclip.core.charts.lines import View
+from tb_gradclip.core.charts.outline import STRETCH
 from tb_gradclip.core.charts.room import Room
 from tb_gradclip.core.schema import Tag
 from tb_gradclip.plugin.answers import KINDS, run_json, series, series_body
+from tb_gradclip.storage import outlined_source
 from tb_gradclip.storage import provider as provider_module
 from tb_gradclip.storage import source as source_module
+from tb_gradclip.storage.outlined_source import OutlinedSource
 from tb_gradclip.storage.provider import ProviderRuns
-from tb_gradclip.storage.source import OutlinedSource, Recorded
+from tb_gradclip.storage.source import Recorded
 from tests.logs import GrowingRun, write_small_records
 from tests.storage.test_provider import Watched
 
@@ -120,7 +123,7 @@ def test_a_very_long_run_is_held_in_longer_stretches_and_looks_the_same(
     run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outlined, whole = Reader(tmp_path).recorded(), Reader(tmp_path, outlined=False).recorded()
-    monkeypatch.setattr(source_module, "MOST_STRETCHES", 40)
+    monkeypatch.setattr(outlined_source, "MOST_STRETCHES", 40)
     few = Reader(tmp_path)
     held = few.recorded()
     assert few.is_outlined()
@@ -134,6 +137,24 @@ def test_a_very_long_run_is_held_in_longer_stretches_and_looks_the_same(
         for mine, theirs in zip(*(chart(each, bounds, points=10_000) for each in (held, whole)), strict=True):
             for numbers, expected in zip(mine.numbers, theirs.numbers, strict=True):
                 np.testing.assert_allclose(numbers, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_part_of_a_very_long_run_is_drawn_from_its_outlines_read_again(
+    run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlined = Reader(tmp_path).recorded()
+    monkeypatch.setattr(outlined_source, "MOST_STRETCHES", 10)
+    few = Reader(tmp_path)
+    held, bounds = few.recorded(), (5_000, 12_000)
+    few.read()
+    for mine, theirs in zip(chart(held, bounds), chart(outlined, bounds), strict=True):
+        assert abs(mine.total - theirs.total) <= 2 * (2 * STRETCH)  # one of its own at either end
+        for numbers, expected in zip(mine.numbers[2:], theirs.numbers[2:], strict=True):
+            assert (np.nanmin(numbers), np.nanmax(numbers)) == (np.nanmin(expected), np.nanmax(expected))
+    assert few.read().keys() == {"outlines"}
+    few.leave_out(monkeypatch, "outlines")
+    chart(held, (500, 7_500))
+    assert few.read().keys() == {"outlines", "steps"}  # what a loader dropped is made up for
 
 
 def test_a_histogram_is_read_when_it_is_looked_at(run: GrowingRun, tmp_path: Path) -> None:
@@ -154,7 +175,7 @@ def test_of_histograms_that_were_looked_at_those_looked_at_last_are_kept(
     run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = Room(20_000)
-    monkeypatch.setattr(source_module, "DETAILS", room)
+    monkeypatch.setattr(outlined_source, "DETAILS", room)
     few = Reader(tmp_path)
     histograms, whole = few.recorded().run.histograms, Reader(tmp_path, outlined=False).recorded().run.histograms
     few.read()

@@ -7,33 +7,29 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tb_gradclip.core import rates
-from tb_gradclip.core.charts.columns import Column, Recorded, Rows
+from tb_gradclip.core.charts.columns import Rows
 from tb_gradclip.core.charts.lines import DERIVED, Before, Line, Lines, View
 from tb_gradclip.core.charts.outline import (
-    LINES,
     OUTLINE_DTYPE,
     STRETCH,
-    THROTTLE_WINDOW,
     WINDOWS,
     Outline,
-    clip_rate,
     described,
     lookback,
     standing_out,
 )
+from tb_gradclip.core.charts.outline_lines import OutlineLines, kept_window
 from tb_gradclip.core.charts.room import SHARED, Room
 from tb_gradclip.core.growing import Growing
-from tb_gradclip.core.rules import Floats
 from tb_gradclip.core.totals import Totals
 
 Fetch = Callable[[int, int], Rows]
 """Rows of the table from one step to another, both included, in order; more on either side do no harm."""
 
-PLACE = ("step", "wall_time", "latest_time", "row")
-"""Where a row is, on any axis and in the table."""
+FetchOutlines = Callable[[int, int, int], Rows]
+"""Rows of consecutive outlines from one step to another, or more on either side, in stretches of so many rows of the
+table; none where an outline is missing."""
 
 WIDEST_STRETCH = 2
 """Pixels that a stretch of an outline may take where it is drawn instead of its rows."""
@@ -55,6 +51,7 @@ class OutlinedLines:
       outlines: one or more, consecutive, from the attempt's first row on.
       fetch: gets rows that are not here.
       stretch: how many rows of the table a stretch of the outlines has.
+      fetch_outlines: gets outlines again, in shorter stretches.
       room: keeps those looked at last.
 
     Methods take the newest rows as `Lines` takes a whole table: they may grow between calls but keep what they had.
@@ -62,17 +59,24 @@ class OutlinedLines:
     """
 
     def __init__(
-        self, outlines: Sequence[Outline], fetch: Fetch, *, stretch: int = STRETCH, room: Room = SHARED
+        self,
+        outlines: Sequence[Outline],
+        fetch: Fetch,
+        *,
+        stretch: int = STRETCH,
+        fetch_outlines: FetchOutlines,
+        room: Room = SHARED,
     ) -> None:
-        self._fetch, self._stretch = fetch, stretch
+        self._fetch, self._stretch, self._fetch_outlines = fetch, stretch, fetch_outlines
         self._lock = threading.Lock()
         self._known = Growing(OUTLINE_DTYPE, room=sum(len(outline.rows) for outline in outlines))
-        self._standing_out: dict[str, _StandingOut] = {}
         self._room, self._own = room, object()
         self._totals = Totals()
         for outline in outlines:
             self._known.append(outline.rows)
             self._totals = self._totals.joined(outline.totals)
+        self._lines = OutlineLines(float(self._known.values["wall_time"][0]))
+        self._outlined = self._totals.rows  # from this row on what is known is in the shortest stretches
 
     def first(self, rows: Rows) -> np.void:
         """The first row of the table."""
@@ -108,32 +112,60 @@ class OutlinedLines:
         """
         with self._lock:
             self._extend(rows)
-            known, kept = self._known.values, _kept(column, window, self._totals.rows)
-            name = f"clip_rate/{(*WINDOWS, 'all')[kept or 0]}" if column == "clip_rate" else column
-            standing_out = self._standing_out.setdefault(name, _StandingOut(name))
-            standing_out.extend(known)
-        line = standing_out.line(column, view, window=kept or 0, clips=clips and kept is not None)
-        first, last = line.rows[0], line.rows[-1]
-        total = int(last["row"] - first["row"]) + 1
-        fine = total == line.total or WIDEST_STRETCH * total >= self._stretch * (view.points // 2)
-        at_hand = first["step"] >= rows["step"][0]
-        if not fine or at_hand or (kept is None and clips):
-            whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
-            back = window - 1 if column in DERIVED and not whole else 0
-            start = (int(first["row"]) - back) // self._stretch * self._stretch
-            before = known[: max(int(np.searchsorted(known["row"], start, side="right")), 1)]
-            end = int(np.searchsorted(known["row"], -(-int(last["row"]) // self._stretch) * self._stretch))
-            piece, lines = self._near_lines(rows, before, known[: end + 1][-1], whole=whole)
-            if len(piece):  # else the loader sampled these rows away
-                line = lines.line(piece, column, view, window=window, clips=clips)
-                return line._replace(places=line.places + int(before["row"][-1]))
-        return Line(line.rows["row"], line.rows, line.numbers, total)
+            known, kept = self._known.values, kept_window(column, window, self._totals.rows)
+        line = self._lines.line(known, column, view, kept=kept, clips=clips)
+        total = int(line.rows["row"][-1] - line.rows["row"][0]) + 1
+        at_hand = line.rows["step"][0] >= rows["step"][0]
+        if not at_hand and (kept is not None or not clips):
+            if total == line.total or _longest(total, view.points) >= self._stretch:
+                return line._replace(places=line.rows["row"], total=total)
+            stretch = _longest(total - 2 * self._stretch, view.points)  # at either end the line may reach out by one
+            if stretch and (near := self._near_outline(known, line.rows, stretch)) is not None:
+                outline, lines = near
+                line = lines.line(outline, column, view, kept=kept, clips=clips)
+                total = int(line.rows["row"][-1] - line.rows["row"][0]) + 1
+                return line._replace(places=line.rows["row"], total=total)
+        whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
+        before, last = self._around(known, line.rows, window - 1 if column in DERIVED and not whole else 0)
+        piece, near_lines = self._near_rows(rows, before, last, whole=whole)
+        if not len(piece):  # the loader sampled these rows away
+            return line._replace(places=line.rows["row"], total=total)
+        line = near_lines.line(piece, column, view, window=window, clips=clips)
+        return line._replace(places=line.places + int(before["row"][-1]))
 
-    def _near_lines(self, rows: Rows, before: Rows, last: np.void, *, whole: bool) -> tuple[Rows, Lines]:
+    def _around(self, known: Rows, shown: Rows, back: int) -> tuple[Rows, np.void]:
+        """Known rows up to where a stretch begins, so many rows `back` from those shown, and one where a stretch ends.
+
+        So columns of one view share what is fetched for it, though others stand out in each.
+        """
+        start = (int(shown["row"][0]) - back) // self._stretch * self._stretch
+        end = -(-int(shown["row"][-1]) // self._stretch) * self._stretch
+        first, last = np.searchsorted(known["row"], start, side="right"), np.searchsorted(known["row"], end)
+        return known[: max(int(first), 1)], known[: int(last) + 1][-1]
+
+    def _near_outline(self, known: Rows, shown: Rows, stretch: int) -> tuple[Rows, OutlineLines] | None:
+        """Rows of outlines around those shown, in shorter stretches, and lines over them; None if not all are there."""
+        before, last = self._around(known, shown, 0)
+        key = int(before["step"][-1]), int(last["step"]), stretch
+        near: tuple[Rows, OutlineLines] | None = self._room.get((self._own, key))
+        if near is None:
+            outline = self._fetch_outlines(*key)
+            if not len(outline) or outline["row"][0] > before["row"][-1] or outline["row"][-1] < self._reach(last):
+                return None
+            newest = known[np.searchsorted(known["row"], outline["row"][-1], side="right") :]
+            outline = np.concatenate((outline, newest[newest["row"] <= last["row"]]))
+            near = outline, OutlineLines(float(known["wall_time"][0]))
+            self._room.put((self._own, key), near, 2 * outline.nbytes)  # lines take as much again at most
+        return near
+
+    def _reach(self, last: np.void) -> int:
+        """The row up to which an outline has to be fetched so that one knows all up to the last."""
+        return min(int(last["row"]), self._outlined - 1)
+
+    def _near_rows(self, rows: Rows, before: Rows, last: np.void, *, whole: bool) -> tuple[Rows, Lines]:
         """Rows from the last of those `before` up to the one that is `last`, and lines over them.
 
-        They begin and end with a stretch, so that columns of one view share them though others stand out in each. They
-        are kept if they are all there: what could not be fetched now may be another time.
+        They are kept if they are all there: what could not be fetched now may be another time.
         """
         key = _Piece(int(before["step"][-1]), int(last["step"]), len(rows), whole)
         near: tuple[Rows, Lines] | None = self._room.get((self._own, key))
@@ -162,75 +194,12 @@ class OutlinedLines:
         return _cut(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), first, last)
 
 
-class _StandingOut:
-    """Rows that stand out in one line, with no more than it takes to draw it, and lines of them.
-
-    Args:
-      name: one of `LINES`.
-    """
-
-    def __init__(self, name: str) -> None:
-        column = name.partition("/")[0]
-        own = ("window_counted", "window_clipped") if column == "clip_rate" else (column,)
-        self._bit = 1 << LINES.index(name)
-        self._seen = 0
-        self._dtype = np.dtype([(field, OUTLINE_DTYPE[field]) for field in (*PLACE, *own)])
-        self._rows = Growing(self._dtype)
-        self._lines = _KeptLines()
-
-    def extend(self, known: Rows) -> None:
-        """Take those of the known rows that are new."""
-        new = known[self._seen :]
-        places = np.flatnonzero(new["stands_out"] & self._bit)
-        rows = np.empty(len(places), self._dtype)
-        for field in self._dtype.names or ():
-            rows[field] = new[field][places]
-        self._rows.append(rows)
-        self._seen += len(new)
-
-    def line(self, column: str, view: View, *, window: int, clips: bool) -> Line:
-        """As `Lines.line`."""
-        return self._lines.line(self._rows.values, column, view, window=window, clips=clips)
-
-
-class _KeptLines(Lines):
-    """Lines over rows of an outline: what is derived from many rows was computed when they were recorded.
-
-    `window` is the place of the window in `WINDOWS`, or their number for one as long as the run.
-    """
-
-    time = "latest_time"
-
-    def _made(self, name: str, window: int, clips: bool) -> Column:
-        if not clips:
-            return super()._made(name, window, clips)
-        return _KeptClipRate(window) if name == "clip_rate" else Recorded(name)
-
-
-class _KeptClipRate(Column):
-    """Clip rate from the counts in an outline."""
-
-    def __init__(self, window: int) -> None:
-        super().__init__()
-        self._window = window
-
-    def values(self, rows: Rows, start: int, stop: int) -> Floats:
-        """Shares of clipped steps; NaN where no step counts."""
-        return clip_rate(rows[start:stop], self._window)
-
-    def at(self, rows: Rows, places: NDArray[np.int64]) -> tuple[Floats, ...]:
-        """Shares of clipped steps, and the bounds of their intervals."""
-        clipped, steps = (rows[name][places, self._window] for name in ("window_clipped", "window_counted"))
-        return tuple(rates.wilson(clipped.astype(float), steps.astype(float))[:3])
-
-
-def _kept(column: str, window: int, rows: int) -> int | None:
-    """Which of the windows of an outline this is, for a run of so many rows; None if it is none of them."""
-    if column == "throttle":
-        return 0 if window == THROTTLE_WINDOW else None
-    if column == "clip_rate":
-        return len(WINDOWS) if window >= rows else WINDOWS.index(window) if window in WINDOWS else None
-    return 0
+def _longest(total: int, points: int) -> int:
+    """The longest stretch of an outline, `STRETCH` times a power of two, that may stand for so many rows; 0 if none."""
+    stretch = STRETCH
+    while stretch * (points // 2) <= WIDEST_STRETCH * total:
+        stretch *= 2
+    return stretch // 2 if stretch > STRETCH else 0
 
 
 def _cut(rows: Rows, first: int, last: int) -> Rows:
