@@ -12,6 +12,7 @@
 - `arguments`          what routes are asked for, checked
 - `kept`               bodies of answers, for all who ask the same
 - `limits`             what no answer exceeds
+- `memory`             goes back to the system when it is freed
 - `export`             every step of a range as CSV, a piece at a time
 - `static`             the dashboard, built from `frontend/`
 """

@@ -27,8 +27,10 @@ class GradClipLoader(TBLoader):  # type: ignore[misc]  # TensorBoard ships no ty
     def load(self, context: TBContext) -> TBPlugin | None:
         """The plugin, or None with a line in the log if it cannot be made."""
         try:
+            from tb_gradclip.plugin.memory import give_back_what_is_freed
             from tb_gradclip.plugin.routes import GradClipPlugin
 
+            give_back_what_is_freed()
             return GradClipPlugin(context)
         except Exception:
             logger.exception("gradclip is not available")
