@@ -23,8 +23,8 @@ MOST_ANSWERS = 256
 
 AT_ONCE = 2
 """Answers that are worked on at a time. More would not be ready sooner, since Python computes one thing at a time, but
-all of them later. And each takes memory, which the C library does not give back but keeps for the thread that had it:
-so these two threads work for all connections."""
+all of them later. And each takes memory, of which the C library keeps small pieces for the thread that had them: so
+these two threads work for all connections."""
 
 COMPRESSION = 3
 """As TensorBoard compresses: a better level takes longer than it saves."""
