@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tb_gradclip.core import schema
-from tb_gradclip.core.charts.room import DETAILS
+from tb_gradclip.core.charts.room import DETAILS, Owner
 from tb_gradclip.core.flight import NORM_DTYPE, Flight
 from tb_gradclip.core.schema import Tag, Window
 from tb_gradclip.storage.problems import Problems
@@ -29,6 +29,8 @@ MOST_KEPT = 64 << 20
 
 BYTES_A_WINDOW = 320
 """Beside its rows, for the objects it is made of: most of what the windows of a small model take."""
+
+WINDOWS = "windows"
 
 TAGS_AT_ONCE = 64
 """So that a run of ten thousand parameters is never in memory as a whole."""
@@ -53,7 +55,7 @@ class Details:
         self._read, self._problems = read, problems
         self._lock = threading.Lock()
         self._state: tuple[Mapping[Tag, Listed], Mapping[str, int]] = {}, {}
-        self._own = object()
+        self._own = Owner()
         self._edition = Edition({}, {})
 
     def update(self, listed: Mapping[Tag, Listed], spans: Mapping[str, int]) -> None:
@@ -109,7 +111,7 @@ class Details:
 
     def _windows_of(self, tags: Sequence[Tag], listed: Mapping[Tag, Listed]) -> list[Window]:
         with self._lock:
-            kept: dict[Tag, tuple[Listed, list[Window]]] = dict(DETAILS.get(self._own) or {})
+            kept: dict[Tag, tuple[Listed, list[Window]]] = dict(DETAILS.get(self._own, WINDOWS) or {})
             size = sum(_nbytes(windows) for _, windows in kept.values())
             known = {tag: kept[tag][1] for tag in tags if tag in kept and kept[tag][0] == listed[tag]}
             missing = [tag for tag in tags if tag not in known]
@@ -120,7 +122,7 @@ class Details:
                 if grown <= MOST_KEPT:
                     kept[tag], size = (listed[tag], known[tag]), grown
             if missing:
-                DETAILS.put(self._own, kept, size)
+                DETAILS.put(self._own, WINDOWS, kept, size)
         return [window for tag in tags for window in known.get(tag, ())]
 
 

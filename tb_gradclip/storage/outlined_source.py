@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tb_gradclip.core import histogram_record, schema
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, Outline
 from tb_gradclip.core.charts.outlined import OutlinedLines
-from tb_gradclip.core.charts.room import DETAILS, SHARED
+from tb_gradclip.core.charts.room import DETAILS, SHARED, Owner
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.schema import StepsRecord, Tag
 from tb_gradclip.storage.details import Read, reaching
@@ -21,6 +21,8 @@ from tb_gradclip.storage.source import Listed, Recorded, Source, is_long
 
 MOST_STRETCHES = 1 << 14
 """Of a run's outlines that are held, some 1.5 kB each: in longer ones, beyond four million steps."""
+
+ROWS = "rows"
 
 NOTHING_FETCHED: tuple[set[Tag], NDArray[np.void]] = set(), np.empty(0, STEP_DTYPE)
 """Tags that were fetched last, and their rows: a chart has several lines, and is looked at again."""
@@ -43,7 +45,7 @@ class OutlinedSource(Source):
         self._stretch = STRETCH
         self._whole: OutlinedLines | None = None
         self._known: tuple[Run, Recorded] | None = None
-        self._own = object()
+        self._own = Owner()
         self._by_kind: tuple[Mapping[Tag, Listed], Mapping[str, list[tuple[Tag, int]]]] = {}, {}
 
     def _wants(self, tag: Tag, state: Listed) -> bool:
@@ -76,6 +78,10 @@ class OutlinedSource(Source):
 
     def _has_shorter_way(self, listed: Mapping[Tag, Listed]) -> bool:
         return _newest_outline(listed) > self._since
+
+    def let_go(self) -> None:
+        """Let go of what was made of it, which refers back to it: in TensorBoard's heap both would lie for long."""
+        self._whole = self._known = None
 
     def usable(self) -> bool:
         """Whether outlines and newest steps, once read, make up the whole run: a loader may have left some out."""
@@ -119,7 +125,7 @@ class OutlinedSource(Source):
     def _rows_between(self, first: int, last: int) -> NDArray[np.void]:
         """Rows from one step to another, and more on either side: those of whole shards."""
         tags = set(reaching(self._of_kind("steps"), first, last))
-        known, rows = SHARED.get(self._own) or NOTHING_FETCHED
+        known, rows = SHARED.get(self._own, ROWS) or NOTHING_FETCHED
         if not tags <= known:
             read = self._read(tags)
             records = [
@@ -127,7 +133,7 @@ class OutlinedSource(Source):
             ]
             rows = joined(records)
             if read.keys() >= tags:
-                SHARED.put(self._own, (tags, rows), rows.nbytes)
+                SHARED.put(self._own, ROWS, (tags, rows), rows.nbytes)
         return rows
 
     def _outlines_between(self, first: int, last: int, stretch: int) -> NDArray[np.void]:
@@ -153,13 +159,13 @@ class OutlinedSource(Source):
 
     def _frames(self, tag: Tag) -> Mapping[int, bytes]:
         """Frames of a shard of histograms by step."""
-        state, frames = DETAILS.get((self._own, tag)) or (None, {})
+        state, frames = DETAILS.get(self._own, tag) or (None, {})
         listed = self._listed.get(tag)
         if state != listed:
             read = self._read([tag]).get(tag)
             frames = dict(self.problems.decoded(tag, _placed, read or ()))
             if read is not None:
-                DETAILS.put((self._own, tag), (listed, frames), sum(map(len, frames.values())))
+                DETAILS.put(self._own, tag, (listed, frames), sum(map(len, frames.values())))
         return frames
 
     def _of_kind(self, kind: str) -> list[tuple[Tag, int]]:

@@ -118,7 +118,7 @@ class ProviderRuns:
 
     def _follow(self, listing: Mapping[str, Mapping[Tag, Listed]], read: ReadTags) -> None:
         """Read what is new of what was listed."""
-        self._listing = listing
+        before, self._listing = self._sources, listing
         self._sources = {name: self._source(name, listed, read) for name, listed in listing.items()}
         self._take(listing, read)
         sampled = [n for n, source in self._sources.items() if not self._safely(n, source.usable, otherwise=False)]
@@ -131,6 +131,9 @@ class ProviderRuns:
         self._renew(listing)
         recorded = {n: self._safely(n, source.recorded, otherwise=None) for n, source in self._sources.items()}
         self._known = {name: each for name, each in recorded.items() if each is not None}
+        for name, source in before.items():
+            if source is not self._sources.get(name):
+                source.let_go()
         self._tell()
 
     def _safely(self, name: str, ask: Callable[[], Answered], otherwise: Answered) -> Answered:

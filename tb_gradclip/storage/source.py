@@ -98,6 +98,9 @@ class Source:
     def _has_shorter_way(self, listed: Mapping[Tag, Listed]) -> bool:
         return not self._for_good and is_long(listed)
 
+    def let_go(self) -> None:
+        """Another source took its place: whoever holds what was made of it may still look at that."""
+
     def usable(self) -> bool:
         """Whether what was read is what can be shown."""
         return True

@@ -196,7 +196,7 @@ def test_what_is_kept_of_many_close_looks_takes_no_more_than_it_is_counted_as() 
         lines.line(rows[8_000:], "loss", View("step", bounds, 200), window=1)
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(room._kept) > 30
+    assert len(room._sizes) > 30
     assert taken < room._taken + (1 << 20)
 
 

@@ -109,7 +109,7 @@ def test_what_is_kept_of_many_runs_is_that_of_those_looked_at_last(
         reader.read()
         windows(runs[name])
         assert (reader.read().count("parameters") > 0) == is_read, name
-    assert len(room._kept) == 1
+    assert len(room._sizes) == 1
 
 
 def test_a_long_run_read_in_outline_has_the_same_windows_and_flights(

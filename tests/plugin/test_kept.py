@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tb_gradclip.core.charts.room import Room
+from tb_gradclip.core.charts.room import Owner, Room
 from tb_gradclip.plugin import kept
 from tb_gradclip.plugin.kept import BINARY, Body, KeptAnswers, body
 
@@ -93,31 +93,52 @@ def test_texts_are_packed_and_tags_tell_bodies_apart() -> None:
 
 def test_a_room_keeps_what_was_used_last_and_no_more_than_fits() -> None:
     room, random, told = Room(100), np.random.default_rng(0), {}
+    owners = [Owner(), Owner()]
     for turn in range(500):
-        key, size = int(random.integers(20)), int(random.integers(1, 60))
-        if random.random() < 0.5 and (found := room.get(key)) is not None:
-            assert found == told[key]
-        room.put(key, (turn, size), size)
-        told[key] = (turn, size)
-        held = [room.get(key) for key in list(room._kept)]
-        assert sum(size for _, size in held) <= 100
-        assert room.get(key) == told[key]
-    room.put("large", 1, 101)
-    assert room.get("large") is None
+        owner, key, size = owners[turn % 2], int(random.integers(10)), int(random.integers(1, 60))
+        if random.random() < 0.5 and (found := room.get(owner, key)) is not None:
+            assert found == told[owner, key]
+        room.put(owner, key, (turn, size), size)
+        told[owner, key] = (turn, size)
+        held = [value for each in owners for value in each.values.values()]
+        assert sum(size for _, size in held) == sum(room._sizes.values()) <= 100
+        assert room.get(owner, key) == told[owner, key]
+    room.put(owners[0], "large", 1, 101)
+    assert room.get(owners[0], "large") is None
+    assert not owners[0].values
 
 
 def test_a_room_may_be_used_by_many_threads() -> None:
-    room = Room(1000)
+    room, owner = Room(1000), Owner()
 
     def use(seed: int) -> None:
         random = np.random.default_rng(seed)
         for _ in range(300):
-            room.put(int(random.integers(50)), seed, int(random.integers(1, 90)))
-            room.get(int(random.integers(50)))
+            room.put(owner, int(random.integers(50)), seed, int(random.integers(1, 90)))
+            room.get(owner, int(random.integers(50)))
 
     threads = [threading.Thread(target=use, args=(seed,)) for seed in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert room._taken == sum(size for _, size in room._kept.values()) <= 1000
+    assert room._taken == sum(room._sizes.values()) <= 1000
+    assert len(owner.values) == len(room._sizes)
+
+
+def test_values_go_with_their_owner_and_make_room() -> None:
+    class Value:
+        pass
+
+    room, owner, other = Room(100), Owner(), Owner()
+    value = Value()
+    seen = weakref.ref(value)
+    room.put(owner, "value", value, 60)
+    del value
+    assert seen() is not None
+    del owner
+    assert seen() is None
+    for key in range(10):
+        room.put(other, key, key, 20)
+    assert [room.get(other, key) for key in range(10)] == [None] * 5 + [5, 6, 7, 8, 9]
+    assert room._taken == 100

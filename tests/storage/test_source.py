@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,7 +183,7 @@ def test_of_histograms_that_were_looked_at_those_looked_at_last_are_kept(
     few.read()
     for one, other in zip(histograms, whole, strict=True):
         np.testing.assert_array_equal(one.counts, other.counts)
-    sizes = [size for _, size in room._kept.values()]
+    sizes = list(room._sizes.values())
     assert 0 < sum(sizes) <= 20_000
     assert few.read()["histograms"] > 3 * len(sizes)
     assert histograms.at(7_000).step == whole.at(7_000).step
@@ -219,6 +221,30 @@ def test_a_run_that_is_looked_at_grows_and_takes_to_newer_outlines(
     assert few.is_outlined()
     assert 2 <= len(lines) <= 5
     assert run_json(known)["steps"] <= run.steps  # who still holds it may ask it
+
+
+def test_of_outlines_that_newer_ones_took_the_place_of_nothing_is_held(
+    run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, not when Python looks for cycles: that it does late in a heap as large as TensorBoard's."""
+    monkeypatch.setattr(source_module, "MOST_ROWS", 4_096)
+    few = Reader(tmp_path)
+    recorded = few.recorded()
+    chart(recorded, (100, 160), points=10_000)
+    recorded.run.histograms.at(7_000)
+    list(recorded.details.windows(0, 20_000, len(recorded.run.parameters)))
+    held = [weakref.ref(each) for each in (recorded.lines, recorded.details)]
+    del recorded
+    gc.collect()
+    assert [each() is None for each in held] == [False, False]
+    gc.disable()
+    try:
+        run.grow(8_000)
+        for _ in range(2):  # they are read, and then found to be many
+            few.recorded()
+        assert [each() is None for each in held] == [True, True]
+    finally:
+        gc.enable()
 
 
 def test_a_short_run_that_becomes_a_long_one_lets_go_of_its_rows(

@@ -20,7 +20,7 @@ from tb_gradclip.core.charts.outline import (
     standing_out,
 )
 from tb_gradclip.core.charts.outline_lines import OutlineLines, kept_window
-from tb_gradclip.core.charts.room import SHARED, Room
+from tb_gradclip.core.charts.room import SHARED, Owner, Room
 from tb_gradclip.core.growing import Growing
 from tb_gradclip.core.totals import Totals
 
@@ -70,7 +70,7 @@ class OutlinedLines:
         self._fetch, self._stretch, self._fetch_outlines = fetch, stretch, fetch_outlines
         self._lock = threading.Lock()
         self._known = Growing(OUTLINE_DTYPE, room=sum(len(outline.rows) for outline in outlines))
-        self._room, self._own = room, object()
+        self._room, self._own = room, Owner()
         self._totals = Totals()
         for outline in outlines:
             self._known.append(outline.rows)
@@ -147,7 +147,7 @@ class OutlinedLines:
         """Rows of outlines around those shown, in shorter stretches, and lines over them; None if not all are there."""
         before, last = self._around(known, shown, 0)
         key = int(before["step"][-1]), int(last["step"]), stretch
-        near: tuple[Rows, OutlineLines] | None = self._room.get((self._own, key))
+        near: tuple[Rows, OutlineLines] | None = self._room.get(self._own, key)
         if near is None:
             outline = self._fetch_outlines(*key)
             if not len(outline) or outline["row"][0] > before["row"][-1] or outline["row"][-1] < self._reach(last):
@@ -155,7 +155,7 @@ class OutlinedLines:
             newest = known[np.searchsorted(known["row"], outline["row"][-1], side="right") :]
             outline = np.concatenate((outline, newest[newest["row"] <= last["row"]]))
             near = outline, OutlineLines(float(known["wall_time"][0]))
-            self._room.put((self._own, key), near, 2 * outline.nbytes)  # lines take as much again at most
+            self._room.put(self._own, key, near, 2 * outline.nbytes)  # lines take as much again at most
         return near
 
     def _reach(self, last: np.void) -> int:
@@ -168,12 +168,12 @@ class OutlinedLines:
         They are kept if they are all there: what could not be fetched now may be another time.
         """
         key = _Piece(int(before["step"][-1]), int(last["step"]), len(rows), whole)
-        near: tuple[Rows, Lines] | None = self._room.get((self._own, key))
+        near: tuple[Rows, Lines] | None = self._room.get(self._own, key)
         if near is None:
             piece = self._between(rows, key.first, key.last).copy()  # what it is cut from may be many times as long
             near = piece, _lines_of_piece(piece, before, whole=whole) if len(piece) else Lines()
             if len(piece) == last["row"] - before["row"][-1] + 1:
-                self._room.put((self._own, key), near, 2 * piece.nbytes)  # lines take as much again at most
+                self._room.put(self._own, key, near, 2 * piece.nbytes)  # lines take as much again at most
         return near
 
     def _extend(self, rows: Rows) -> None:

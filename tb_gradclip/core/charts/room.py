@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Hashable
 from typing import Any
 
@@ -10,35 +11,46 @@ MOST_BYTES = 96 << 20
 """A view of twenty runs of a million steps takes up to four times that, one run after the other."""
 
 
+class Owner:
+    """Whose values a room keeps. They go with it: nobody asks for those of a run that is gone."""
+
+    def __init__(self) -> None:
+        self.values: dict[Hashable, Any] = {}
+
+
 class Room:
-    """Values by key, those used last, as many as fit; safe to share between threads.
+    """Values by owner and key, those used last, as many as fit; safe to share between threads.
 
     Args:
-      size: in bytes.
+      size: in bytes. Values of owners that are gone count until it is their turn.
     """
 
     def __init__(self, size: int = MOST_BYTES) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._kept: dict[Hashable, tuple[Any, int]] = {}
+        self._sizes: dict[tuple[weakref.ref[Owner], Hashable], int] = {}
         self._taken = 0
 
-    def get(self, key: Hashable) -> Any:
+    def get(self, owner: Owner, key: Hashable) -> Any:
         """The value; None if it is not kept any more."""
+        place = weakref.ref(owner), key
         with self._lock:
-            if key not in self._kept:
+            if place not in self._sizes:
                 return None
-            self._kept[key] = self._kept.pop(key)  # to the end, as the one used last
-            return self._kept[key][0]
+            self._sizes[place] = self._sizes.pop(place)  # to the end, as the one used last
+            return owner.values[key]
 
-    def put(self, key: Hashable, value: Any, size: int) -> None:
+    def put(self, owner: Owner, key: Hashable, value: Any, size: int) -> None:
         """Keep a value of so many bytes, and forget others for it; one larger than the room is not kept."""
+        place = weakref.ref(owner), key
         with self._lock:
-            self._taken += size - self._kept.pop(key, (None, 0))[1]
-            self._kept[key] = value, size
+            self._taken += size - self._sizes.pop(place, 0)
+            self._sizes[place], owner.values[key] = size, value
             while self._taken > self._size:
-                oldest = next(iter(self._kept))
-                self._taken -= self._kept.pop(oldest)[1]
+                oldest = next(iter(self._sizes))
+                self._taken -= self._sizes.pop(oldest)
+                if other := oldest[0]():
+                    other.values.pop(oldest[1], None)
 
 
 SHARED = Room()
