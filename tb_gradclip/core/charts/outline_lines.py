@@ -37,7 +37,7 @@ class OutlineLines:
           known: rows of `OUTLINE_DTYPE`.
           column: as in `Lines.line`.
           view: the part of it.
-          kept: the window, as `kept_window` says; for None the line of the run's own window is drawn, with no numbers.
+          kept: the window, as `kept_window` says; for None, what is derived over a window is NaN, at places of another.
           clips: whether the run clips at all.
         """
         name = f"clip_rate/{(*WINDOWS, 'all')[kept or 0]}" if column == "clip_rate" else column
