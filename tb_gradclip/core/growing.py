@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tb_gradclip.core.structured import copy_into
+
 GROWTH = 2.0
 """How much larger a new buffer is than what it must hold, but for the first: much never grows."""
 
@@ -37,16 +39,7 @@ class Growing:
         if end > len(self._buffer):
             room = int(end * GROWTH) if self._length else end
             buffer = np.empty(room, self._buffer.dtype)
-            _copy(buffer[: self._length], self.values)
+            copy_into(buffer[: self._length], self.values)
             self._buffer = buffer
-        _copy(self._buffer[self._length : end], np.asarray(values, self._buffer.dtype))
+        copy_into(self._buffer[self._length : end], np.asarray(values, self._buffer.dtype))
         self._length = end
-
-
-def _copy(target: NDArray[Any], source: NDArray[Any]) -> None:
-    """Copy rows as bytes: NumPy would copy a structured array field by field, in seven times the time."""
-    if target.dtype.fields is None:
-        target[:] = source
-    else:
-        whole = np.dtype(("V", target.dtype.itemsize))
-        target.view(whole)[:] = source.view(whole)

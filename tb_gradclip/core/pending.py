@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.schema import StepsRecord
+from tb_gradclip.core.structured import concatenated
 
 Cost = Callable[[float, float], tuple[float | None, float | None]]
 """Own time and time elapsed to be told with rows from the one time to the other, as of `cost.Cost.due`."""
@@ -49,7 +51,7 @@ class PendingRows:
         taken = len(self._rows)
         if not taken:
             return
-        rows = np.concatenate(self._rows[:taken])
+        rows = concatenated(self._rows[:taken], STEP_DTYPE)
         told = cost(float(rows["wall_time"][0]), float(rows["wall_time"][-1]))
         made = [
             StepsRecord(rows[start : start + size], self._placed + start, *(told if start == 0 else ()))

@@ -12,6 +12,7 @@ from tb_gradclip.core.alert import Alert
 from tb_gradclip.core.parameter import Parameter
 from tb_gradclip.core.rows import Measurements
 from tb_gradclip.core.rules import Outcome
+from tb_gradclip.core.structured import copied
 from tb_gradclip.core.trouble import TroubleMonitor
 
 
@@ -52,7 +53,7 @@ class PlacedTroubleMonitor:
         """Take the next known steps; as `TroubleMonitor.observe`."""
         places = np.arange(len(self._steps), len(self._steps) + len(rows))
         self._steps += rows["step"].tolist()
-        placed = rows.copy()
+        placed = copied(rows)
         placed["step"] = places
         return self._at_steps(self._monitor.observe(replace(measured, steps=places), placed, outcome))
 

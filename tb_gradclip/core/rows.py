@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tb_gradclip.core.rules import Floats, Outcome, Rule, outcome
+from tb_gradclip.core.structured import copied
 
 STEP_DTYPE = np.dtype(
     [
@@ -96,7 +97,7 @@ def without_guesses(rows: NDArray[np.void]) -> NDArray[np.void]:
     `norm_after` is guessed to be the smaller of `norm_before` and `threshold`, `coefficient` to be norm_after /
     norm_before. Bits that differ from the guess are set, so that `add_guesses` gives back every one, of a NaN too.
     """
-    rest = rows.copy()
+    rest = copied(rows)
     _toggle(rest["coefficient"], _guessed_coefficient(rows))
     _toggle(rest["norm_after"], _guessed_norm_after(rows))
     return rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core import histogram_record, schema
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, Outline
-from tb_gradclip.core.charts.outlined import OutlinedLines
+from tb_gradclip.core.charts.outlined import OutlinedLines, Span
 from tb_gradclip.core.charts.room import DETAILS, SHARED, Owner
 from tb_gradclip.core.rows import STEP_DTYPE
 from tb_gradclip.core.schema import StepsRecord, Tag
+from tb_gradclip.core.structured import concatenated
 from tb_gradclip.storage.details import Read, reaching
 from tb_gradclip.storage.read import FetchedFrames, Histograms, Run
 from tb_gradclip.storage.source import Listed, Recorded, Source, is_long
@@ -24,8 +26,8 @@ MOST_STRETCHES = 1 << 14
 
 ROWS = "rows"
 
-NOTHING_FETCHED: tuple[set[Tag], NDArray[np.void]] = set(), np.empty(0, STEP_DTYPE)
-"""Tags that were fetched last, and their rows: a chart has several lines, and is looked at again."""
+NOTHING_FETCHED: tuple[range, NDArray[np.void]] = range(0), np.empty(0, STEP_DTYPE)
+"""Places of rows that were fetched last, and the rows: what one chart shows of a range, another shows too."""
 
 
 class OutlinedSource(Source):
@@ -122,18 +124,19 @@ class OutlinedSource(Source):
             self._known = run, Recorded(run_shown, self._whole, self._details)
         return self._known[1]
 
-    def _rows_between(self, first: int, last: int) -> NDArray[np.void]:
-        """Rows from one step to another, and more on either side: those of whole shards."""
-        tags = set(reaching(self._of_kind("steps"), first, last))
+    def _rows_between(self, span: Span) -> NDArray[np.void]:
+        """Rows of a span, and more on either side: those of whole records."""
         known, rows = SHARED.get(self._own, ROWS) or NOTHING_FETCHED
-        if not tags <= known:
+        if span.first_row not in known or span.last_row not in known:
+            tags = set(reaching(self._of_kind("steps"), span.first, span.last))
+            decode = functools.partial(_decoded_if_within, span)
             read = self._read(tags)
-            records = [
-                r for tag, frames in read.items() for r in self.problems.decoded(tag, schema.decode_steps, frames)
-            ]
+            found = [record for tag, frames in read.items() for record in self.problems.decoded(tag, decode, frames)]
+            records = [record for record in found if record is not None]
             rows = joined(records)
-            if read.keys() >= tags:
-                SHARED.put(self._own, ROWS, (tags, rows), rows.nbytes)
+            if records and read.keys() >= tags:
+                begin, end = min(r.first_row for r in records), max(r.first_row + len(r.rows) for r in records)
+                SHARED.put(self._own, ROWS, (range(begin, end), rows), rows.nbytes)
         return rows
 
     def _outlines_between(self, first: int, last: int, stretch: int) -> NDArray[np.void]:
@@ -147,7 +150,7 @@ class OutlinedSource(Source):
         outlines = [found[row] for row in sorted(found)]
         if any(one.end_row != other.first_row for one, other in pairwise(outlines)):
             return np.empty(0, OUTLINE_DTYPE)
-        return np.concatenate([np.empty(0, OUTLINE_DTYPE), *(outline.rows for outline in outlines)])
+        return concatenated([outline.rows for outline in outlines], OUTLINE_DTYPE)
 
     def _frame(self, step: int) -> bytes:
         """Frame of the histogram of a step. `KeyError` if the loader left it out."""
@@ -179,6 +182,14 @@ class OutlinedSource(Source):
         return by_kind.get(kind, [])
 
 
+def _decoded_if_within(span: Span, frame: bytes) -> StepsRecord | None:
+    """A `steps` record with rows of a span; None without decoding what has none."""
+    first_row, count = schema.place_of_steps(frame)
+    if first_row > span.last_row or first_row + count <= span.first_row:
+        return None
+    return schema.decode_steps(frame)
+
+
 def _placed(frame: bytes) -> tuple[int, bytes]:
     """The step of a histogram, and its frame."""
     return histogram_record.step_of(frame), frame
@@ -193,7 +204,7 @@ def joined(records: Iterable[StepsRecord]) -> NDArray[np.void]:
             rows = rows[rows["step"] < pieces[-1]["step"][0]]
         if len(rows):
             pieces.append(rows)
-    return np.concatenate([np.empty(0, STEP_DTYPE), *reversed(pieces)])
+    return concatenated(pieces[::-1], STEP_DTYPE)
 
 
 def _newest_outline(listed: Mapping[Tag, Listed]) -> int:

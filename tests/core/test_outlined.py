@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED, View
 from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, WINDOWS, Outline, Outliner
-from tb_gradclip.core.charts.outlined import WIDEST_STRETCH, OutlinedLines
+from tb_gradclip.core.charts.outlined import REACH, WIDEST_STRETCH, OutlinedLines, Span
 from tb_gradclip.core.charts.room import Room
 from tb_gradclip.core.totals import Totals
 from tests.core.tables import table
@@ -49,18 +49,18 @@ class Table:
     ) -> None:
         self.rows = table(ROWS, seed) if rows is None else rows
         self.end, self.fetched, self.fetched_outlines = end, 0, 0
-        self.newest = self.rows[end - LOOKBACK :]
+        self.steps, self.newest = self.rows["step"], self.rows[end - LOOKBACK :]
         self.outlines = outlines_of(self.rows, [end // 3, end // 3 + 1, end])
         self.again = self.outlines[:again]
         held = [outline.coarser(stretch) for outline in self.outlines]
         self.lines = OutlinedLines(held, self.fetch, stretch=stretch, fetch_outlines=self.fetch_outlines)
 
-    def fetch(self, first: int, last: int) -> NDArray[np.void]:
+    def fetch(self, span: Span) -> NDArray[np.void]:
         self.fetched += 1
-        assert first <= last < self.newest["step"][0]
-        steps = self.rows["step"]
-        start, stop = np.searchsorted(steps, first), np.searchsorted(steps, last, side="right")
-        return self.rows[max(start - 30, 0) : stop + 30]  # whole records come, not just what is asked for
+        assert span.first <= span.last < self.newest["step"][0]
+        assert span.first_row == np.searchsorted(self.steps, span.first)
+        assert span.last_row == np.searchsorted(self.steps, span.last, side="right") - 1
+        return self.rows[max(span.first_row - 30, 0) : span.last_row + 31]  # whole records come
 
     def fetch_outlines(self, first: int, last: int, stretch: int) -> NDArray[np.void]:
         wanted = [o for o in self.again if o.rows["step"][0] <= last and o.rows["step"][-1] >= first]
@@ -106,13 +106,13 @@ def test_any_part_looked_at_closely_is_that_of_the_whole_table(
         np.testing.assert_allclose(got, column_of[line.places], rtol=1e-9, atol=1e-12)
     start = max(int(np.searchsorted(place, low, "left")) - 1, 0)
     stop = min(int(np.searchsorted(place, high, "right")) + 1, ROWS)
-    closely = WIDEST_STRETCH * (stop - start + 2 * (stretch + 1)) < stretch * (points // 2)
+    closely = WIDEST_STRETCH * (stop - start + 2 * REACH * stretch) < stretch * (points // 2)
     if known.fetched or closely or start >= known.end:
         finite = np.isfinite(expected[0])  # of sums in another order an extreme may be another by the last bit
         rounded = np.where(finite, np.round(expected[0], 9), expected[0]) if column == "throttle" else expected[0]
         check(line, rounded, start, stop, points)
     else:
-        assert abs(line.total - (stop - start)) <= 2 * (stretch + 1)  # the row outside either bound comes too
+        assert abs(line.total - (stop - start)) <= 2 * REACH * stretch
         assert (line.places[0], line.places[-1]) == (min(start, line.places[0]), max(stop - 1, line.places[-1]))
         assert len(line.places) <= points
 
@@ -140,12 +140,12 @@ def test_a_part_that_longer_stretches_do_not_show_is_drawn_from_outlines_read_ag
     start = max(int(np.searchsorted(place, low, "left")) - 1, 0)
     stop = min(int(np.searchsorted(place, high, "right")) + 1, ROWS)
     if known.fetched:  # not wide enough for the shortest stretches
-        assert WIDEST_STRETCH * (stop - start - 2 * stretch) < STRETCH * (points // 2)
+        assert WIDEST_STRETCH * (stop - start - 2 * REACH * stretch) < STRETCH * (points // 2)
         return
     assert len(line.places) <= points
     assert line.places[0] <= start
     assert line.places[-1] >= stop - 1
-    assert abs(line.total - (stop - start)) <= 2 * (stretch + 1)
+    assert abs(line.total - (stop - start)) <= 2 * REACH * stretch
     edge = WIDEST_STRETCH * line.total // (points // 2)  # of a stretch that reaches out, all may lie outside
     inner, drawn = expected[0][start + edge : stop - edge], line.numbers[0]
     if np.isfinite(inner).any():
@@ -188,7 +188,7 @@ def test_what_is_kept_of_many_close_looks_takes_no_more_than_it_is_counted_as() 
     rows, room = table(ROWS), Room()
     outlines = outlines_of(rows, [10_000])
     lines = OutlinedLines(
-        outlines, lambda first, last: rows[:10_000].copy(), fetch_outlines=lambda *_: outlines[0].rows, room=room
+        outlines, lambda _: rows[:10_000].copy(), fetch_outlines=lambda *_: outlines[0].rows, room=room
     )
     tracemalloc.start()
     for start in range(0, 8_000, 200):

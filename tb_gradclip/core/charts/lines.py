@@ -118,13 +118,22 @@ class Lines:
           clips: whether the run clips at all; derived columns of one that does not are NaN.
         """
         with self._lock:
-            axis, line = self._axes[view.axis], self._column(column, window, clips)
-            axis.extend(rows)
+            line, (start, stop) = self._column(column, window, clips), self._range(rows, view)
             line.extend(rows)
-            start = max(axis.find(rows, view.bounds[0], "left") - 1, 0)
-            stop = min(axis.find(rows, view.bounds[1], "right") + 1, len(rows))
-            places = _chosen(rows, axis, line, start, stop, view.points)
-            return Line(places, rows[places], line.at(rows, places), stop - start)
+            places = _chosen(rows, self._axes[view.axis], line, start, stop, view.points)
+            return Line(places, rows.take(places), line.at(rows, places), stop - start)
+
+    def shown(self, rows: Rows, view: View) -> Rows:
+        """All rows that a chart shows, whatever the column."""
+        with self._lock:
+            return rows[slice(*self._range(rows, view))]
+
+    def _range(self, rows: Rows, view: View) -> tuple[int, int]:
+        """The first row of a view, and the row after the last."""
+        axis = self._axes[view.axis]
+        axis.extend(rows)
+        start, stop = axis.find(rows, view.bounds[0], "left"), axis.find(rows, view.bounds[1], "right")
+        return max(start - 1, 0), min(stop + 1, len(rows))
 
     def _column(self, name: str, window: int, clips: bool) -> Column:
         if name in self._recorded:

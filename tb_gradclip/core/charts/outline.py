@@ -18,6 +18,7 @@ from tb_gradclip.core.charts.extremes import NONE, of_rows
 from tb_gradclip.core.rates import trailing_sum, windowed_throttle
 from tb_gradclip.core.rows import STEP_DTYPE, counted
 from tb_gradclip.core.rules import Floats
+from tb_gradclip.core.structured import concatenated, copied
 from tb_gradclip.core.totals import Totals
 
 STRETCH = 256
@@ -129,7 +130,7 @@ class Outliner:
 
     def finish(self) -> Outline:
         """Outline of all rows that are waiting, one or more."""
-        table = np.concatenate((self._earlier, *self._rows))
+        table = concatenated((self._earlier, *self._rows), STEP_DTYPE)
         rows = described(table, len(self._earlier), self._before, self._latest)
         totals = Totals().plus(table[len(self._earlier) :])
         outline = Outline(
@@ -145,7 +146,7 @@ class Outliner:
         vars(self).update(
             _before=before,
             _latest=float(rows["latest_time"][-1]),
-            _earlier=table[len(table) - lookback(before.rows) :].copy(),
+            _earlier=copied(table[len(table) - lookback(before.rows) :]),
             _rows=[],
             _histogram_steps=[],
             _own_seconds=0.0,
@@ -199,7 +200,7 @@ def standing_out(rows: NDArray[np.void], stretch: int = STRETCH) -> NDArray[np.v
         extremes = of_rows(values).joined(starts)
         for places in (extremes.low, extremes.high, extremes.broken[extremes.broken != NONE]):
             bits[places] |= 1 << bit
-    found = rows[bits > 0]
+    found = rows.compress(bits > 0)
     found["stands_out"] = bits[bits > 0]
     return found
 

@@ -29,6 +29,11 @@ class OutlineLines:
         self._before = Before(first_time)
         self._lock = threading.Lock()
         self._standing_out: dict[str, _StandingOut] = {}
+        self._all = _KeptLines(self._before)
+
+    def shown(self, known: Rows, view: View) -> Rows:
+        """All known rows that a chart shows, whatever the column."""
+        return self._all.shown(known, view)
 
     def line(self, known: Rows, column: str, view: View, *, kept: int | None, clips: bool) -> Line:
         """What a chart shows of one column, of those of the rows that stand out in it; `places` are among these.

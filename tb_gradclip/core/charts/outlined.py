@@ -22,10 +22,21 @@ from tb_gradclip.core.charts.outline import (
 from tb_gradclip.core.charts.outline_lines import OutlineLines, kept_window
 from tb_gradclip.core.charts.room import SHARED, Owner, Room
 from tb_gradclip.core.growing import Growing
+from tb_gradclip.core.structured import concatenated, copied
 from tb_gradclip.core.totals import Totals
 
-Fetch = Callable[[int, int], Rows]
-"""Rows of the table from one step to another, both included, in order; more on either side do no harm."""
+
+class Span(NamedTuple):
+    """Rows of the table from one to another, both included, by their steps and by their places."""
+
+    first: int
+    last: int
+    first_row: int
+    last_row: int
+
+
+Fetch = Callable[[Span], Rows]
+"""Rows of the table, in order; more on either side do no harm."""
 
 FetchOutlines = Callable[[int, int, int], Rows]
 """Rows of consecutive outlines from one step to another, or more on either side, in stretches of so many rows of the
@@ -33,6 +44,9 @@ table; none where an outline is missing."""
 
 WIDEST_STRETCH = 2
 """Pixels that a stretch of an outline may take where it is drawn instead of its rows."""
+
+REACH = 2
+"""Stretches from one row that stands out to the next, at most: from the first row of one to the last of the next."""
 
 
 class _Piece(NamedTuple):
@@ -100,7 +114,7 @@ class OutlinedLines:
         begin = max(int(np.searchsorted(known["row"], known["row"][end] - most, side="right")) - 1, 0)
         first = int(np.ceil(max(first, float(known["step"][begin]))))
         last = int(np.floor(min(last, float(rows["step"][-1]))))
-        return self._between(rows, first, last)[-most:] if first <= last else rows[:0]
+        return self._between(known, rows, first, last)[-most:] if first <= last else rows[:0]
 
     def line(self, rows: Rows, column: str, view: View, *, window: int, clips: bool = True) -> Line:
         """As `Lines.line`, of the rows where they are at hand or an outline is not fine enough, else of the outline.
@@ -108,44 +122,34 @@ class OutlinedLines:
         It is where a stretch is no wider than two buckets, which are a pixel each: to unpack twice as many rows takes
         twice as long, and shows no more than that. Every point is at its true place; what may be missing from a pixel
         is a lesser extreme than the one drawn within two pixels of it. Of an outline, `total` is
-        exact for the whole run, and else to within a stretch at either end.
+        exact for the whole run, and else to within `REACH` stretches at either end.
         """
         with self._lock:
             self._extend(rows)
             known, kept = self._known.values, kept_window(column, window, self._totals.rows)
-        line = self._lines.line(known, column, view, kept=kept, clips=clips)
-        total = int(line.rows["row"][-1] - line.rows["row"][0]) + 1
-        at_hand = line.rows["step"][0] >= rows["step"][0]
+        shown = self._lines.shown(known, view)
+        total = int(shown["row"][-1] - shown["row"][0]) + 1
+        at_hand = shown["step"][0] >= rows["step"][0]
         if not at_hand and (kept is not None or not clips):
-            if total == line.total or _longest(total, view.points) >= self._stretch:
-                return line._replace(places=line.rows["row"], total=total)
-            stretch = _longest(total - 2 * self._stretch, view.points)  # at either end the line may reach out by one
-            if stretch and (near := self._near_outline(known, line.rows, stretch)) is not None:
+            if _longest(total, view.points) >= self._stretch:
+                return _outlined(self._lines.line(known, column, view, kept=kept, clips=clips), total)
+            inner = shown["row"][1:-1]  # beyond these, rows may be out of view
+            stretch = _longest(int(inner[-1] - inner[0]) + 1, view.points) if len(inner) else 0
+            if stretch and (near := self._near_outline(known, shown, stretch)) is not None:
                 outline, lines = near
-                line = lines.line(outline, column, view, kept=kept, clips=clips)
-                total = int(line.rows["row"][-1] - line.rows["row"][0]) + 1
-                return line._replace(places=line.rows["row"], total=total)
+                return _outlined(lines.line(outline, column, view, kept=kept, clips=clips), total)
         whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
-        before, last = self._around(known, line.rows, window - 1 if column in DERIVED and not whole else 0)
-        piece, near_lines = self._near_rows(rows, before, last, whole=whole)
+        looks_back = not whole and (column in DERIVED or window <= total)  # columns of a view share rows where they may
+        before, last = _around(known, shown, window - 1 if looks_back else 0)
+        piece, near_lines = self._near_rows(known, rows, before, last, whole=whole)
         if not len(piece):  # the loader sampled these rows away
-            return line._replace(places=line.rows["row"], total=total)
+            return _outlined(self._lines.line(known, column, view, kept=kept, clips=clips), total)
         line = near_lines.line(piece, column, view, window=window, clips=clips)
         return line._replace(places=line.places + int(before["row"][-1]))
 
-    def _around(self, known: Rows, shown: Rows, back: int) -> tuple[Rows, np.void]:
-        """Known rows up to where a stretch begins, so many rows `back` from those shown, and one where a stretch ends.
-
-        So columns of one view share what is fetched for it, though others stand out in each.
-        """
-        start = (int(shown["row"][0]) - back) // self._stretch * self._stretch
-        end = -(-int(shown["row"][-1]) // self._stretch) * self._stretch
-        first, last = np.searchsorted(known["row"], start, side="right"), np.searchsorted(known["row"], end)
-        return known[: max(int(first), 1)], known[: int(last) + 1][-1]
-
     def _near_outline(self, known: Rows, shown: Rows, stretch: int) -> tuple[Rows, OutlineLines] | None:
         """Rows of outlines around those shown, in shorter stretches, and lines over them; None if not all are there."""
-        before, last = self._around(known, shown, 0)
+        before, last = _around(known, shown, REACH * stretch, REACH * stretch)
         key = int(before["step"][-1]), int(last["step"]), stretch
         near: tuple[Rows, OutlineLines] | None = self._room.get(self._own, key)
         if near is None:
@@ -153,7 +157,7 @@ class OutlinedLines:
             if not len(outline) or outline["row"][0] > before["row"][-1] or outline["row"][-1] < self._reach(last):
                 return None
             newest = known[np.searchsorted(known["row"], outline["row"][-1], side="right") :]
-            outline = np.concatenate((outline, newest[newest["row"] <= last["row"]]))
+            outline = concatenated((outline, newest.compress(newest["row"] <= last["row"])), OUTLINE_DTYPE)
             near = outline, OutlineLines(float(known["wall_time"][0]))
             self._room.put(self._own, key, near, 2 * outline.nbytes)  # lines take as much again at most
         return near
@@ -162,7 +166,7 @@ class OutlinedLines:
         """The row up to which an outline has to be fetched so that one knows all up to the last."""
         return min(int(last["row"]), self._outlined - 1)
 
-    def _near_rows(self, rows: Rows, before: Rows, last: np.void, *, whole: bool) -> tuple[Rows, Lines]:
+    def _near_rows(self, known: Rows, rows: Rows, before: Rows, last: np.void, *, whole: bool) -> tuple[Rows, Lines]:
         """Rows from the last of those `before` up to the one that is `last`, and lines over them.
 
         They are kept if they are all there: what could not be fetched now may be another time.
@@ -170,7 +174,7 @@ class OutlinedLines:
         key = _Piece(int(before["step"][-1]), int(last["step"]), len(rows), whole)
         near: tuple[Rows, Lines] | None = self._room.get(self._own, key)
         if near is None:
-            piece = self._between(rows, key.first, key.last).copy()  # what it is cut from may be many times as long
+            piece = copied(self._between(known, rows, key.first, key.last))  # what it is cut from may be far longer
             near = piece, _lines_of_piece(piece, before, whole=whole) if len(piece) else Lines()
             if len(piece) == last["row"] - before["row"][-1] + 1:
                 self._room.put(self._own, key, near, 2 * piece.nbytes)  # lines take as much again at most
@@ -185,13 +189,13 @@ class OutlinedLines:
             self._known.append(standing_out(new))
             self._totals = self._totals.plus(rows[start:])
 
-    def _between(self, rows: Rows, first: int, last: int) -> Rows:
+    def _between(self, known: Rows, rows: Rows, first: int, last: int) -> Rows:
         """Rows from one step to another, both included, fetched as far as they are not among the newest."""
         newest = int(rows["step"][0])
-        pieces = [_cut(self._fetch(first, min(last, newest - 1)), first, newest - 1)] if first < newest else []
-        if last >= newest:
-            pieces.append(rows)
-        return _cut(pieces[0] if len(pieces) == 1 else np.concatenate(pieces), first, last)
+        if first >= newest:
+            return _cut(rows, first, last)
+        fetched = _cut(self._fetch(_span(known, rows, first, last)), first, min(last, newest - 1))
+        return concatenated((fetched, _cut(rows, newest, last)), rows.dtype) if last >= newest else fetched
 
 
 def _longest(total: int, points: int) -> int:
@@ -200,6 +204,31 @@ def _longest(total: int, points: int) -> int:
     while stretch * (points // 2) <= WIDEST_STRETCH * total:
         stretch *= 2
     return stretch // 2 if stretch > STRETCH else 0
+
+
+def _around(known: Rows, shown: Rows, back: int, on: int = 0) -> tuple[Rows, np.void]:
+    """Known rows up to one that lies so many rows before those shown, or more, and one that lies so many after them."""
+    first = np.searchsorted(known["row"], shown["row"][0] - back, side="right")
+    last = np.searchsorted(known["row"], shown["row"][-1] + on)
+    return known[: max(int(first), 1)], known[: int(last) + 1][-1]
+
+
+def _outlined(line: Line, total: int) -> Line:
+    """A line over rows of an outline, as one over so many rows of the table."""
+    return line._replace(places=line.rows["row"], total=total)
+
+
+def _span(known: Rows, rows: Rows, first: int, last: int) -> Span:
+    """What has to be fetched to have all rows from one step to another: from one that is known to one that is.
+
+    It ends before the newest rows, some of which are known.
+    """
+    begin = known[np.searchsorted(known["step"], first, side="right") - 1]
+    end = known[np.searchsorted(known["step"], min(last, int(rows["step"][0])))]
+    place = int(np.searchsorted(rows["step"], end["step"]))
+    if end["step"] < rows["step"][0]:
+        return Span(int(begin["step"]), int(end["step"]), int(begin["row"]), int(end["row"]))
+    return Span(int(begin["step"]), int(rows["step"][0]) - 1, int(begin["row"]), int(end["row"]) - place - 1)
 
 
 def _cut(rows: Rows, first: int, last: int) -> Rows:
