@@ -54,12 +54,13 @@ def trailing_sum(values: Floats, window: int) -> Floats:
     window = min(window, n)
     if window <= 1:
         return np.array(values, float)
-    blocks = np.pad(np.asarray(values, float), (0, -n % window)).reshape(-1, window)
-    heads = np.cumsum(blocks, axis=1).ravel()[:n]
-    tails = np.cumsum(blocks[:, ::-1], axis=1)[:, ::-1].ravel()
-    position = np.arange(n)
-    crosses = (position >= window) & ((position + 1) % window != 0)
-    return heads + np.where(crosses, tails[position - window + 1], 0.0)
+    blocks = np.zeros((-(-n // window), window))
+    blocks.reshape(-1)[:n] = values
+    tails = np.cumsum(blocks[:, ::-1], axis=1)[:, ::-1]
+    tails[:, 0] = 0.0  # a window that begins with a block ends with it, and is its head
+    sums = np.cumsum(blocks, axis=1).reshape(-1)[:n]
+    sums[window:] += tails.reshape(-1)[1 : n - window + 1]
+    return sums
 
 
 def windowed_clip_rate(rows: NDArray[np.void], window: int) -> ClipRate:

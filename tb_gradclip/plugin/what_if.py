@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -139,7 +140,7 @@ class _Kept:
     def _extend(self, rows: Rows) -> None:
         """Take the rows that are new."""
         if len(self._steps):
-            rows = rows[np.searchsorted(rows["step"], self._steps.values[-1], side="right") :]
+            rows = rows[bisect_right(rows["step"], self._steps.values[-1]) :]
         limits, after = self._zclip.replay(_norms(rows))
         for column, values in ((self._steps, rows["step"]), (self._limits, limits), (self._after, after)):
             column.append(values)
@@ -165,16 +166,16 @@ def _each(norms: RecordedNorms, thresholds: Floats) -> list[dict[str, float | No
 
 def _now(run: Run, rows: Rows) -> dict[str, Any] | None:
     """What the run's own clipping did at these rows; None if it does not clip or none counts."""
-    rows = rows[counted(rows)]
+    rows = rows.compress(counted(rows))
     if run.rule.kind == "none" or not len(rows):
         return None
-    known = rows[np.isfinite(rows["norm_after"])]
+    known = np.isfinite(rows["norm_after"])
     thresholds = rows["threshold"][np.isfinite(rows["threshold"])]
     return {
         "threshold": number(thresholds[-1]) if len(thresholds) else None,
         "constant": bool((thresholds == thresholds[:1]).all()),
         "clip_rate": number(rows["clipped"].mean()),
-        "throttle": _throttle(known["norm_before"], known["norm_after"]),
+        "throttle": _throttle(rows["norm_before"][known], rows["norm_after"][known]),
     }
 
 

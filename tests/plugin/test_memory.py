@@ -47,13 +47,44 @@ print(json.dumps(resident() - before))
 """
 
 
+HEAPS = """
+import ctypes, threading
+from tensorboard.plugins.base_plugin import TBContext
+from tb_gradclip.plugin.loader import GradClipLoader
+
+assert GradClipLoader().load(TBContext()) is not None
+at_once = threading.Barrier(24)
+
+def answer():
+    rows = [bytes(100_000) for _ in range(10)]
+    at_once.wait()
+
+threads = [threading.Thread(target=answer) for _ in range(24)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+ctypes.CDLL(None).malloc_stats()  # a heap each is "Arena n:"
+"""
+
+
+def ran(code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A process of its own, without what this one's user set."""
+    taken = {*memory.SETTINGS, "GLIBC_TUNABLES"}
+    ours = {name: value for name, value in os.environ.items() if name not in taken}
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**ours, **environment}, capture_output=True, text=True, check=True
+    )
+
+
 def left_by_connections(**environment: str) -> int:
     """Bytes that eight threads leave, each of which had 40 MB at the same time as the others."""
-    ours = {name: value for name, value in os.environ.items() if name not in memory.SET_BY_USER}
-    ended = subprocess.run(
-        [sys.executable, "-c", CONNECTIONS], env={**ours, **environment}, capture_output=True, text=True, check=True
-    )
-    return int(json.loads(ended.stdout))
+    return int(json.loads(ran(CONNECTIONS, environment).stdout))
+
+
+def heaps_of_connections(**environment: str) -> int:
+    """Heaps from which 24 threads were served at the same time."""
+    return ran(HEAPS, environment).stderr.count("Arena ")
 
 
 @needs_proc
@@ -64,9 +95,20 @@ def test_what_many_connections_took_for_a_moment_goes_back() -> None:
     assert left_by_connections() < 40 << 20
 
 
-@pytest.mark.parametrize("name", memory.SET_BY_USER)
-def test_what_the_user_set_holds(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "65536")
+@needs_glibc
+def test_many_connections_share_few_heaps() -> None:
+    assert heaps_of_connections() == memory.HEAPS
+    assert heaps_of_connections(GLIBC_TUNABLES="glibc.malloc.check=0") > memory.HEAPS
+
+
+@needs_glibc
+def test_what_the_user_set_holds() -> None:
+    assert heaps_of_connections(MALLOC_ARENA_MAX="5") == 5
+    assert heaps_of_connections(MALLOC_TRIM_THRESHOLD_="65536") == memory.HEAPS  # and the rest is as without it
+
+
+def test_where_the_user_set_any_of_them_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
     assert not memory.give_back_what_is_freed()
 
 

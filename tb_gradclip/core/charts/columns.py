@@ -35,12 +35,12 @@ class Column(ABC):
     def at(self, rows: Rows, places: NDArray[np.int64]) -> tuple[Floats, ...]:
         """Values of single rows; where there is a confidence interval, its lower and upper bounds too."""
 
-    def extend(self, rows: Rows) -> None:
+    def extend(self, rows: Rows) -> None:  # noqa: B027 - most need nothing
         """Take the rows that are new."""
-        self._blocks.extend(functools.partial(self.values, rows), len(rows))
 
-    def blocks(self, start: int, stop: int) -> Extremes:
+    def blocks(self, rows: Rows, start: int, stop: int) -> Extremes:
         """Extremes of the blocks from row `start` up to row `stop`, both at the edge of a whole block."""
+        self._blocks.extend(functools.partial(self.values, rows), len(rows))
         return self._blocks.between(start, stop)
 
 
@@ -124,7 +124,6 @@ class WindowedClipRate(Column):
     def extend(self, rows: Rows) -> None:
         """Count the new rows."""
         self._counts.extend(rows)
-        super().extend(rows)
 
     def _sums(self, total: NDArray[np.int32], start: int, stop: int) -> NDArray[np.int32]:
         """Counts among the last `window` rows, at the rows from `start` up to `stop`."""
@@ -157,4 +156,3 @@ class WindowedThrottle(Column):
             oldest = max(done - self._window + 1, 0)
             first = oldest - oldest % self._window
             self._values.append(rates.windowed_throttle(rows[first:], self._window)[done - first :])
-        super().extend(rows)

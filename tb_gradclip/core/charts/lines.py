@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ class Lines:
 
     def between(self, rows: Rows, first: float, last: float, most: int) -> Rows:
         """Rows from one step to another, both included; the newest `most` of them."""
-        start, stop = np.searchsorted(rows["step"], first), np.searchsorted(rows["step"], last, side="right")
+        start, stop = bisect_left(rows["step"], first), bisect_right(rows["step"], last)
         return rows[start:stop][-most:]
 
     def line(self, rows: Rows, column: str, view: View, *, window: int, clips: bool = True) -> Line:
@@ -160,7 +161,7 @@ def _chosen(rows: Rows, axis: Axis, column: Column, start: int, stop: int, point
     ends = axis.between(rows, start, start + 1)[0], axis.between(rows, stop - 1, stop)[0]
     pieces = _pieces(rows, axis, start, stop, (ends[1] - ends[0]) / (points // 2))
     positions = [axis.starts(a, b) if whole else axis.between(rows, a, b) for a, b, whole in pieces]
-    extremes = [column.blocks(a, b) if whole else of_rows(column.values(rows, a, b), a) for a, b, whole in pieces]
+    extremes = [column.blocks(rows, a, b) if whole else of_rows(column.values(rows, a, b), a) for a, b, whole in pieces]
     joined = Extremes(*map(np.concatenate, zip(*extremes, strict=True)))
     return reduced_stretches(np.concatenate(positions), joined, (start, stop - 1), ends[1], points)
 

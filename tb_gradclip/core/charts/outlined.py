@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -108,10 +109,10 @@ class OutlinedLines:
         with self._lock:
             self._extend(rows)
             known = self._known.values
-        end = int(np.searchsorted(known["step"], last, side="right")) - 1
+        end = bisect_right(known["step"], last) - 1
         if end < 0:
             return rows[:0]
-        begin = max(int(np.searchsorted(known["row"], known["row"][end] - most, side="right")) - 1, 0)
+        begin = max(bisect_right(known["row"], known["row"][end] - most) - 1, 0)
         first = int(np.ceil(max(first, float(known["step"][begin]))))
         last = int(np.floor(min(last, float(rows["step"][-1]))))
         return self._between(known, rows, first, last)[-most:] if first <= last else rows[:0]
@@ -156,7 +157,7 @@ class OutlinedLines:
             outline = self._fetch_outlines(*key)
             if not len(outline) or outline["row"][0] > before["row"][-1] or outline["row"][-1] < self._reach(last):
                 return None
-            newest = known[np.searchsorted(known["row"], outline["row"][-1], side="right") :]
+            newest = known[bisect_right(known["row"], outline["row"][-1]) :]
             outline = concatenated((outline, newest.compress(newest["row"] <= last["row"])), OUTLINE_DTYPE)
             near = outline, OutlineLines(float(known["wall_time"][0]))
             self._room.put(self._own, key, near, 2 * outline.nbytes)  # lines take as much again at most
@@ -182,7 +183,7 @@ class OutlinedLines:
 
     def _extend(self, rows: Rows) -> None:
         """Take what stands out in the rows that are new."""
-        start = int(np.searchsorted(rows["step"], self._known.values["step"][-1], side="right"))
+        start = bisect_right(rows["step"], self._known.values["step"][-1])
         if start < len(rows):
             earlier, latest = min(lookback(self._totals.rows), start), float(self._known.values["latest_time"][-1])
             new = described(rows[start - earlier :], earlier, self._totals, latest)
@@ -208,9 +209,9 @@ def _longest(total: int, points: int) -> int:
 
 def _around(known: Rows, shown: Rows, back: int, on: int = 0) -> tuple[Rows, np.void]:
     """Known rows up to one that lies so many rows before those shown, or more, and one that lies so many after them."""
-    first = np.searchsorted(known["row"], shown["row"][0] - back, side="right")
-    last = np.searchsorted(known["row"], shown["row"][-1] + on)
-    return known[: max(int(first), 1)], known[: int(last) + 1][-1]
+    first = bisect_right(known["row"], shown["row"][0] - back)
+    last = bisect_left(known["row"], shown["row"][-1] + on)
+    return known[: max(first, 1)], known[: last + 1][-1]
 
 
 def _outlined(line: Line, total: int) -> Line:
@@ -223,9 +224,9 @@ def _span(known: Rows, rows: Rows, first: int, last: int) -> Span:
 
     It ends before the newest rows, some of which are known.
     """
-    begin = known[np.searchsorted(known["step"], first, side="right") - 1]
-    end = known[np.searchsorted(known["step"], min(last, int(rows["step"][0])))]
-    place = int(np.searchsorted(rows["step"], end["step"]))
+    begin = known[bisect_right(known["step"], first) - 1]
+    end = known[bisect_left(known["step"], min(last, int(rows["step"][0])))]
+    place = bisect_left(rows["step"], end["step"])
     if end["step"] < rows["step"][0]:
         return Span(int(begin["step"]), int(end["step"]), int(begin["row"]), int(end["row"]))
     return Span(int(begin["step"]), int(rows["step"][0]) - 1, int(begin["row"]), int(end["row"]) - place - 1)
@@ -233,7 +234,7 @@ def _span(known: Rows, rows: Rows, first: int, last: int) -> Span:
 
 def _cut(rows: Rows, first: int, last: int) -> Rows:
     """Those of the rows from one step to another, both included."""
-    return rows[np.searchsorted(rows["step"], first) : np.searchsorted(rows["step"], last, side="right")]
+    return rows[bisect_left(rows["step"], first) : bisect_right(rows["step"], last)]
 
 
 def _lines_of_piece(piece: Rows, before: Rows, *, whole: bool) -> Lines:
