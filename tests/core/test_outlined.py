@@ -171,6 +171,17 @@ def test_outlines_are_read_again_once_for_all_columns_of_a_view() -> None:
     assert (known.fetched, known.fetched_outlines) == (0, 3)
 
 
+@given(seed=st.integers(0, 1000), start=st.integers(0, 9_000), width=st.integers(100, 900), axis=st.sampled_from(AXES))
+def test_rows_are_fetched_once_for_all_columns_of_a_close_look(seed: int, start: int, width: int, axis: str) -> None:
+    known, room = Table(seed), Room()
+    known.lines = OutlinedLines(known.outlines, known.fetch, fetch_outlines=known.fetch_outlines, room=room)
+    place = position(known.rows, axis)
+    for column in ("loss", "norm_before", "threshold", *DERIVED):
+        known.lines.line(known.newest, column, View(axis, (place[start], place[start + width]), 500), window=100)
+    assert known.fetched <= 1
+    assert len(room._sizes) == 1
+
+
 def test_a_spike_is_drawn_at_its_step_however_far_one_looks_from() -> None:
     rows = table(ROWS)
     rows["loss"] = 1.0

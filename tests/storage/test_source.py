@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tensorboard.context import RequestContext
 
+from tb_gradclip.core import schema
 from tb_gradclip.core.charts.lines import View
 from tb_gradclip.core.charts.outline import STRETCH
 from tb_gradclip.core.charts.room import Room
@@ -119,6 +120,18 @@ def test_a_closer_look_reads_what_is_there_and_sees_what_the_whole_run_shows(
         assert read.get("steps", 0) <= 5
     assert series_body(chart(outlined, bounds, points=10_000, window=window)) == series_body(one)
     assert few.read().get("steps", 0) <= read.get("steps", 0)
+
+
+def test_of_what_is_read_for_a_closer_look_only_records_with_rows_of_it_are_unpacked(
+    run: GrowingRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outlined, unpacked, decode = Reader(tmp_path).recorded(), [], schema.decode_steps
+    monkeypatch.setattr(schema, "decode_steps", lambda frame: unpacked.append(found := decode(frame)) or found)
+    chart(outlined, (3_000, 3_010), points=10_000)
+    rows = [(int(record.rows["step"][0]), int(record.rows["step"][-1])) for record in unpacked]
+    assert sum(first <= 3_010 and last >= 3_000 for first, last in rows) >= 1
+    assert all(first <= 3_010 + STRETCH and last >= 3_000 - 100 - STRETCH for first, last in rows)
+    assert len(set(rows)) == len(rows)
 
 
 def test_a_very_long_run_is_held_in_longer_stretches_and_looks_the_same(

@@ -122,8 +122,8 @@ class OutlinedLines:
 
         It is where a stretch is no wider than two buckets, which are a pixel each: to unpack twice as many rows takes
         twice as long, and shows no more than that. Every point is at its true place; what may be missing from a pixel
-        is a lesser extreme than the one drawn within two pixels of it. Of an outline, `total` is
-        exact for the whole run, and else to within `REACH` stretches at either end.
+        is a lesser extreme than the one drawn within two pixels of it. Of an outline, `total` is exact for the whole
+        run, and else to within `REACH` stretches at either end.
         """
         with self._lock:
             self._extend(rows)
@@ -140,7 +140,8 @@ class OutlinedLines:
                 outline, lines = near
                 return _outlined(lines.line(outline, column, view, kept=kept, clips=clips), total)
         whole = kept == len(WINDOWS)  # such a window begins with the run, and counts from there on are known
-        looks_back = not whole and (column in DERIVED or window <= total)  # columns of a view share rows where they may
+        shared = window <= max(total, *WINDOWS)  # one piece serves all columns, unless it would be far longer for some
+        looks_back = not whole and (shared or column in DERIVED)
         before, last = _around(known, shown, window - 1 if looks_back else 0)
         piece, near_lines = self._near_rows(known, rows, before, last, whole=whole)
         if not len(piece):  # the loader sampled these rows away
