@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tb_gradclip.core.charts.outline import Outline, Outliner
 from tb_gradclip.core.rows import STEP_DTYPE
 
 
@@ -31,3 +32,13 @@ tables = st.builds(table, st.integers(1, 700), st.integers(0, 10_000))
 def pieces(length: int, cuts: list[int]) -> list[int]:
     """Lengths that a table has one after another as it grows to `length`."""
     return [*sorted({cut % length for cut in cuts} - {0}), length]
+
+
+def outlines_of(rows: NDArray[np.void], ends: list[int]) -> list[Outline]:
+    """Outlines of consecutive parts of a table, which end before these rows."""
+    outliner, found = Outliner(), []
+    for start, end in zip([0, *ends], ends, strict=False):
+        for part in np.array_split(rows[start:end], 3):  # records of any size
+            outliner.add(part, 0.5, 2.0)
+        found.append(outliner.finish())
+    return found

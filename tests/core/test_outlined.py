@@ -11,26 +11,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tb_gradclip.core.charts.lines import AXES, DERIVED, RECORDED, View
-from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, WINDOWS, Outline, Outliner
+from tb_gradclip.core.charts.outline import OUTLINE_DTYPE, STRETCH, WINDOWS
 from tb_gradclip.core.charts.outlined import REACH, WIDEST_STRETCH, OutlinedLines, Span
 from tb_gradclip.core.charts.room import Room
 from tb_gradclip.core.totals import Totals
-from tests.core.tables import table
+from tests.core.tables import outlines_of, table
 from tests.core.test_lines import WHOLE, check, numbers, position
 
 ROWS = 12_000
 LOOKBACK = 2_000
 KEPT_WINDOWS = (*WINDOWS, 10**9)
 STRETCHES = st.sampled_from([STRETCH, 2 * STRETCH, 8 * STRETCH])
-
-
-def outlines_of(rows: NDArray[np.void], ends: list[int]) -> list[Outline]:
-    outliner, found = Outliner(), []
-    for start, end in zip([0, *ends], ends, strict=False):
-        for part in np.array_split(rows[start:end], 3):  # records of any size
-            outliner.add(part, 0.5, 2.0)
-        found.append(outliner.finish())
-    return found
 
 
 class Table:
@@ -243,44 +234,6 @@ def test_a_run_that_does_not_clip_has_derived_lines_of_nan() -> None:
             assert len(line.numbers) == width
             assert all(np.isnan(n).all() for n in line.numbers) == (column != "loss")
     assert known.fetched == 0
-
-
-@given(
-    seed=st.integers(0, 1000),
-    ends=st.lists(st.integers(1, 2_999), max_size=4, unique=True),
-    longer=st.sampled_from([(1,), (2,), (8,), (2, 4, 8)]),
-)
-def test_outlines_join_to_what_stands_out_in_every_stretch(seed: int, ends: list[int], longer: tuple[int]) -> None:
-    rows, stretch = table(3_000, seed), longer[-1] * STRETCH
-    found = outlines_of(rows, [*sorted(ends), 3_000])
-    for times in longer:
-        found = [each.coarser(times * STRETCH) for each in found]
-    assert [each.first_row for each in found] == [0, *sorted(ends)]
-    assert [each.end_row for each in found] == [*sorted(ends), 3_000]
-    totals = Totals()
-    for each in found:
-        assert each.rows.dtype == OUTLINE_DTYPE
-        assert (each.rows["row"][0], each.rows["row"][-1]) == (each.first_row, each.end_row - 1)
-        assert (each.own_seconds, each.elapsed_seconds) == (1.5, 6.0)
-        totals = totals.joined(each.totals)
-        losses = rows["loss"][each.first_row : each.end_row]
-        for start in range(0, len(losses), stretch):
-            part = losses[start : start + stretch]
-            finite, first_broken = part[np.isfinite(part)], part[~np.isfinite(part)][:1]
-            kept = each.rows["loss"][(each.rows["row"] - each.first_row) // stretch == start // stretch]
-            for value in (*first_broken, *([finite.min(), finite.max()] if len(finite) else [])):
-                assert any(np.array_equal(value, one, equal_nan=True) for one in kept)
-    assert totals == Totals().plus(rows)
-
-
-def test_few_rows_stand_out() -> None:
-    rng, rows = np.random.default_rng(0), table(16_384)
-    for name in ("loss", "norm_before", "norm_after", "coefficient"):
-        rows[name] = rng.lognormal(size=len(rows))
-    rows["threshold"], rows["nonfinite"], rows["wall_time"] = 1.0, 0, np.arange(len(rows)) / 20
-    (outline,) = outlines_of(rows, [len(rows)])
-    assert len(outline.rows) < len(rows) * 20 / STRETCH
-    assert len(outline.coarser(8 * STRETCH).rows) < len(outline.rows) / 5
 
 
 def test_of_newest_rows_no_more_is_held_than_stands_out() -> None:
