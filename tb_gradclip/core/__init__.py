@@ -31,6 +31,7 @@
 - `histogram_record`   the largest of its records
 - `framing`        records as bytes
 - `growing`        arrays that grow at their end
+- `structured`     rows of a table copied as bytes
 - `totals`         counts over all rows of a run
 - `charts`         lines of charts, a folder of its own
 """
