@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -43,6 +44,8 @@ class OutlinedSource(Source):
     def __init__(self, name: str, kinds: Collection[str], listed: Mapping[Tag, Listed], read: Read) -> None:
         super().__init__(name, {*kinds, "outlines"}, read)
         self._since = _newest_outline(listed)
+        self._newest: set[Tag] = set()
+        """Shards with rows from there on."""
         self._outlines: dict[int, Outline] = {}
         self._stretch = STRETCH
         self._whole: OutlinedLines | None = None
@@ -50,10 +53,18 @@ class OutlinedSource(Source):
         self._own = Owner()
         self._by_kind: tuple[Mapping[Tag, Listed], Mapping[str, list[tuple[Tag, int]]]] = {}, {}
 
+    def wanted(self, listed: Mapping[Tag, Listed]) -> list[Tag]:
+        """As of any source; of a last record, no more is listed than where it begins."""
+        self._listed = listed
+        self._newest = set(reaching(self._of_kind("steps"), self._since, math.inf))
+        return super().wanted(listed)
+
     def _wants(self, tag: Tag, state: Listed) -> bool:
         if tag.kind == "outlines":
             return self._whole is None
-        return super()._wants(tag, state) and (tag.kind not in ("steps", "histograms") or state.max_step >= self._since)
+        if tag.kind == "steps":
+            return tag in self._newest
+        return super()._wants(tag, state) and (tag.kind != "histograms" or state.max_step >= self._since)
 
     def take(self, tag: Tag, frames: list[bytes], state: Listed) -> None:
         """Take what was read of a tag, as it was listed."""
@@ -91,7 +102,7 @@ class OutlinedSource(Source):
         run = self._builder.build()
         if run is None or len(ends) == 1 or ends[:-1] != [outline.first_row for outline in self._ordered]:
             return False
-        return self._builder.gapless and bool(run.steps["step"][0] <= self._ordered[-1].rows["step"][-1])
+        return self._builder.gapless and bool(run.steps["step"][0] <= self._since)
 
     @property
     def _ordered(self) -> list[Outline]:

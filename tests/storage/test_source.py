@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 import weakref
 from collections.abc import Iterator
@@ -234,6 +235,26 @@ def test_a_run_that_is_looked_at_grows_and_takes_to_newer_outlines(
     assert few.is_outlined()
     assert 2 <= len(lines) <= 5
     assert run_json(known)["steps"] <= run.steps  # who still holds it may ask it
+
+
+def test_a_run_is_read_in_outline_whose_newest_outline_looks_back_into_its_last_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of that record no more is listed than where it begins: before what the outline needs."""
+    monkeypatch.setattr("tb_gradclip.recorder.ROWS_PER_RECORD", 2_000)
+    run = GrowingRun(tmp_path / "run")
+    run.grow(70_000)
+    for _ in range(6):  # that many records long, a shard ends with it, or it stands in one of its own
+        run.grow(2_000)
+        few, whole = Reader(tmp_path), Reader(tmp_path, outlined=False).recorded()
+        outlined = few.recorded()
+        assert few.is_outlined()
+        assert few.read()["steps"] <= 2
+        begin = (int(outlined.run.steps["step"][0]), math.inf)
+        for mine, theirs in zip(*(chart(each, begin, points=10_000) for each in (outlined, whole)), strict=True):
+            for numbers, expected in zip(mine.numbers, theirs.numbers, strict=True):
+                np.testing.assert_allclose(numbers, expected, rtol=1e-12, atol=1e-12)
+    run.recorder.close()
 
 
 def test_of_outlines_that_newer_ones_took_the_place_of_nothing_is_held(
