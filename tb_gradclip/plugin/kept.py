@@ -8,10 +8,14 @@ import threading
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tensorboard.backend import http_util
 from werkzeug import wrappers
+from werkzeug.datastructures import Headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 BINARY = "application/octet-stream"
 """Numbers: packing them takes longer than sending them."""
@@ -50,12 +54,26 @@ def body(plain: bytes, content_type: str) -> Body:
     return Body(plain, gzipped, content_type, hashlib.blake2b(plain, digest_size=16).hexdigest())
 
 
+class _NotModified(wrappers.Response):
+    """304 with the type of what the browser has: Werkzeug takes it away, and TensorBoard warns of every answer without.
+
+    A page asks every ten seconds whether there is anything new: that would be most of what a terminal shows.
+    """
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """Headers as they are sent."""
+        headers = super().get_wsgi_headers(environ)
+        headers["Content-Type"] = self.headers["Content-Type"]
+        return headers
+
+
 def sent(request: wrappers.Request, answer: Body) -> wrappers.Response:
     """A body as HTTP; no content, 304, for a browser that has it."""
     headers = [("ETag", f'"{answer.tag}"')]
     if request.if_none_match.contains(answer.tag):
         always = [("Cache-Control", "no-cache, must-revalidate"), ("X-Content-Type-Options", "nosniff")]
-        return wrappers.Response(status=304, headers=[*headers, *always], content_type=answer.content_type)
+        as_sent = http_util.Respond(request, b"", answer.content_type).content_type  # with a charset, if it is text
+        return _NotModified(status=304, headers=[*headers, *always], content_type=as_sent)
     if answer.gzipped is None or not request.accept_encodings["gzip"]:
         return http_util.Respond(request, answer.plain, answer.content_type, headers=headers)
     return http_util.Respond(request, answer.gzipped, answer.content_type, content_encoding="gzip", headers=headers)

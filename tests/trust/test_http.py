@@ -133,7 +133,11 @@ def test_one_file_is_served_and_nothing_beside_it(address: str, path: str) -> No
         assert status == 404
 
 
-def test_a_browser_that_has_an_answer_is_told_so_and_one_that_takes_no_gzip_gets_none(address: str) -> None:
+def test_a_browser_that_has_an_answer_is_told_so_and_one_that_takes_no_gzip_gets_none(
+    address: str, logdir: Path
+) -> None:
+    (log,) = logdir.parent.glob("tensorboard-*.log")
+    warned = log.read_text().count("security_validator")
     for path in ("/index.js", "/runs"):
         _, headers, plain = asked(address, route(path))
         assert "content-encoding" not in headers
@@ -144,7 +148,9 @@ def test_a_browser_that_has_an_answer_is_told_so_and_one_that_takes_no_gzip_gets
         status, again, body = asked(address, route(path), If_None_Match=headers["etag"])
         assert (status, body, again["etag"]) == (304, b"", headers["etag"])
         assert again["x-content-type-options"] == "nosniff"
+        assert again["content-type"] == headers["content-type"]
         assert asked(address, route(path), If_None_Match='"another"')[0] == 200
+    assert log.read_text().count("security_validator") == warned
 
 
 class Opened:
