@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -44,8 +43,11 @@ class OutlinedSource(Source):
     def __init__(self, name: str, kinds: Collection[str], listed: Mapping[Tag, Listed], read: Read) -> None:
         super().__init__(name, {*kinds, "outlines"}, read)
         self._since = _newest_outline(listed)
-        self._newest: set[Tag] = set()
-        """Shards with rows from there on."""
+        earlier = [
+            state.max_step for tag, state in listed.items() if tag.kind == "steps" and state.max_step <= self._since
+        ]
+        self._least = {"steps": max(earlier, default=0), "histograms": self._since}
+        """Of shards that are wanted, the step that is listed: of their last record. Rows of one may go on for long."""
         self._outlines: dict[int, Outline] = {}
         self._stretch = STRETCH
         self._whole: OutlinedLines | None = None
@@ -53,18 +55,10 @@ class OutlinedSource(Source):
         self._own = Owner()
         self._by_kind: tuple[Mapping[Tag, Listed], Mapping[str, list[tuple[Tag, int]]]] = {}, {}
 
-    def wanted(self, listed: Mapping[Tag, Listed]) -> list[Tag]:
-        """As of any source; of a last record, no more is listed than where it begins."""
-        self._listed = listed
-        self._newest = set(reaching(self._of_kind("steps"), self._since, math.inf))
-        return super().wanted(listed)
-
     def _wants(self, tag: Tag, state: Listed) -> bool:
         if tag.kind == "outlines":
             return self._whole is None
-        if tag.kind == "steps":
-            return tag in self._newest
-        return super()._wants(tag, state) and (tag.kind != "histograms" or state.max_step >= self._since)
+        return super()._wants(tag, state) and state.max_step >= self._least.get(tag.kind, 0)
 
     def take(self, tag: Tag, frames: list[bytes], state: Listed) -> None:
         """Take what was read of a tag, as it was listed."""
