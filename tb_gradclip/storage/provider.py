@@ -123,11 +123,10 @@ class ProviderRuns:
         self._take(listing, read)
         sampled = [n for n, source in self._sources.items() if not self._safely(n, source.usable, otherwise=False)]
         if sampled:
-            self._sources |= {
-                name: Source(name, self._kinds, functools.partial(_read_of, read, name), for_good=True)
-                for name in sampled
-            }
+            self._sources |= {name: self._whole(before.get(name), name, listing[name], read) for name in sampled}
             self._take(listing, read)
+            for name in sampled:
+                self._safely(name, self._sources[name].put_off, otherwise=None)
         self._renew(listing)
         recorded = {n: self._safely(n, source.recorded, otherwise=None) for n, source in self._sources.items()}
         self._known = {name: each for name, each in recorded.items() if each is not None}
@@ -163,6 +162,12 @@ class ProviderRuns:
         if not is_long(listed):
             return Source(name, self._kinds, read_own)
         return OutlinedSource(name, self._kinds, listed, read_own)
+
+    def _whole(self, source: Source | None, name: str, listed: Mapping[Tag, Listed], read: ReadTags) -> Source:
+        """A source that reads the run whole: the one there was, if it did so and only tried the outlines now."""
+        if source is None or isinstance(source, OutlinedSource) or source.has_lost(listed):
+            return Source(name, self._kinds, functools.partial(_read_of, read, name))
+        return source
 
     def _take(self, listing: Mapping[str, Mapping[Tag, Listed]], read: ReadTags) -> None:
         """Give every source what it wants, but for what could not be read just now."""

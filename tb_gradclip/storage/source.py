@@ -53,11 +53,10 @@ class Source:
       name: of the run.
       kinds: the kinds of record that are wanted.
       read: reads tags of the run, once its details are looked at.
-      for_good: whether it stays so however long it grows.
     """
 
-    def __init__(self, name: str, kinds: Collection[str], read: Read, *, for_good: bool = False) -> None:
-        self._kinds, self._for_good = kinds, for_good
+    def __init__(self, name: str, kinds: Collection[str], read: Read) -> None:
+        self._kinds, self._most_rows = kinds, MOST_ROWS
         self._builder = RunBuilder(name)
         self._read, self._details = read, Details(read, self.problems)
         self._listed: Mapping[Tag, Listed] = {}
@@ -90,13 +89,23 @@ class Source:
 
     def is_outdated(self, listed: Mapping[Tag, Listed]) -> bool:
         """Whether a new source should take its place: what it has read is gone, or there is a shorter way by now."""
-        if self._seen.keys() - listed.keys():
-            return True
-        run = self._builder.build()
-        return run is not None and len(run.steps) > MOST_ROWS and self._has_shorter_way(listed)
+        return self.has_lost(listed) or (self._rows > self._most_rows and self._has_shorter_way(listed))
+
+    def has_lost(self, listed: Mapping[Tag, Listed]) -> bool:
+        """Whether what it has read is gone."""
+        return bool(self._seen.keys() - listed.keys())
 
     def _has_shorter_way(self, listed: Mapping[Tag, Listed]) -> bool:
-        return not self._for_good and is_long(listed)
+        return is_long(listed)
+
+    @property
+    def _rows(self) -> int:
+        run = self._builder.build()
+        return 0 if run is None else len(run.steps)
+
+    def put_off(self) -> None:
+        """The shorter way was no way: it is tried again no more often than a run in outline takes to newer outlines."""
+        self._most_rows = self._rows + MOST_ROWS
 
     def let_go(self) -> None:
         """Another source took its place: whoever holds what was made of it may still look at that."""
